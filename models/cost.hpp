@@ -1,0 +1,93 @@
+// Costs: what the models hand to the engine. Plain values.
+#pragma once
+
+#include "hardware/description.hpp"
+#include "sim/base/units.hpp"
+#include "workloads/graph.hpp"
+
+#include <string>
+#include <vector>
+
+namespace orrery {
+
+enum class Bound { compute, memory, latency, network, host };
+
+/// Cost of one operator on one rank.
+struct OpCost {
+  Seconds time;
+  Seconds stretchable; ///< the part of `time` that scales with 1 / compute clock
+  Flops flops;
+  Bytes memory;        ///< traffic to the device's memory
+  Bytes scale_up;      ///< sent over the scale-up links
+  Bytes network;       ///< sent over the NIC
+  Bound bound = Bound::compute;
+  int unit = 0;        ///< index into Device::units
+  bool assumed = false; ///< rests on an assumed fraction rather than on fitted kernels
+  bool extrapolated = false; ///< outside the range of the kernels that the curve was fitted to
+};
+
+/// A run of operators on a rank's compute stream.
+struct Span {
+  Seconds stretchable;
+  Seconds rigid;
+  Joules energy; ///< dynamic energy of compute, memory and links
+
+  [[nodiscard]] Seconds total() const { return stretchable + rigid; }
+};
+
+struct CostedBlock {
+  std::vector<OpCost> forward;  ///< parallel to Block::forward
+  std::vector<OpCost> backward; ///< parallel to Block::backward
+  Span forward_span;
+  Span backward_span;
+};
+
+struct CostedChunk {
+  Span forward;
+  Span backward;
+};
+
+/// A point-to-point message of one rank to its pipeline neighbour. All ranks of a stage send theirs at the same time.
+struct CostedMessage {
+  Bytes bytes;
+  Seconds latency;
+  BytesPerSecond bandwidth; ///< that one rank gets when only its own stage's ranks share the NICs
+  bool over_network = false;
+
+  [[nodiscard]] Seconds time() const { return bytes.si() > 0 ? latency + bytes / bandwidth : Seconds{}; }
+};
+
+/// A collective at the end of a step.
+struct CostedCollective {
+  std::string name;
+  CollectiveKind kind = CollectiveKind::all_reduce;
+  Group group = Group::data;
+  Seconds latency;
+  Seconds time;          ///< latency + transfer when nothing else uses its links
+  Bytes network;         ///< per rank, over its NIC; 0 = stays inside the scale-up domain
+  bool overlapped = false;
+};
+
+struct CostedStage {
+  std::vector<CostedChunk> chunks;           ///< by virtual stage
+  std::vector<CostedCollective> reductions;  ///< after the last backward pass, before the optimizer
+  Span optimizer;
+  std::vector<CostedCollective> gathers;     ///< after the optimizer
+  CostedMessage forward_send;  ///< to the next stage; of no bytes on a pipeline of one
+  CostedMessage backward_send; ///< to the previous stage
+};
+
+/// Everything that the engine needs of a training step.
+struct CostedGraph {
+  ScheduleKind schedule = ScheduleKind::one_f_one_b;
+  int micro_batches = 1;
+  int virtual_stages = 1;
+  int tp = 1;              ///< ranks per stage and replica
+  int replicas = 1;        ///< dp
+  bool overlap_p2p = false;
+  std::vector<CostedBlock> blocks; ///< parallel to OpGraph::blocks
+  std::vector<CostedStage> stages;
+  Seconds step_host;       ///< framework time per step that nothing hides
+};
+
+} // namespace orrery

@@ -1,0 +1,128 @@
+// The device-free operator graph: what has to be computed, moved and kept, by whom and in which order. `--dump graph` writes it, and a scenario may load one.
+#pragma once
+
+#include "hardware/description.hpp" // Precision
+#include "sim/base/units.hpp"
+#include "workloads/plan.hpp"
+
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace orrery {
+
+/// What a cost is reported under, and (for streaming operators) which achievable fraction applies.
+enum class OpClass { gemm, attention, softmax, normalization, elementwise, embedding, head, loss, optimizer, cast, communication };
+
+/// batch x (m x k) * (k x n)
+struct Matmul {
+  double batch = 1;
+  double m = 0;
+  double n = 0;
+  double k = 0;
+};
+
+/// A fused attention kernel over `batch` sequences of one rank's heads.
+struct FusedAttention {
+  double batch = 1;
+  double heads = 0;
+  double kv_heads = 0;
+  double head_dim = 0;
+  double queries = 0; ///< per sequence
+  double keys = 0;    ///< per sequence, including the queries' own
+  bool causal = true;
+  bool backward = false;
+};
+
+/// An operator that reads and writes each of its operands about once.
+struct Streaming {
+  Bytes read;
+  Bytes written;
+  Flops flops; ///< on the vector unit
+};
+
+enum class CollectiveKind { all_reduce, all_gather, reduce_scatter, all_to_all, broadcast };
+
+/// The parallel groups of a plan.
+enum class Group { tensor, pipeline, data, embedding };
+
+/// `bytes` is the full buffer: what every rank holds before an all-reduce, or after an all-gather, or before a reduce-scatter.
+struct Collective {
+  CollectiveKind kind = CollectiveKind::all_reduce;
+  Group group = Group::tensor;
+  Bytes bytes;
+  bool overlapped = false; ///< may run in the shadow of the pass it follows
+};
+
+struct Operator {
+  std::string name;
+  OpClass op_class = OpClass::gemm;
+  Precision precision = Precision::bf16;
+  std::variant<Matmul, FusedAttention, Streaming, Collective> shape;
+  int kernels = 1;         ///< device kernels launched by the host
+  bool recomputed = false; ///< part of a backward pass that repeats forward work
+};
+
+/// Operators that repeat as a unit (a layer, the embedding, the head), for one micro-batch on one rank.
+struct Block {
+  std::string name;
+  std::vector<Operator> forward;
+  std::vector<Operator> backward; ///< with the recomputed forward operators first
+  Bytes activations;              ///< kept from forward to backward, per micro-batch and rank
+  Bytes working_set;              ///< live at once at the peak inside the block, beyond what is kept
+  double parameters = 0;          ///< elements held by one rank
+};
+
+struct BlockUse {
+  int block = 0;
+  int count = 1;
+};
+
+/// What one pipeline stage holds of the model between two communications: one entry per virtual stage.
+struct Chunk {
+  std::vector<BlockUse> blocks;
+};
+
+struct Stage {
+  std::vector<int> chunks;    ///< indices into OpGraph::chunks, by virtual stage
+  std::vector<Operator> step; ///< once per step after the last backward pass: gradient reduction, optimizer, parameter gather
+  Bytes parameters;           ///< per rank, in the working precision
+  Bytes gradients;
+  Bytes optimizer;            ///< master weights and moments after sharding
+};
+
+/// Ranks base + i * stride, i < size.
+struct GroupShape {
+  int size = 1;
+  int stride = 1;
+};
+
+/// FLOPs of one step over all ranks, under the field's conventions.
+struct StepFlops {
+  Flops full_attention; ///< model FLOPs, attention counted over the full square
+  Flops causal;         ///< model FLOPs, attention counted over the causal half
+  Flops executed;       ///< hardware FLOPs: full attention where the kernel computes it, plus recomputation
+};
+
+struct OpGraph {
+  std::string name;
+  Precision precision = Precision::bf16;
+  std::map<Group, GroupShape> groups;
+  ScheduleKind schedule = ScheduleKind::one_f_one_b;
+  int micro_batches = 1;
+  int virtual_stages = 1;
+  bool overlap_p2p = false;
+  Bytes boundary_forward;  ///< sent by each rank to the next chunk after a forward pass
+  Bytes boundary_backward; ///< sent by each rank to the previous chunk after a backward pass
+  std::vector<Block> blocks;
+  std::vector<Chunk> chunks;
+  std::vector<Stage> stages;
+  StepFlops flops;
+  double tokens = 0;       ///< per step
+  double sequences = 0;    ///< per step
+
+  [[nodiscard]] int ranks() const;
+};
+
+} // namespace orrery

@@ -1,0 +1,39 @@
+// Decoder-only transformer descriptions: from the catalogue, a scenario, or a Hugging Face config.json as published.
+#pragma once
+
+#include "sim/base/units.hpp"
+
+#include <string>
+
+namespace orrery {
+
+enum class FfnKind { gelu, gated };                      ///< two matrices, or three (SwiGLU, GeGLU)
+enum class PositionKind { learned, rotary, alibi };
+enum class NormKind { layer_norm, rms_norm };
+
+/// Dense decoder-only transformer. All sizes are counts of elements.
+struct TransformerModel {
+  std::string name;
+  int layers = 0;
+  int hidden = 0;
+  int heads = 0;
+  int kv_heads = 0;  ///< = heads (MHA), 1 (MQA), between (GQA)
+  int head_dim = 0;
+  int ffn_hidden = 0;
+  FfnKind ffn = FfnKind::gelu;
+  int vocabulary = 0;
+  int max_positions = 0;  ///< rows of a learned position table; 0 with rotary or ALiBi
+  bool tied_embedding = true;
+  bool biases = true;     ///< linear layers carry biases
+  PositionKind position = PositionKind::learned;
+  NormKind norm = NormKind::layer_norm;
+
+  [[nodiscard]] double attention_parameters() const; ///< one layer: QKV, output projection, biases
+  [[nodiscard]] double ffn_parameters() const;       ///< one layer
+  [[nodiscard]] double norm_parameters() const;      ///< one norm
+  [[nodiscard]] double layer_parameters() const;     ///< one layer with its norms
+  [[nodiscard]] double embedding_parameters() const; ///< token (and learned position) table
+  [[nodiscard]] double parameters() const;           ///< whole model; a tied LM head is counted once
+};
+
+} // namespace orrery
