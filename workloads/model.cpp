@@ -16,8 +16,7 @@ double TransformerModel::ffn_parameters() const {
 }
 
 double TransformerModel::layer_parameters() const {
-  const double norm = norm_parameters();
-  return attention_parameters() + ffn_parameters() + 2 * norm;
+  return attention_parameters() + ffn_parameters() + 2 * norm_parameters();
 }
 
 double TransformerModel::norm_parameters() const { return norm == NormKind::layer_norm ? 2.0 * hidden : hidden; }
