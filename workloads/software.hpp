@@ -1,0 +1,39 @@
+// Software as an explicit input: what a named framework release fuses, overlaps, keeps and costs the host. Catalogue: workloads/catalogue/software.
+#pragma once
+
+#include "hardware/description.hpp" // Precision, Provenance
+#include "sim/base/units.hpp"
+
+#include <string>
+#include <vector>
+
+namespace orrery {
+
+enum class AttentionKernel {
+  unfused, ///< scores, softmax, dropout and context as kernels of their own
+  flash    ///< one fused kernel each way
+};
+
+struct SoftwareProfile {
+  std::string name;
+  AttentionKernel attention = AttentionKernel::flash;
+  bool hidden_dropout = false;
+  bool attention_dropout = false;
+  bool fused_softmax = true;         ///< scale, mask and softmax in one kernel (unfused attention)
+  bool fused_bias_activation = true; ///< bias, activation / bias, dropout, residual as one kernel each
+  bool fused_loss = false;           ///< cross-entropy in one pass over the logits each way
+  bool overlap_tp_backward = false;  ///< input-gradient collectives of TP run beside the weight-gradient matmuls
+  bool scatter_gather_p2p = true;    ///< a TP rank sends its share of a pipeline message and gathers on the other side
+  bool scatter_gather_backward = true;
+  Precision gradient = Precision::fp32;  ///< accumulation buffer
+  Precision reduction = Precision::fp32; ///< gradients on the wire
+  Seconds kernel_launch;                 ///< host time per kernel
+  Seconds pass_host;                     ///< host time per pass of a chunk beyond its launches
+  Seconds step_host;                     ///< per step, hidden by nothing
+  bool launch_blocking = false;          ///< the host waits for each kernel: its time adds to the device's
+  Bytes framework_memory;                ///< device context, libraries, communicator buffers
+  double fragmentation = 0.0;            ///< allocator slack as a share of dynamic memory
+  std::vector<Provenance> sources;
+};
+
+} // namespace orrery

@@ -1,0 +1,219 @@
+#include "workloads/transformer.hpp"
+
+#include "workloads/layer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+namespace orrery {
+
+namespace {
+
+void require_divisible(std::vector<Violation>& found, const char* what, long long value, const char* by, long long divisor) {
+  if (divisor > 0 && value % divisor != 0)
+    found.push_back({fmt::format("{} {} is not divisible by {} {}", what, value, by, divisor)});
+}
+
+void check_schedule(std::vector<Violation>& found, const TrainingJob& job, const Plan& plan) {
+  const int chunks = plan.pp * plan.virtual_stages;
+  if (plan.virtual_stages > 1 && plan.schedule != ScheduleKind::interleaved)
+    found.push_back({fmt::format("virtual_stages {} > 1 needs the interleaved schedule", plan.virtual_stages)});
+  if (plan.schedule == ScheduleKind::interleaved && plan.pp > 1) {
+    const int replica_batch = job.global_batch / plan.dp;
+    require_divisible(found, "interleaved schedule: micro-batches per replica", replica_batch / plan.micro_batch, "pp", plan.pp);
+  }
+  if (job.model.layers < chunks)
+    found.push_back({fmt::format("layers {} < pp x virtual_stages {}", job.model.layers, chunks)});
+  if (plan.stage_layers.empty())
+    return;
+  if (static_cast<int>(plan.stage_layers.size()) != chunks)
+    found.push_back({fmt::format("stage_layers has {} entries, pp x virtual_stages is {}", plan.stage_layers.size(), chunks)});
+  const int sum = std::accumulate(plan.stage_layers.begin(), plan.stage_layers.end(), 0);
+  if (sum != job.model.layers)
+    found.push_back({fmt::format("stage_layers add up to {}, the model has {} layers", sum, job.model.layers)});
+}
+
+/// FLOPs of one step under the three conventions. Elementwise work is not counted, as everywhere in the field.
+StepFlops step_flops(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
+  const TransformerModel& m = job.model;
+  const double tokens = static_cast<double>(job.global_batch) * job.sequence;
+  const double q = static_cast<double>(m.heads) * m.head_dim;
+  const double kv = static_cast<double>(m.kv_heads) * m.head_dim;
+  const double ffn_matrices = m.ffn == FfnKind::gated ? 3 : 2;
+  const double linear = 2 * tokens * m.layers * (m.hidden * (2 * q + 2 * kv) + ffn_matrices * m.hidden * m.ffn_hidden);
+  const double attention = 4 * tokens * m.layers * job.sequence * q; // scores and context over the full square
+  const double head = 2 * tokens * static_cast<double>(m.hidden) * m.vocabulary;
+  const bool flash = software.attention == AttentionKernel::flash;
+  const double computed = flash ? attention / 2 : attention; // a fused causal kernel skips the masked half
+  double executed = 3 * (linear + head) + 3 * computed + (flash ? computed / 2 : 0); // its backward pass repeats the scores
+  if (plan.recompute == Recompute::full)
+    executed += linear + computed;
+  if (plan.recompute == Recompute::selective && !flash)
+    executed += computed;
+  return {.full_attention = Flops{3 * (linear + head + attention)},
+          .causal = Flops{3 * (linear + head + attention / 2)},
+          .executed = Flops{executed}};
+}
+
+/// Gradient reduction, optimizer and parameter gather of a stage that holds `parameters` elements per rank.
+std::vector<Operator> step_operators(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software, double parameters,
+                                     double shared_embedding) {
+  std::vector<Operator> list;
+  const auto collective = [&](const char* name, CollectiveKind kind, Group group, double bytes, bool overlapped) {
+    list.push_back({.name = name,
+                    .op_class = OpClass::communication,
+                    .precision = software.reduction,
+                    .shape = Collective{.kind = kind, .group = group, .bytes = Bytes{bytes}, .overlapped = overlapped}});
+  };
+  const auto streaming = [&](const char* name, OpClass op_class, double read, double written, int kernels) {
+    list.push_back({.name = name,
+                    .op_class = op_class,
+                    .precision = Precision::fp32,
+                    .shape = Streaming{.read = Bytes{read}, .written = Bytes{written}, .flops = Flops{}},
+                    .kernels = kernels});
+  };
+  const double wire = element_bytes(software.reduction);
+  const double held = element_bytes(software.gradient);
+  const double half = element_bytes(job.precision);
+  const double owned = plan.zero >= 1 ? parameters / plan.dp : parameters;
+  if (plan.dp > 1)
+    collective("gradient_reduce", plan.zero >= 1 ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce, Group::data,
+               parameters * wire, plan.overlap_grad_reduce);
+  if (shared_embedding > 0)
+    collective("embedding_reduce", CollectiveKind::all_reduce, Group::embedding, shared_embedding * wire, false);
+  // Gradients held in half precision are copied to fp32 once.
+  const double copy = held < 4 ? held + 4 : 0;
+  streaming("gradient_norm", OpClass::optimizer, owned * (2 * 4 + copy), owned * (copy > 0 ? 4 : 0), 8); // overflow check and norm each read all
+  streaming("gradient_clip", OpClass::optimizer, owned * 4, owned * 4, 4);
+  streaming("adam", OpClass::optimizer, owned * 16, owned * 12, 8); // reads parameter, gradient, two moments; writes all but the gradient
+  if (half < 4)
+    streaming("parameter_cast", OpClass::cast, owned * 4, owned * half, 4);
+  streaming("gradient_zero", OpClass::optimizer, 0, parameters * held, 2);
+  if (plan.zero >= 1 && plan.dp > 1)
+    collective("parameter_gather", CollectiveKind::all_gather, Group::data, parameters * half, plan.overlap_param_gather);
+  return list;
+}
+
+enum BlockIndex { layer_index, embedding_index, head_index, receive_index };
+
+/// Finds an equal chunk or adds one: most chunks of a pipeline are alike, and each kind is costed once.
+int intern(std::vector<Chunk>& chunks, const Chunk& chunk) {
+  const auto same = [&](const Chunk& other) {
+    return std::equal(chunk.blocks.begin(), chunk.blocks.end(), other.blocks.begin(), other.blocks.end(),
+                      [](BlockUse a, BlockUse b) { return a.block == b.block && a.count == b.count; });
+  };
+  const auto found = std::find_if(chunks.begin(), chunks.end(), same);
+  if (found != chunks.end())
+    return static_cast<int>(found - chunks.begin());
+  chunks.push_back(chunk);
+  return static_cast<int>(chunks.size()) - 1;
+}
+
+} // namespace
+
+std::vector<Violation> check_plan(const TrainingJob& job, const Plan& plan, int devices) {
+  std::vector<Violation> found;
+  const TransformerModel& m = job.model;
+  if (plan.ranks() != devices)
+    found.push_back({fmt::format("tp x pp x dp = {} x {} x {} = {} ranks {} {} devices", plan.tp, plan.pp, plan.dp, plan.ranks(),
+                                 plan.ranks() > devices ? ">" : "<", devices)});
+  require_divisible(found, "attention heads", m.heads, "tp", plan.tp);
+  if (m.kv_heads > plan.tp)
+    require_divisible(found, "key/value heads", m.kv_heads, "tp", plan.tp);
+  else
+    require_divisible(found, "tp", plan.tp, "key/value heads", m.kv_heads);
+  require_divisible(found, "ffn_hidden", m.ffn_hidden, "tp", plan.tp);
+  require_divisible(found, "vocabulary", m.vocabulary, "tp", plan.tp);
+  require_divisible(found, "global_batch", job.global_batch, "dp x micro_batch", static_cast<long long>(plan.dp) * plan.micro_batch);
+  if (plan.sequence_parallel)
+    require_divisible(found, "sequence", job.sequence, "tp", plan.tp);
+  if (m.position == PositionKind::learned && job.sequence > m.max_positions)
+    found.push_back({fmt::format("sequence {} > {} learned positions of {}", job.sequence, m.max_positions, m.name)});
+  check_schedule(found, job, plan);
+  return found;
+}
+
+std::vector<int> layers_per_chunk(const TransformerModel& model, const Plan& plan) {
+  if (!plan.stage_layers.empty())
+    return plan.stage_layers;
+  const int chunks = plan.pp * plan.virtual_stages;
+  std::vector<int> layers(static_cast<std::size_t>(chunks), model.layers / chunks);
+  // The ends carry the embedding and the head, so the rest goes to the chunks between them first.
+  for (int extra = model.layers % chunks, i = 0; i < extra; ++i)
+    ++layers[static_cast<std::size_t>((i + 1) % chunks)];
+  return layers;
+}
+
+OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
+  OpGraph graph{.name = job.model.name, .precision = job.precision};
+  const bool one_stage = plan.pp == 1;
+  graph.schedule = one_stage ? ScheduleKind::one_f_one_b : plan.schedule;
+  graph.virtual_stages = one_stage ? 1 : plan.virtual_stages;
+  graph.micro_batches = job.global_batch / (plan.dp * plan.micro_batch);
+  graph.overlap_p2p = plan.overlap_p2p;
+  graph.groups = {{Group::tensor, {plan.tp, 1}},
+                  {Group::data, {plan.dp, plan.tp}},
+                  {Group::pipeline, {plan.pp, plan.tp * plan.dp}},
+                  {Group::embedding, {one_stage ? 1 : 2, plan.tp * plan.dp * (plan.pp - 1)}}};
+  graph.blocks = {layer_block(job, plan, software), embedding_block(job, plan, software), head_block(job, plan, software),
+                  receive_block(job, plan, software)};
+  graph.flops = step_flops(job, plan, software);
+  graph.sequences = job.global_batch;
+  graph.tokens = graph.sequences * job.sequence;
+  if (!one_stage) {
+    const double message = static_cast<double>(plan.micro_batch) * job.sequence * job.model.hidden * element_bytes(job.precision);
+    const bool shares = plan.sequence_parallel;
+    graph.boundary_forward = Bytes{shares || software.scatter_gather_p2p ? message / plan.tp : message};
+    graph.boundary_backward = Bytes{shares || software.scatter_gather_backward ? message / plan.tp : message};
+  }
+
+  const int chunk_count = plan.pp * graph.virtual_stages;
+  Plan layout = plan;
+  layout.virtual_stages = graph.virtual_stages;
+  const std::vector<int> layers = layers_per_chunk(job.model, layout);
+  graph.stages.resize(static_cast<std::size_t>(plan.pp));
+  std::vector<double> parameters(static_cast<std::size_t>(plan.pp));
+  for (int c = 0; c < chunk_count; ++c) {
+    Chunk chunk;
+    if (c > 0)
+      chunk.blocks.push_back({receive_index, 1});
+    if (c == 0)
+      chunk.blocks.push_back({embedding_index, 1});
+    chunk.blocks.push_back({layer_index, layers[static_cast<std::size_t>(c)]});
+    if (c == chunk_count - 1)
+      chunk.blocks.push_back({head_index, 1});
+    const auto stage = static_cast<std::size_t>(c % plan.pp);
+    for (const BlockUse& use : chunk.blocks)
+      parameters[stage] += use.count * graph.blocks[static_cast<std::size_t>(use.block)].parameters;
+    graph.stages[stage].chunks.push_back(intern(graph.chunks, chunk));
+  }
+  const double table = static_cast<double>(job.model.vocabulary) * job.model.hidden / plan.tp;
+  if (one_stage && job.model.tied_embedding)
+    parameters[0] -= table;
+
+  for (int s = 0; s < plan.pp; ++s) {
+    Stage& stage = graph.stages[static_cast<std::size_t>(s)];
+    const double held = parameters[static_cast<std::size_t>(s)];
+    const bool ties = !one_stage && job.model.tied_embedding && (s == 0 || s == plan.pp - 1);
+    stage.step = step_operators(job, plan, software, held, ties ? table : 0);
+    stage.parameters = Bytes{held * element_bytes(job.precision)};
+    stage.gradients = Bytes{held * element_bytes(software.gradient)};
+    // Adam: two moments, the fp32 master where the model is in half precision, and an fp32 gradient where it is not kept so.
+    const double per_element = 8 + (element_bytes(job.precision) < 4 ? 4 : 0) + (element_bytes(software.gradient) < 4 ? 4 : 0);
+    stage.optimizer = Bytes{held * per_element / (plan.zero >= 1 ? plan.dp : 1)};
+  }
+  return graph;
+}
+
+int OpGraph::ranks() const {
+  int ranks = 1;
+  for (const Group group : {Group::tensor, Group::data, Group::pipeline}) {
+    const auto found = groups.find(group);
+    ranks *= found == groups.end() ? 1 : found->second.size;
+  }
+  return ranks;
+}
+
+} // namespace orrery

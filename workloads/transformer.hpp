@@ -1,0 +1,37 @@
+// Builds the operator graph of a training step of a dense decoder-only transformer.
+#pragma once
+
+#include "workloads/graph.hpp"
+#include "workloads/model.hpp"
+#include "workloads/plan.hpp"
+#include "workloads/software.hpp"
+
+#include <string>
+#include <vector>
+
+namespace orrery {
+
+/// What is trained, apart from how it is laid out.
+struct TrainingJob {
+  TransformerModel model;
+  int sequence = 2048;
+  int global_batch = 1; ///< sequences per step over all replicas
+  Precision precision = Precision::bf16;
+  double tokens = 0;    ///< budget of the whole run; 0 = none
+};
+
+/// A constraint that a plan breaks, as an inequality with its numbers.
+struct Violation {
+  std::string constraint;
+};
+
+/// Divisibility, ranks, layers and schedule constraints. Empty = the graph can be built.
+std::vector<Violation> check_plan(const TrainingJob& job, const Plan& plan, int devices);
+
+/// Layers of each model chunk in pipeline order (pp * virtual_stages entries).
+std::vector<int> layers_per_chunk(const TransformerModel& model, const Plan& plan);
+
+/// Precondition: check_plan found nothing.
+OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software);
+
+} // namespace orrery
