@@ -1,0 +1,160 @@
+#include "models/reliability.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace orrery {
+
+namespace {
+
+double population(FailureScope scope, Fleet fleet) {
+  switch (scope) {
+  case FailureScope::device:
+    return fleet.devices;
+  case FailureScope::node:
+    return fleet.nodes;
+  case FailureScope::job:
+    return 1.0;
+  }
+  return 0.0;
+}
+
+/// x / (e^x - 1), 1 at 0.
+double bernoulli_share(double x) { return x > 0.0 ? x / std::expm1(x) : 1.0; }
+
+Seconds write_time(const CheckpointPolicy& policy, const CheckpointState& state) {
+  return policy.write_time ? *policy.write_time : state.bytes / policy.storage;
+}
+
+Seconds read_time(const CheckpointPolicy& policy, const CheckpointState& state) {
+  return policy.read_time ? *policy.read_time : state.bytes / policy.storage;
+}
+
+Seconds interval_of(const CheckpointPolicy& policy, Seconds mtbf, Seconds stall) {
+  if (policy.interval) {
+    return *policy.interval;
+  }
+  for (const IntervalRule& rule : interval_rules()) {
+    if (rule.name == policy.interval_rule) {
+      return rule.interval(mtbf, stall);
+    }
+  }
+  return young_interval(mtbf, stall);
+}
+
+} // namespace
+
+Hertz failure_rate(const FailureClass& failure, Fleet fleet) {
+  return failure.components * population(failure.scope, fleet) / failure.mtbf;
+}
+
+Hertz failure_rate(const ReliabilityProfile& profile, Fleet fleet) {
+  Hertz total;
+  for (const FailureClass& failure : profile.classes) {
+    total += failure_rate(failure, fleet);
+  }
+  return total;
+}
+
+Hertz RestartModel::rate() const {
+  Hertz total;
+  for (const FailureMode& mode : modes) {
+    total += mode.rate;
+  }
+  return total;
+}
+
+RestartModel restart_model(const ReliabilityProfile& profile, Fleet fleet, const CheckpointPolicy& policy, const CheckpointState& state,
+                           const Recovery& recovery) {
+  RestartModel model;
+  for (const FailureClass& failure : profile.classes) {
+    model.modes.push_back({failure.name, failure_rate(failure, fleet), failure.detection.value_or(recovery.detection)});
+  }
+  const Seconds write = write_time(policy, state);
+  if (policy.kind == CheckpointKind::asynchronous) {
+    model.stall = state.bytes_per_device / state.host_link;
+    model.persist = write;
+  } else {
+    model.stall = write;
+  }
+  model.restart = recovery.restart + read_time(policy, state);
+  const Hertz rate = model.rate();
+  if (rate.si() > 0.0) {
+    model.interval = std::max(interval_of(policy, 1.0 / rate, model.stall), model.persist - model.stall);
+  } else {
+    model.interval = policy.interval.value_or(Seconds{}); // nothing fails: a rule would never write one
+    model.stall = policy.interval ? model.stall : Seconds{};
+  }
+  return model;
+}
+
+Goodput goodput(const RestartModel& model, Seconds length) {
+  Goodput out;
+  out.interval = model.interval;
+  const Hertz rate = model.rate();
+  const Seconds segment = model.interval + model.stall;
+  double up = 1.0; // share of time outside recovery
+  if (rate.si() > 0.0) {
+    out.mtbf = 1.0 / rate;
+    out.expected_failures = rate * length;
+    double detected = 0.0;
+    up = 0.0;
+    for (const FailureMode& mode : model.modes) {
+      const double share = mode.rate / rate;
+      detected += share * std::exp(-(rate * mode.detection));
+      up += share * std::exp(-(rate * (mode.detection + model.restart)));
+    }
+    out.detection_share = 1.0 - detected;
+    out.restart_share = detected - up;
+  }
+  // Of the time outside recovery, what is kept: segments over their expected time.
+  const double kept = up * bernoulli_share(rate * segment) * std::exp(-(rate * model.persist));
+  const double work = segment.si() > 0.0 ? model.interval / segment : 1.0;
+  out.goodput = kept * work;
+  out.checkpoint_share = kept * (1.0 - work);
+  out.lost_share = up - kept;
+  return out;
+}
+
+double first_order_goodput(const RestartModel& model) {
+  double failed = 0.0; // time behind failures per time between them
+  for (const FailureMode& mode : model.modes) {
+    failed += mode.rate * (mode.detection + model.restart + model.interval / 2.0);
+  }
+  return (1.0 - model.stall / model.interval) / (1.0 + failed);
+}
+
+const std::vector<IntervalRule>& interval_rules() {
+  static const std::vector<IntervalRule> rules = {
+      {"young_daly", young_interval},
+      {"daly_higher_order", daly_interval},
+      {"optimal", optimal_interval},
+  };
+  return rules;
+}
+
+Seconds young_interval(Seconds mtbf, Seconds stall) { return Seconds{std::sqrt(2.0 * mtbf.si() * stall.si())}; }
+
+Seconds daly_interval(Seconds mtbf, Seconds stall) {
+  const double ratio = stall.si() / (2.0 * mtbf.si());
+  if (ratio >= 1.0) {
+    return mtbf;
+  }
+  const double root = std::sqrt(ratio);
+  return young_interval(mtbf, stall) * (1.0 + root / 3.0 + ratio / 9.0) - stall;
+}
+
+Seconds optimal_interval(Seconds mtbf, Seconds stall) {
+  // g(x) = x + ln(1 - x) + c falls from c at 0 to -infinity at 1: Newton from the left bound sqrt(2c)/(1 + sqrt(2c)) would overshoot
+  // for large c, bisection cannot.
+  const double c = stall / mtbf;
+  double low = 0.0;
+  double high = 1.0;
+  for (int i = 0; i < 200 && high - low > 1e-16 * high; ++i) {
+    const double x = 0.5 * (low + high);
+    (x + std::log1p(-x) + c > 0.0 ? low : high) = x;
+  }
+  return 0.5 * (low + high) * mtbf;
+}
+
+} // namespace orrery

@@ -1,0 +1,125 @@
+#include "models/reliability.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <cmath>
+
+using namespace orrery;
+
+namespace {
+
+constexpr double minute = 60.0;
+const Seconds run_mtbf{54.0 * 86400.0 / 419.0}; // Llama 3: 419 interruptions in 54 days
+
+RestartModel one_class(Seconds mtbf, Seconds stall, Seconds down, Seconds interval) {
+  RestartModel model;
+  model.modes.push_back({"any", 1.0 / mtbf, Seconds{}});
+  model.interval = interval;
+  model.stall = stall;
+  model.restart = down;
+  return model;
+}
+
+double total(const Goodput& g) { return g.goodput + g.checkpoint_share + g.lost_share + g.detection_share + g.restart_share; }
+
+} // namespace
+
+TEST_CASE("goodput at Young's interval: exact and first-order figures", "[reliability]") {
+  struct Row {
+    double stall, restart, exact, first_order;
+  };
+  // Young 1974 and Daly 2006 evaluated at M = 3.09 h (54 d / 419).
+  const auto row = GENERATE(Row{0.5, 10, 0.8797, 0.8833}, Row{2, 10, 0.8150, 0.8220}, Row{5, 15, 0.7240, 0.7385});
+  const Seconds stall{row.stall * minute};
+  const RestartModel model = one_class(run_mtbf, stall, Seconds{row.restart * minute}, young_interval(run_mtbf, stall));
+  CHECK(goodput(model, Seconds{86400}).goodput == Approx(row.exact).margin(5e-5));
+  CHECK(first_order_goodput(model) == Approx(row.first_order).margin(5e-5));
+}
+
+TEST_CASE("Daly's expectation: one class", "[reliability]") {
+  const RestartModel model = one_class(Seconds{1000}, Seconds{30}, Seconds{200}, Seconds{300});
+  const double expected = std::exp(0.2) * std::expm1(0.33) * 1000.0;
+  CHECK(goodput(model, Seconds{1}).goodput == Approx(300.0 / expected).epsilon(1e-13));
+}
+
+TEST_CASE("shares of time sum to one, for any number of classes", "[reliability]") {
+  RestartModel model = one_class(Seconds{5000}, Seconds{20}, Seconds{300}, Seconds{400});
+  CHECK(total(goodput(model, Seconds{1e6})) == Approx(1.0).epsilon(1e-13));
+  model.modes.push_back({"silent", Hertz{1e-5}, Seconds{7200}});
+  model.modes.push_back({"loud", Hertz{3e-5}, Seconds{2}});
+  model.persist = Seconds{60};
+  const Goodput g = goodput(model, Seconds{1e6});
+  CHECK(total(g) == Approx(1.0).epsilon(1e-13));
+  CHECK(g.expected_failures == Approx(1e6 * (1.0 / 5000 + 4e-5)));
+  CHECK(g.goodput > 0.0);
+  CHECK(g.lost_share > 0.0);
+}
+
+TEST_CASE("classes with equal times act as one class of their summed rate", "[reliability]") {
+  const RestartModel one = one_class(Seconds{1000}, Seconds{10}, Seconds{100}, Seconds{150});
+  RestartModel split = one;
+  split.modes = {{"a", Hertz{0.0004}, Seconds{}}, {"b", Hertz{0.0006}, Seconds{}}};
+  CHECK(goodput(split, Seconds{1}).goodput == Approx(goodput(one, Seconds{1}).goodput).epsilon(1e-13));
+}
+
+TEST_CASE("a write beside training loses what a synchronous one stalls, to first order", "[reliability]") {
+  RestartModel model = one_class(Seconds{1e6}, Seconds{0.001}, Seconds{}, Seconds{1000});
+  const double without = goodput(model, Seconds{1}).goodput;
+  model.persist = Seconds{500};
+  // A failure loses `persist` more work, once per MTBF.
+  CHECK(without - goodput(model, Seconds{1}).goodput == Approx(500.0 / 1e6).epsilon(2e-3));
+}
+
+TEST_CASE("no failures: only the stalls cost", "[reliability]") {
+  RestartModel model;
+  model.interval = Seconds{90};
+  model.stall = Seconds{10};
+  const Goodput g = goodput(model, Seconds{100});
+  CHECK(g.goodput == 0.9);
+  CHECK(g.checkpoint_share == Approx(0.1));
+  CHECK(g.expected_failures == 0.0);
+  CHECK(goodput(RestartModel{}, Seconds{100}).goodput == 1.0);
+}
+
+TEST_CASE("intervals", "[reliability]") {
+  const double stall = GENERATE(1.0, 30.0, 120.0, 3000.0, 40000.0);
+  const Seconds c{stall};
+  const Seconds best = optimal_interval(run_mtbf, c);
+  const auto at = [&](Seconds w) { return goodput(one_class(run_mtbf, c, Seconds{600}, w), Seconds{1}).goodput; };
+  CHECK(at(best) >= at(best * 1.01));
+  CHECK(at(best) >= at(best * 0.99));
+  CHECK(at(best) >= at(young_interval(run_mtbf, c)));
+  CHECK(at(best) >= at(daly_interval(run_mtbf, c)));
+  if (stall < 200) {
+    CHECK(daly_interval(run_mtbf, c).si() == Approx(best.si()).epsilon(1e-3));
+  }
+}
+
+TEST_CASE("rates add over devices, nodes and the job", "[reliability]") {
+  const ReliabilityProfile profile{"test",
+                                   {{"gpu", FailureScope::device, 1.0, Seconds{1e8}, {}},
+                                    {"nic", FailureScope::node, 8.0, Seconds{1e7}, {}},
+                                    {"software", FailureScope::job, 1.0, Seconds{1e6}, {}}},
+                                   {}};
+  CHECK(failure_rate(profile, {1024, 128}).si() == Approx(1024 / 1e8 + 8 * 128 / 1e7 + 1e-6));
+}
+
+TEST_CASE("a policy becomes times", "[reliability]") {
+  const ReliabilityProfile profile{"test", {{"gpu", FailureScope::device, 1.0, Seconds{1e8}, {}}}, {}};
+  const CheckpointState state{Bytes{6.48e12}, Bytes{4e9}, BytesPerSecond{50e9}};
+  CheckpointPolicy policy;
+  policy.storage = BytesPerSecond{2e12};
+  const Recovery recovery{Seconds{120}, Seconds{300}};
+  RestartModel model = restart_model(profile, {10000, 1250}, policy, state, recovery);
+  CHECK(model.stall.si() == Approx(3.24)); // 405B x 16 B at 2 TB/s
+  CHECK(model.restart.si() == Approx(303.24));
+  CHECK(model.interval.si() == Approx(std::sqrt(2 * 1e4 * 3.24)));
+  CHECK(model.modes.front().detection.si() == 120);
+
+  policy.kind = CheckpointKind::asynchronous;
+  policy.storage = BytesPerSecond{6.48e9};
+  model = restart_model(profile, {10000, 1250}, policy, state, recovery);
+  CHECK(model.stall.si() == Approx(0.08));
+  CHECK(model.persist.si() == Approx(1000));
+  CHECK((model.interval + model.stall).si() == Approx(1000)); // one write at a time
+}
