@@ -1,0 +1,83 @@
+// Time of one collective over one group of ranks, every group of the same shape running at the same time.
+//
+// What:    latency, time and bytes per rank of all-reduce, all-gather, reduce-scatter, all-to-all, broadcast, and of point-to-point
+// messages. Formula: inside a scale-up domain of n ranks, with wire = w(n) x bytes / wire rate,
+//            floor + (n - 2) floor_per_rank + 2 sqrt((n - 1) step x wire) + wire / share.
+//          The root is what cutting a message into the best number of pipelined pieces leaves (Hockney); w = 2 (n-1)/n for all-reduce,
+//          (n-1)/n for gather, scatter and all-to-all, 1 for broadcast. A switch that reduces carries the buffer once: the faster of both
+//          is taken. Over d domains of p members: the longer of the part inside and the part outside, which a ring, or for all-reduce a
+//          double binary tree, carries over p NIC shares at once; plus (d - 1) hops per pass of the ring, log2(d) of the tree. A mesh of D
+//          devices gives n of them (n-1)/(D-1) of their links.
+// Source:  inside: fitted to NCCL measurements (models/calibration/kernels/collective.csv), carried to other domains by wire rate. Between
+//          domains: assumed share and hop times (NetworkCurve); no public table that we know isolates them.
+// Units:   SI; bandwidth per direction and device.
+// Valid:   2 to 8 ranks inside a domain, 1 KiB to 1 GiB; larger domains extrapolate floor_per_rank.
+// Error:   tests/calibration/collective_fit_test.cpp prints and bounds it.
+#pragma once
+
+#include "hardware/description.hpp"
+#include "models/cost.hpp"
+#include "models/kernel_curves.hpp"
+#include "workloads/graph.hpp"
+
+#include <array>
+#include <optional>
+#include <string_view>
+
+namespace orrery {
+
+/// Where the ranks of a group sit.
+struct GroupPlacement {
+  int size = 1;
+  int per_domain = 1;       ///< members inside one scale-up domain
+  int domains = 1;          ///< scale-up domains that the group touches
+  BytesPerSecond nic_share; ///< NIC bandwidth of one member while all ranks of its node that take part send at once
+};
+
+/// Ranks fill nodes in order. `active_per_node` devices of a node communicate at the same time; 0 = all of them (every group of this shape
+/// runs at once, as they do in a training step). Where groups straddle domains unevenly, the placement is that of the worst one.
+GroupPlacement place_group(const Cluster& cluster, GroupShape shape, int active_per_node = 0);
+
+struct CollectiveCost {
+  Seconds latency;            ///< part of `time` that no bandwidth shortens
+  Seconds time;               ///< with nothing else on its links
+  Bytes scale_up_bytes;       ///< sent by one rank over its scale-up links
+  Bytes network_bytes;        ///< sent by one rank over its NIC
+  std::string_view algorithm; ///< "none", "ring", "in-switch", "pairwise", "network ring", "network tree", "network pairwise"
+  bool assumed = false;
+};
+
+/// Wire bytes of one rank for each byte of the full buffer, in a ring (pairwise for all-to-all) of n ranks.
+double wire_factor(CollectiveKind kind, int n);
+
+/// Time inside a domain by the formula above. `wire` = seconds that the wire needs at its full rate.
+double collective_time(const CollectiveCurve& curve, int n, double wire);
+
+/// Prices collectives on one cluster. Immutable.
+class CollectiveModel {
+public:
+  CollectiveModel(const Cluster& cluster, const Calibration& calibration);
+
+  /// `bytes` is the full buffer, as in Collective.
+  [[nodiscard]] CollectiveCost cost(CollectiveKind kind, Bytes bytes, const GroupPlacement& placement) const;
+
+  /// A point-to-point message between neighbours of a group, every other rank of the stage sending its own. A group that leaves its domain
+  /// is paced by the neighbours that do.
+  [[nodiscard]] CostedMessage message(Bytes bytes, const GroupPlacement& placement) const;
+
+private:
+  [[nodiscard]] CollectiveCost inside(CollectiveKind kind, Bytes bytes, int n) const;
+  [[nodiscard]] BytesPerSecond wire_rate(int n) const;
+
+  static constexpr std::size_t kinds = 5;
+
+  ScaleUp scale_up_;
+  int domain_ = 1;
+  Seconds hop_; ///< between two domains: software, NIC, switches
+  NetworkCurve network_;
+  std::array<CollectiveCurve, kinds> curves_;
+  std::optional<CollectiveCurve> in_switch_;
+  CollectiveCurve send_;
+};
+
+} // namespace orrery

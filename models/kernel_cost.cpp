@@ -1,0 +1,223 @@
+#include "models/kernel_cost.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <string_view>
+
+namespace orrery {
+
+namespace {
+
+struct Generation {
+  std::string_view architecture;
+  int rank; ///< distance between generations of one vendor
+};
+
+constexpr std::array<Generation, 6> nvidia{{{"volta", 1}, {"turing", 2}, {"ampere", 3}, {"ada", 4}, {"hopper", 5}, {"blackwell", 6}}};
+constexpr std::array<Generation, 5> amd{{{"cdna1", 11}, {"cdna2", 12}, {"cdna3", 13}, {"cdna4", 14}, {"cdna5", 15}}};
+constexpr std::array<Generation, 3> gaudi{{{"gaudi1", 21}, {"gaudi2", 22}, {"gaudi3", 23}}};
+
+/// 0 = of no known line.
+int generation(std::string_view architecture) {
+  for (const Generation& g : nvidia)
+    if (architecture.starts_with(g.architecture))
+      return g.rank;
+  for (const Generation& g : amd)
+    if (architecture.starts_with(g.architecture))
+      return g.rank;
+  for (const Generation& g : gaudi)
+    if (architecture.starts_with(g.architecture))
+      return g.rank;
+  return 0;
+}
+
+/// The precision in which a unit carries out work given in `wanted`: itself, or the narrowest wider one that the unit has.
+const FlopsPerSecond* peak_for(const ComputeUnit& unit, Precision wanted) {
+  auto find = [&](Precision p) -> const FlopsPerSecond* {
+    const auto it = unit.peak.find(p);
+    return it == unit.peak.end() ? nullptr : &it->second;
+  };
+  static constexpr std::array<Precision, 6> wider{Precision::fp4,  Precision::fp8,  Precision::bf16,
+                                                  Precision::fp16, Precision::tf32, Precision::fp32};
+  if (const FlopsPerSecond* own = find(wanted))
+    return own;
+  if (wanted == Precision::int8 || wanted == Precision::fp64)
+    return wanted == Precision::int8 ? find(Precision::fp16) : nullptr;
+  bool reached = false;
+  for (const Precision p : wider) {
+    reached = reached || p == wanted;
+    // Half-precision formats do not stand in for each other: a unit without bf16 takes fp32.
+    if (!reached || (wanted == Precision::bf16 && p == Precision::fp16))
+      continue;
+    if (const FlopsPerSecond* other = find(p))
+      return other;
+  }
+  return nullptr;
+}
+
+/// A curve of the same or the nearest precision; the defaults where the architecture has none.
+template <class Curve> Curve curve_for(const std::map<Precision, Curve>& curves, Precision wanted) {
+  if (const auto it = curves.find(wanted); it != curves.end())
+    return it->second;
+  static constexpr std::array<Precision, 4> nearest{Precision::bf16, Precision::fp16, Precision::fp8, Precision::fp4};
+  for (const Precision p : nearest)
+    if (const auto it = curves.find(p); it != curves.end()) {
+      Curve curve = it->second;
+      const bool half = wanted == Precision::bf16 || wanted == Precision::fp16;
+      curve.assumed = curve.assumed || !half || (p != Precision::bf16 && p != Precision::fp16);
+      return curve;
+    }
+  return Curve{};
+}
+
+BytesPerSecond bandwidth_of(const Device& device, const ComputeUnit& unit) {
+  if (unit.bandwidth)
+    return *unit.bandwidth;
+  for (const MemoryTier& tier : device.memory)
+    if (tier.name == unit.memory)
+      return tier.bandwidth;
+  return device.memory.empty() ? BytesPerSecond{} : device.memory.front().bandwidth;
+}
+
+OpCost from_parts(const TimeParts& parts, int unit) {
+  OpCost cost;
+  cost.time = Seconds{parts.time};
+  cost.flops = Flops{parts.flops};
+  cost.memory = Bytes{parts.bytes};
+  cost.unit = unit;
+  const double longer = std::max(parts.compute, parts.memory);
+  const double body = parts.time - parts.floor;
+  cost.bound = parts.floor > longer ? Bound::latency : parts.compute >= parts.memory ? Bound::compute : Bound::memory;
+  // Under memory-bound time only the part of compute that it does not hide follows the clock.
+  cost.stretchable = Seconds{parts.compute >= parts.memory ? parts.compute : std::max(0.0, body - parts.memory)};
+  return cost;
+}
+
+} // namespace
+
+std::string curve_architecture(const Device& device, const Calibration& calibration) {
+  if (calibration.architectures.contains(device.architecture))
+    return device.architecture;
+  const int own = generation(device.architecture);
+  std::string best;
+  int distance = 5; // generations of one vendor lie closer than this; vendors lie ten apart
+  for (const auto& [name, curves] : calibration.architectures) {
+    const int other = generation(name);
+    if (own == 0 || other == 0 || own / 10 != other / 10)
+      continue;
+    if (std::abs(own - other) < distance) {
+      distance = std::abs(own - other);
+      best = name;
+    }
+  }
+  return best;
+}
+
+KernelModel::KernelModel(const Device& device, const Calibration& calibration) {
+  const std::string source = curve_architecture(device, calibration);
+  const auto found = calibration.architectures.find(source);
+  const ArchitectureCurves curves = found == calibration.architectures.end() ? ArchitectureCurves{} : found->second;
+  const bool carried = source != device.architecture;
+  bool has_streaming_unit = false;
+  for (const ComputeUnit& unit : device.units)
+    has_streaming_unit = has_streaming_unit || unit.kind != UnitKind::matrix;
+
+  for (std::size_t u = 0; u < device.units.size(); ++u) {
+    const ComputeUnit& described = device.units[u];
+    Unit unit;
+    unit.index = static_cast<int>(u);
+    unit.streams = described.kind != UnitKind::matrix || !has_streaming_unit;
+    const bool fitted_kind = described.kind == UnitKind::matrix;
+    for (std::size_t p = 0; p < precisions; ++p) {
+      const auto precision = static_cast<Precision>(p);
+      const FlopsPerSecond* peak = peak_for(described, precision);
+      Lane& lane = unit.lanes[p];
+      lane.usable = peak != nullptr;
+      lane.rates.bandwidth = bandwidth_of(device, described).si();
+      lane.rates.element = element_bytes(precision);
+      lane.rates.peak = peak ? peak->si() : 0;
+      // Curves were fitted on matrix units of GPUs; other units are a plain roofline under the assumed shares, without tiles.
+      if (fitted_kind) {
+        lane.rates.cache = device.cache.si();
+        lane.rates.multiprocessors = std::max(1, device.multiprocessors);
+        lane.matmul = curve_for(curves.matmul, precision);
+        lane.attention = curve_for(curves.attention, precision);
+      }
+      lane.matmul.assumed = lane.matmul.assumed || carried;
+      lane.attention.assumed = lane.attention.assumed || carried;
+    }
+    for (std::size_t c = 0; c < op_classes; ++c)
+      if (const auto it = curves.streaming.find(static_cast<OpClass>(c)); it != curves.streaming.end()) {
+        unit.streaming[c] = it->second;
+        unit.streaming[c].assumed = it->second.assumed || carried;
+      }
+    units_.push_back(std::move(unit));
+  }
+}
+
+OpCost KernelModel::matmul_cost(const Matmul& shape, std::size_t precision) const {
+  OpCost best;
+  bool any = false;
+  for (const Unit& unit : units_) {
+    const Lane& lane = unit.lanes[precision];
+    if (!lane.usable)
+      continue;
+    const TimeParts parts = matmul_time(shape, lane.rates, lane.matmul);
+    if (any && parts.time >= best.time.si())
+      continue;
+    best = from_parts(parts, unit.index);
+    best.assumed = lane.matmul.assumed;
+    best.extrapolated = best.flops > lane.matmul.largest;
+    any = true;
+  }
+  return best;
+}
+
+OpCost KernelModel::attention_cost(const FusedAttention& shape, std::size_t precision) const {
+  OpCost best;
+  bool any = false;
+  for (const Unit& unit : units_) {
+    const Lane& lane = unit.lanes[precision];
+    if (!lane.usable)
+      continue;
+    const TimeParts parts = attention_time(shape, lane.rates, lane.attention);
+    if (any && parts.time >= best.time.si())
+      continue;
+    best = from_parts(parts, unit.index);
+    best.assumed = lane.attention.assumed || shape.backward;
+    best.extrapolated = shape.keys > lane.attention.largest_keys;
+    any = true;
+  }
+  return best;
+}
+
+OpCost KernelModel::streaming_cost(const Streaming& shape, const Operator& op) const {
+  OpCost best;
+  bool any = false;
+  for (const Unit& unit : units_) {
+    if (!unit.streams)
+      continue;
+    // Elementwise arithmetic is done in fp32 whatever the operands are stored in.
+    const StreamingCurve& curve = unit.streaming[static_cast<std::size_t>(op.op_class)];
+    const TimeParts parts = streaming_time(shape, op.kernels, unit.lanes[static_cast<std::size_t>(Precision::fp32)].rates, curve);
+    if (any && parts.time >= best.time.si())
+      continue;
+    best = from_parts(parts, unit.index);
+    best.assumed = curve.assumed;
+    any = true;
+  }
+  return best;
+}
+
+OpCost KernelModel::cost(const Operator& op) const {
+  const auto precision = static_cast<std::size_t>(op.precision);
+  if (const auto* matmul = std::get_if<Matmul>(&op.shape))
+    return matmul_cost(*matmul, precision);
+  if (const auto* attention = std::get_if<FusedAttention>(&op.shape))
+    return attention_cost(*attention, precision);
+  if (const auto* streaming = std::get_if<Streaming>(&op.shape))
+    return streaming_cost(*streaming, op);
+  return {};
+}
+
+} // namespace orrery

@@ -1,0 +1,63 @@
+// Time of one operator on one device.
+//
+// What:    time, memory traffic and bound of a matrix product, a fused attention kernel or a streaming operator, alone on the device.
+// Formula: models/kernel_time.hpp. An operator runs on the compute unit that ends it first.
+// Source:  constants fitted to published kernel measurements (models/calibration/kernels), kept in models/calibration/curves.yaml.
+// Units:   SI.
+// Valid:   as far as the measured shapes go (OpCost::extrapolated beyond). A device whose architecture was not measured takes the curves of
+// the
+//          nearest measured generation of its vendor, else the assumed defaults of models/kernel_curves.hpp; OpCost::assumed says so, as it
+//          does for backward attention and for operators of which no kernel was measured (optimizer, cast, loss, embedding).
+// Error:   tests/calibration/kernel_fit_test.cpp prints and bounds it per device and class.
+#pragma once
+
+#include "hardware/description.hpp"
+#include "models/cost.hpp"
+#include "models/kernel_curves.hpp"
+#include "models/kernel_time.hpp"
+#include "workloads/graph.hpp"
+
+#include <array>
+#include <string>
+#include <vector>
+
+namespace orrery {
+
+/// The measured architecture whose curves stand in for `device`: its own, or the nearest generation of the same vendor; empty = none.
+std::string curve_architecture(const Device& device, const Calibration& calibration);
+
+/// Prices operators on one device. Immutable; building it resolves every curve once.
+class KernelModel {
+public:
+  KernelModel(const Device& device, const Calibration& calibration);
+
+  /// Device time: at least one floor per kernel of a streaming operator, one floor per matrix product or attention. Host launch time is not
+  /// in it. A collective costs nothing here (models/collective_cost.hpp prices it).
+  [[nodiscard]] OpCost cost(const Operator& op) const;
+
+private:
+  static constexpr std::size_t precisions = 8;
+  static constexpr std::size_t op_classes = 11;
+
+  /// A compute unit as one precision sees it.
+  struct Lane {
+    UnitRates rates;
+    MatmulCurve matmul;
+    AttentionCurve attention;
+    bool usable = false;
+  };
+  struct Unit {
+    int index = 0;       ///< in Device::units
+    bool streams = true; ///< runs streaming operators
+    std::array<Lane, precisions> lanes;
+    std::array<StreamingCurve, op_classes> streaming;
+  };
+
+  [[nodiscard]] OpCost matmul_cost(const Matmul& shape, std::size_t precision) const;
+  [[nodiscard]] OpCost attention_cost(const FusedAttention& shape, std::size_t precision) const;
+  [[nodiscard]] OpCost streaming_cost(const Streaming& shape, const Operator& op) const;
+
+  std::vector<Unit> units_;
+};
+
+} // namespace orrery

@@ -1,0 +1,43 @@
+// Closed forms of the kernel times, with their constants as arguments: shared by KernelModel and by the fits.
+//
+// Matrix product. The output is cut into tiles; tiles are dealt to the multiprocessors in waves, the last one partly empty. A tile of a
+// rows and b columns takes 2 a b (k + k0) FLOPs at rate x peak / multiprocessors / (1 + edge (1/a + 1/b)). Where there are fewer tiles than
+// multiprocessors, k is split. The library picks the best tile, so the minimum over tile shapes counts. Memory: each operand once, from the
+// cache as far as it fits. Time = floor + longer + exposed x shorter of compute and memory.
+//
+// Fused attention. Blocks of 128 queries of one head walk over their keys: FLOPs 4 (d + softmax) per score, plus k0 keys per block; a
+// causal block skips the keys beyond its own queries. Memory: queries, keys, values, outputs once. Backward: 2.5 times the FLOPs (five
+// products for two).
+//
+// Streaming. kernels x floor + bytes / (bandwidth x share), or the FLOPs at the vector unit's peak if they take longer.
+#pragma once
+
+#include "models/kernel_curves.hpp"
+#include "sim/base/units.hpp"
+#include "workloads/graph.hpp"
+
+namespace orrery {
+
+/// What a compute unit offers an operator of one precision.
+struct UnitRates {
+  double peak = 0;            ///< FLOP/s
+  double bandwidth = 0;       ///< byte/s
+  double cache = 0;           ///< bytes
+  double multiprocessors = 1; ///< over which tiles are dealt; 1 = no quantisation
+  double element = 2;         ///< bytes of one operand element
+};
+
+struct TimeParts {
+  double compute = 0; ///< seconds
+  double memory = 0;
+  double floor = 0;
+  double time = 0;  ///< of the whole operator
+  double flops = 0; ///< useful FLOPs
+  double bytes = 0; ///< memory traffic
+};
+
+TimeParts matmul_time(const Matmul& shape, const UnitRates& unit, const MatmulCurve& curve);
+TimeParts attention_time(const FusedAttention& shape, const UnitRates& unit, const AttentionCurve& curve);
+TimeParts streaming_time(const Streaming& shape, int kernels, const UnitRates& unit, const StreamingCurve& curve);
+
+} // namespace orrery
