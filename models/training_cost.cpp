@@ -1,0 +1,148 @@
+#include "models/training_cost.hpp"
+
+#include <algorithm>
+
+namespace orrery {
+
+struct TrainingCoster::Pass {
+  Seconds stretchable;
+  Seconds rigid;
+  Joules energy;
+  double kernels = 0;
+
+  void add(const Pass& other, int times) {
+    stretchable += other.stretchable * times;
+    rigid += other.rigid * times;
+    energy += other.energy * times;
+    kernels += other.kernels * times;
+  }
+};
+
+TrainingCoster::TrainingCoster(const Cluster& cluster, const SoftwareProfile& software, const Calibration& calibration)
+    : cluster_(cluster), software_(software), kernels_(cluster.node.device, calibration), collectives_(cluster, calibration) {}
+
+OpCost TrainingCoster::operator_cost(const OpGraph& graph, const Operator& op) const {
+  const auto* collective = std::get_if<Collective>(&op.shape);
+  if (collective == nullptr)
+    return kernels_.cost(op);
+  const CollectiveCost cost =
+      collectives_.cost(collective->kind, collective->bytes, place_group(cluster_, graph.groups.at(collective->group)));
+  return {.time = cost.time,
+          .scale_up = cost.scale_up_bytes,
+          .network = cost.network_bytes,
+          .bound = Bound::network,
+          .assumed = cost.assumed};
+}
+
+std::vector<OpCost> TrainingCoster::list_costs(const OpGraph& graph, const std::vector<Operator>& list) const {
+  std::vector<OpCost> costs;
+  costs.reserve(list.size());
+  for (const Operator& op : list)
+    costs.push_back(operator_cost(graph, op));
+  for (std::size_t i = 0; i + 1 < list.size(); ++i) {
+    const auto* collective = std::get_if<Collective>(&list[i].shape);
+    if (collective != nullptr && collective->overlapped)
+      costs[i].time -= overlap_gain * std::min(costs[i].time, costs[i + 1].time);
+  }
+  return costs;
+}
+
+Joules TrainingCoster::dynamic_energy(const OpCost& cost) const {
+  const Device& device = cluster_.node.device;
+  return cost.flops * device.units[static_cast<std::size_t>(cost.unit)].energy + cost.memory * device.memory.front().energy;
+}
+
+TrainingCoster::Pass TrainingCoster::block_pass(const std::vector<Operator>& list, const std::vector<OpCost>& costs) const {
+  Pass pass;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    pass.stretchable += costs[i].stretchable;
+    pass.rigid += costs[i].time - costs[i].stretchable;
+    pass.energy += dynamic_energy(costs[i]);
+    pass.kernels += list[i].kernels;
+  }
+  return pass;
+}
+
+Span TrainingCoster::span(const Pass& pass) const {
+  Span span{.stretchable = pass.stretchable, .rigid = pass.rigid, .energy = pass.energy};
+  const Seconds host = pass.kernels * software_.kernel_launch + software_.pass_host;
+  span.rigid += software_.launch_blocking ? host : std::max(Seconds{}, host - span.total());
+  return span;
+}
+
+CostedCollective TrainingCoster::collective(const OpGraph& graph, const Operator& op) const {
+  const auto& shape = std::get<Collective>(op.shape);
+  const CollectiveCost cost = collectives_.cost(shape.kind, shape.bytes, place_group(cluster_, graph.groups.at(shape.group)));
+  return {.name = op.name,
+          .kind = shape.kind,
+          .group = shape.group,
+          .latency = cost.latency,
+          .time = cost.time,
+          .network = cost.network_bytes,
+          .overlapped = shape.overlapped};
+}
+
+CostedMessage TrainingCoster::message(const OpGraph& graph, Bytes bytes, int from, int to) const {
+  // The pair as a group of two: every rank of the stage sends at once.
+  const int ranks_per_stage = graph.groups.at(Group::pipeline).stride;
+  const int stages_per_node = std::max(1, cluster_.node.devices / std::max(1, ranks_per_stage));
+  const bool same_node = ranks_per_stage < cluster_.node.devices && from / stages_per_node == to / stages_per_node;
+  const int distance = same_node ? ranks_per_stage : std::max(ranks_per_stage, cluster_.node.devices);
+  return collectives_.message(bytes, place_group(cluster_, {.size = 2, .stride = distance}, std::min(ranks_per_stage, cluster_.node.devices)));
+}
+
+void TrainingCoster::cost_step(const OpGraph& graph, const Stage& stage, CostedStage& costed) const {
+  Pass optimizer;
+  bool updated = false;
+  for (const Operator& op : stage.step) {
+    if (std::holds_alternative<Collective>(op.shape)) {
+      (updated ? costed.gathers : costed.reductions).push_back(collective(graph, op));
+      continue;
+    }
+    updated = true;
+    optimizer.add(block_pass({op}, {kernels_.cost(op)}), 1);
+  }
+  costed.optimizer = span(optimizer);
+}
+
+CostedGraph TrainingCoster::cost(const OpGraph& graph) const {
+  CostedGraph costed{.schedule = graph.schedule,
+                     .micro_batches = graph.micro_batches,
+                     .virtual_stages = graph.virtual_stages,
+                     .tp = graph.groups.at(Group::tensor).size,
+                     .replicas = graph.groups.at(Group::data).size,
+                     .overlap_p2p = graph.overlap_p2p,
+                     .step_host = software_.step_host};
+  std::vector<std::pair<Pass, Pass>> passes;
+  for (const Block& block : graph.blocks) {
+    CostedBlock& out = costed.blocks.emplace_back();
+    out.forward = list_costs(graph, block.forward);
+    out.backward = list_costs(graph, block.backward);
+    passes.emplace_back(block_pass(block.forward, out.forward), block_pass(block.backward, out.backward));
+  }
+  std::vector<CostedChunk> chunks;
+  for (const Chunk& chunk : graph.chunks) {
+    Pass forward;
+    Pass backward;
+    for (const BlockUse& use : chunk.blocks) {
+      forward.add(passes[static_cast<std::size_t>(use.block)].first, use.count);
+      backward.add(passes[static_cast<std::size_t>(use.block)].second, use.count);
+    }
+    chunks.push_back({.forward = span(forward), .backward = span(backward)});
+  }
+  const int stages = static_cast<int>(graph.stages.size());
+  for (int s = 0; s < stages; ++s) {
+    const Stage& stage = graph.stages[static_cast<std::size_t>(s)];
+    CostedStage& out = costed.stages.emplace_back();
+    for (const int chunk : stage.chunks)
+      out.chunks.push_back(chunks[static_cast<std::size_t>(chunk)]);
+    cost_step(graph, stage, out);
+    if (stages > 1) {
+      out.forward_send = message(graph, graph.boundary_forward, s, (s + 1) % stages);
+      out.backward_send = message(graph, graph.boundary_backward, s, (s + stages - 1) % stages);
+    }
+  }
+  return costed;
+}
+
+} // namespace orrery

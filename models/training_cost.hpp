@@ -1,0 +1,51 @@
+// Costs of a training step.
+//
+// What:    prices every operator of an OpGraph on a cluster and adds them up per pass, stage and step for the engine and for the estimate.
+// Formula: a pass takes the sum of its operators (models/kernel_cost.hpp, models/collective_cost.hpp). A collective marked overlapped shares the
+//          device with the operator listed next: `overlap_gain` of the shorter of both is hidden. The host launches every kernel: a pass never
+//          ends before its launches do (asynchronous launches), or its launches add to the device time (launch_blocking).
+// Source:  structure of Megatron-LM (Narayanan et al. SC21; Korthikanti et al. 2022).
+// Units:   SI.
+// Valid:   groups that are regular in rank order (tensor fastest, then data, then pipeline).
+// Error:   `orrery validate training`.
+#pragma once
+
+#include "hardware/description.hpp"
+#include "models/collective_cost.hpp"
+#include "models/cost.hpp"
+#include "models/kernel_cost.hpp"
+#include "workloads/graph.hpp"
+#include "workloads/software.hpp"
+
+namespace orrery {
+
+/// Share of the shorter of a kernel and a collective that running them side by side saves: the collective takes multiprocessors and memory
+/// bandwidth from the kernel. Assumed: no kernel measurement of overlapped pairs is public.
+inline constexpr double overlap_gain = 0.8;
+
+/// Prices graphs on one cluster under one software profile. Immutable; building it resolves the curves once.
+class TrainingCoster {
+public:
+  TrainingCoster(const Cluster& cluster, const SoftwareProfile& software, const Calibration& calibration);
+
+  [[nodiscard]] CostedGraph cost(const OpGraph& graph) const;
+
+private:
+  struct Pass; ///< what the operators of a pass add up to
+
+  [[nodiscard]] OpCost operator_cost(const OpGraph& graph, const Operator& op) const;
+  [[nodiscard]] std::vector<OpCost> list_costs(const OpGraph& graph, const std::vector<Operator>& list) const;
+  [[nodiscard]] Pass block_pass(const std::vector<Operator>& list, const std::vector<OpCost>& costs) const;
+  [[nodiscard]] Span span(const Pass& pass) const;
+  [[nodiscard]] CostedCollective collective(const OpGraph& graph, const Operator& op) const;
+  [[nodiscard]] CostedMessage message(const OpGraph& graph, Bytes bytes, int from, int to) const;
+  void cost_step(const OpGraph& graph, const Stage& stage, CostedStage& costed) const;
+  [[nodiscard]] Joules dynamic_energy(const OpCost& cost) const;
+
+  Cluster cluster_;
+  SoftwareProfile software_;
+  KernelModel kernels_;
+  CollectiveModel collectives_;
+};
+
+} // namespace orrery
