@@ -57,6 +57,7 @@ struct Device {
   std::optional<Hertz> max_clock;
   std::optional<Watts> power_cap; ///< TDP
   std::optional<Watts> idle_power;
+  std::optional<Watts> active_power; ///< with work resident but every unit waiting: clocks up, memory on
   std::optional<BytesPerSecond> scale_up_bandwidth; ///< per direction, all links of the device together
   std::string scale_up_link;                        ///< name in the link catalogue
   std::string host_link;                            ///< name in the link catalogue

@@ -30,7 +30,8 @@ struct OpCost {
 struct Span {
   Seconds stretchable;
   Seconds rigid;
-  Joules energy; ///< dynamic energy of compute, memory and links
+  Joules energy;     ///< dynamic energy of compute, memory and links at full clock
+  Joules arithmetic; ///< the part of `energy` that falls with the square of the voltage
 
   [[nodiscard]] Seconds total() const { return stretchable + rigid; }
 };

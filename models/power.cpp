@@ -1,0 +1,201 @@
+#include "models/power.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace orrery {
+
+namespace {
+
+// The voltage follows the clock down to a floor. Assumed for all devices: it puts the V100 power-limit sweep of Zeus (NSDI 2023) and a
+// sweep of RTX 3090 (prefill keeps 85% of its rate at 71% of the power) on one curve; no vendor table of voltages was read.
+constexpr double voltage_floor = 0.7;
+
+// 180 to 210 MHz of 1.4 to 2.8 GHz in vendor clock tables.
+constexpr double lowest_clock = 0.1;
+
+// Share of (cap - idle) drawn as soon as work is resident, where the catalogue states no active power. Assumed: A100 decode at three
+// tensor-parallel degrees (splitwise-sim, MIT) extrapolates to 120 W at no traffic, 17%; a lightly loaded H200 draws 137 W (arXiv
+// 2605.11999), 10%.
+constexpr double default_active_share = 0.1;
+
+double dynamic_factor(double clock) {
+  const double v = relative_voltage(clock);
+  return v * v;
+}
+
+JoulesPerFlop scaled(const ComputeUnit& unit, FlopsPerSecond reference, FlopsPerSecond peak) { return unit.energy * (reference / peak); }
+
+/// The half-precision (or, without one, the fastest-stated) peak that ComputeUnit::energy is quoted for.
+FlopsPerSecond reference_peak(const ComputeUnit& unit) {
+  for (const Precision precision : {Precision::bf16, Precision::fp16}) {
+    if (const auto found = unit.peak.find(precision); found != unit.peak.end()) {
+      return found->second;
+    }
+  }
+  FlopsPerSecond best;
+  for (const auto& [precision, peak] : unit.peak) {
+    best = std::max(best, peak);
+  }
+  return best;
+}
+
+} // namespace
+
+PowerModel power_model(const Device& device, JoulesPerByte scale_up, JoulesPerByte network) {
+  PowerModel model;
+  model.idle = device.idle_power.value_or(Watts{});
+  model.cap = device.power_cap;
+  if (device.active_power) {
+    model.active = std::max(*device.active_power - model.idle, Watts{});
+  } else if (device.power_cap) {
+    model.active = default_active_share * (*device.power_cap - model.idle);
+  }
+  model.memory = device.memory.empty() ? JoulesPerByte{} : device.memory.front().energy;
+  model.scale_up = scale_up;
+  model.network = network;
+  return model;
+}
+
+JoulesPerFlop arithmetic_energy(const ComputeUnit& unit, Precision precision) {
+  const auto found = unit.peak.find(precision);
+  return found == unit.peak.end() ? unit.energy : scaled(unit, reference_peak(unit), found->second);
+}
+
+Activity& Activity::operator+=(const Activity& other) {
+  stretchable += other.stretchable;
+  rigid += other.rigid;
+  arithmetic += other.arithmetic;
+  transfer += other.transfer;
+  return *this;
+}
+
+Activity activity(const OpCost& cost, JoulesPerFlop arithmetic, const PowerModel& model) {
+  Activity span;
+  span.stretchable = cost.stretchable;
+  span.rigid = cost.time - cost.stretchable;
+  span.arithmetic = cost.flops * arithmetic;
+  span.transfer = cost.memory * model.memory + cost.scale_up * model.scale_up + cost.network * model.network;
+  return span;
+}
+
+Activity activity(const Span& span) { return {span.stretchable, span.rigid, span.arithmetic, span.energy - span.arithmetic}; }
+
+double relative_voltage(double clock) { return std::max(voltage_floor, clock); }
+
+PowerPoint at_clock(const PowerModel& model, const Activity& span, double clock) {
+  PowerPoint point;
+  point.clock = clock;
+  point.time = span.stretchable / clock + span.rigid;
+  point.energy = waiting_power(model, clock) * point.time + span.arithmetic * dynamic_factor(clock) + span.transfer;
+  return point;
+}
+
+PowerPoint under_cap(const PowerModel& model, const Activity& span, std::optional<Watts> cap) {
+  PowerPoint point = at_clock(model, span, 1.0);
+  const std::optional<Watts> limit = cap ? cap : model.cap;
+  // Compared as energies: a span of no length has no power.
+  const auto fits = [&](const PowerPoint& p) { return p.energy <= *limit * p.time; };
+  if (!limit || point.time.si() == 0.0 || fits(point)) {
+    return point;
+  }
+  PowerPoint slowest = at_clock(model, span, lowest_clock);
+  slowest.capped = true;
+  if (!fits(slowest)) {
+    slowest.above_cap = true;
+    return slowest;
+  }
+  // Power rises with the clock, so the largest clock that fits is where it crosses the cap.
+  double low = lowest_clock;
+  double high = 1.0;
+  while (high - low > 1e-12) {
+    const double middle = 0.5 * (low + high);
+    (fits(at_clock(model, span, middle)) ? low : high) = middle;
+  }
+  point = at_clock(model, span, low);
+  point.capped = true;
+  return point;
+}
+
+Watts waiting_power(const PowerModel& model, double clock) { return model.idle + model.active * (clock * dynamic_factor(clock)); }
+
+void PowerProfile::append(Seconds duration, Watts power) {
+  if (duration.si() <= 0.0) {
+    return;
+  }
+  if (!pieces_.empty() && pieces_.back().power == power) {
+    pieces_.back().duration += duration;
+  } else {
+    pieces_.push_back({duration, power});
+  }
+}
+
+Seconds PowerProfile::duration() const {
+  Seconds total;
+  for (const Piece& piece : pieces_) {
+    total += piece.duration;
+  }
+  return total;
+}
+
+Joules PowerProfile::energy() const {
+  Joules total;
+  for (const Piece& piece : pieces_) {
+    total += piece.power * piece.duration;
+  }
+  return total;
+}
+
+Watts PowerProfile::mean() const { return pieces_.empty() ? Watts{} : energy() / duration(); }
+
+Watts PowerProfile::peak() const {
+  Watts highest;
+  for (const Piece& piece : pieces_) {
+    highest = std::max(highest, piece.power);
+  }
+  return highest;
+}
+
+Watts PowerProfile::peak(Seconds window) const {
+  if (window >= duration()) {
+    return mean();
+  }
+  // The mean over a sliding window is piecewise linear in its position: its maximum has an edge of the window on an edge of a piece.
+  std::vector<Seconds> edges{Seconds{}};
+  std::vector<Joules> energies{Joules{}};
+  for (const Piece& piece : pieces_) {
+    edges.push_back(edges.back() + piece.duration);
+    energies.push_back(energies.back() + piece.power * piece.duration);
+  }
+  const auto energy_until = [&](Seconds t) {
+    const auto next = std::upper_bound(edges.begin() + 1, edges.end() - 1, t);
+    const auto i = static_cast<std::size_t>(next - edges.begin()) - 1;
+    return energies[i] + pieces_[i].power * (t - edges[i]);
+  };
+  Joules most;
+  for (const Seconds edge : edges) {
+    for (const Seconds start : {edge, edge - window}) {
+      if (start.si() >= 0.0 && start + window <= edges.back()) {
+        most = std::max(most, energy_until(start + window) - energy_until(start));
+      }
+    }
+  }
+  return most / window;
+}
+
+Watts PowerProfile::lowest() const {
+  Watts least = pieces_.empty() ? Watts{} : pieces_.front().power;
+  for (const Piece& piece : pieces_) {
+    least = std::min(least, piece.power);
+  }
+  return least;
+}
+
+Watts wall_power(const NodeType& node, Watts device) {
+  const Watts inside = static_cast<double>(node.devices) * device + node.host.power;
+  return inside / (1.0 - node.fan_share) / node.power_supply_efficiency;
+}
+
+Watts facility_power(const Cluster& cluster, Watts device) { return cluster.nodes * wall_power(cluster.node, device) * cluster.pue; }
+
+} // namespace orrery

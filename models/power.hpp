@@ -1,0 +1,106 @@
+// Power and energy of a device, a node and a facility.
+//
+// What: the power of a device that runs a span of work at a clock, the clock that a power cap forces, and what the wall meter shows above
+// it. Formula: for a span of S seconds that scale with 1/clock, R seconds that do not, E_c joules of arithmetic at full clock and E_t of
+// memory and links,
+//   at relative clock f and relative voltage v(f) = max(v0, f):
+//     T = S / f + R,   E = (idle + active f v^2) T + E_c v^2 + E_t,   P = E / T.
+//   Under a cap f is the largest clock with P <= cap: memory and links keep their rate, so R does not stretch.
+//   Wall power of a node = (devices x P + host) / (1 - fan share) / supply efficiency; facility = wall x PUE.
+// Source: arithmetic 0.7 pJ/FLOP and HBM 11.7-14.7 pJ/bit, doi 10.1145/3712285.3759815; a cap lowers the SM clock and leaves the memory
+// clock,
+//   "Characterizing Job Power Elasticity" (2026); CMOS dynamic energy ~ C V^2. v0 = 0.7 and `active` where a device states none are
+//   assumed: see power.cpp.
+// Units: SI inside the types; clock and voltage relative to the highest clock.
+// Valid range: clocks 0.1 to 1; averages over at least the tens of milliseconds in which a limiter acts; no boost above the rated clock.
+// Known error: models/calibration/power.csv, printed by tests/calibration/power_test.cpp.
+#pragma once
+
+#include "hardware/description.hpp"
+#include "models/cost.hpp"
+#include "sim/base/units.hpp"
+
+#include <optional>
+#include <vector>
+
+namespace orrery {
+
+/// What a device draws. Energies of arithmetic are per unit and precision, see arithmetic_energy().
+struct PowerModel {
+  Watts idle;
+  Watts active; ///< on top of idle at full clock as soon as work is resident, waiting on memory, peers or the host included
+  std::optional<Watts> cap;
+  JoulesPerByte memory;
+  JoulesPerByte scale_up;
+  JoulesPerByte network;
+};
+
+/// `scale_up` and `network` are the device's ends of the links: per byte sent.
+[[nodiscard]] PowerModel power_model(const Device& device, JoulesPerByte scale_up, JoulesPerByte network);
+
+/// Energy of one FLOP at full clock: a unit draws the same at its peak in every precision.
+[[nodiscard]] JoulesPerFlop arithmetic_energy(const ComputeUnit& unit, Precision precision);
+
+/// A span of work as the power model sees it. Activities that run one after another add.
+struct Activity {
+  Seconds stretchable;
+  Seconds rigid;
+  Joules arithmetic; ///< at full clock
+  Joules transfer;   ///< memory and links
+
+  Activity& operator+=(const Activity& other);
+};
+
+[[nodiscard]] Activity activity(const OpCost& cost, JoulesPerFlop arithmetic, const PowerModel& model);
+[[nodiscard]] Activity activity(const Span& span);
+
+struct PowerPoint {
+  double clock = 1.0;
+  Seconds time;
+  Joules energy;
+  bool capped = false;    ///< the clock was lowered
+  bool above_cap = false; ///< even the lowest clock draws more than the cap
+
+  [[nodiscard]] Watts power() const { return energy / time; }
+};
+
+[[nodiscard]] double relative_voltage(double clock);
+
+/// The span at a given relative clock.
+[[nodiscard]] PowerPoint at_clock(const PowerModel& model, const Activity& span, double clock);
+
+/// The span at the highest clock whose mean power is within the device's cap, or within `cap` where given.
+[[nodiscard]] PowerPoint under_cap(const PowerModel& model, const Activity& span, std::optional<Watts> cap = std::nullopt);
+
+/// Power of a device that waits with work resident (a pipeline bubble, a collective's slower peer) at a clock.
+[[nodiscard]] Watts waiting_power(const PowerModel& model, double clock = 1.0);
+
+/// Piecewise constant power over time.
+class PowerProfile {
+public:
+  void append(Seconds duration, Watts power);
+  [[nodiscard]] Seconds duration() const;
+  [[nodiscard]] Joules energy() const;
+  [[nodiscard]] Watts mean() const;
+  [[nodiscard]] Watts peak() const;
+  /// Highest mean over any stretch of `window`: what a meter or a breaker with that time constant sees.
+  [[nodiscard]] Watts peak(Seconds window) const;
+  [[nodiscard]] Watts lowest() const;
+
+  struct Piece {
+    Seconds duration;
+    Watts power;
+  };
+  [[nodiscard]] const std::vector<Piece>& pieces() const { return pieces_; }
+
+private:
+  std::vector<Piece> pieces_;
+};
+
+/// Power of a node at its supply's input, with all devices at `device`.
+[[nodiscard]] Watts wall_power(const NodeType& node, Watts device);
+
+/// Power of a whole cluster at the facility's feed.
+[[nodiscard]] Watts facility_power(const Cluster& cluster, Watts device);
+
+} // namespace orrery
