@@ -1,4 +1,5 @@
-// Validated descriptions of machines. Plain values: loaded from hardware/catalogue/*.yaml (hardware/catalogue.hpp) or inline from a scenario.
+// Validated descriptions of machines. Plain values: loaded from hardware/catalogue/*.yaml (hardware/catalogue.hpp) or inline from a
+// scenario.
 #pragma once
 
 #include "sim/base/units.hpp"
@@ -30,18 +31,19 @@ enum class UnitKind { matrix, vector, pim, cpu };
 struct ComputeUnit {
   std::string name;
   UnitKind kind = UnitKind::matrix;
-  std::map<Precision, FlopsPerSecond> peak;    ///< dense peak by precision
-  std::string memory;                          ///< name of the tier whose bandwidth it sees
-  std::optional<BytesPerSecond> bandwidth;     ///< own path to that tier where it differs from the tier's (PIM banks)
-  JoulesPerFlop energy;                        ///< dynamic energy per FLOP at nominal clock, of the widest supported half-precision mode
+  std::map<Precision, FlopsPerSecond> peak; ///< dense peak by precision
+  std::string memory;                       ///< name of the tier whose bandwidth it sees
+  std::optional<BytesPerSecond> bandwidth;  ///< own path to that tier where it differs from the tier's (PIM banks)
+  JoulesPerFlop energy;                     ///< dynamic energy per FLOP at nominal clock, of the widest supported half-precision mode
 };
 
 /// One memory tier: SRAM, HBM, DRAM inside PIM, host, CXL, NVMe.
 struct MemoryTier {
   std::string name;
   Bytes capacity;
-  BytesPerSecond bandwidth; ///< seen by the device's own units
+  BytesPerSecond bandwidth; ///< seen by the device's own units; reading where the two directions differ
   JoulesPerByte energy;
+  std::vector<Provenance> sources; ///< of a tier that stands alone in the catalogue; inside a device the device has them
 };
 
 /// One accelerator (or package): the unit that a rank is placed on.
@@ -78,15 +80,17 @@ enum class ScaleUpKind {
   switched, ///< every device reaches every other at its full rate (NVSwitch, UB)
   mesh,     ///< point-to-point links between all pairs: a pair gets bandwidth / (devices - 1)
   pcie,     ///< a tree under the host: all devices of the node share its root
-  none
+  torus,    ///< links to the neighbours in the fabric's torus, no others
+  none      ///< a device reaches others over its NIC only, or there are none
 };
 
 /// Devices that reach each other without a NIC.
 struct ScaleUp {
   ScaleUpKind kind = ScaleUpKind::switched;
-  int domain = 0;           ///< devices in the domain; 0 = the devices of one node. May span nodes (GB200 NVL72: 72).
-  BytesPerSecond bandwidth; ///< per device and direction
-  Seconds latency;          ///< one hop
+  int domain = 0;                ///< devices in the domain; 0 = the devices of one node. May span nodes (GB200 NVL72: 72).
+  BytesPerSecond bandwidth;      ///< per device and direction, all its links together
+  BytesPerSecond root_bandwidth; ///< pcie only: what all devices of the node share, every byte counted once
+  Seconds latency;               ///< one hop
   bool in_switch_reduction = false;
 };
 
@@ -100,8 +104,8 @@ struct Nics {
 struct Host {
   MemoryTier memory;
   FlopsPerSecond cpu_peak;
-  BytesPerSecond device_link;  ///< host to one device, per direction
-  Watts power;                 ///< CPU, DRAM, boards, under load
+  BytesPerSecond device_link; ///< host to one device, per direction
+  Watts power;                ///< CPU, DRAM, boards, under load
 };
 
 /// A server (or a tray of a rack-scale system).
@@ -112,7 +116,7 @@ struct NodeType {
   ScaleUp scale_up;
   Nics nics;
   Host host;
-  double fan_share = 0.0;          ///< fans as a share of the node's DC power
+  double fan_share = 0.0; ///< fans as a share of the node's DC power
   double power_supply_efficiency = 1.0;
   std::optional<Watts> max_power;
   std::optional<Dollars> price;
