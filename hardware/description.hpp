@@ -43,7 +43,7 @@ struct MemoryTier {
   Bytes capacity;
   BytesPerSecond bandwidth; ///< seen by the device's own units; reading where the two directions differ
   JoulesPerByte energy;
-  std::vector<Provenance> sources; ///< of a tier that stands alone in the catalogue; inside a device the device has them
+  std::vector<Provenance> sources = {}; ///< of a tier that stands alone in the catalogue; inside a device the device has them
 };
 
 /// One accelerator (or package): the unit that a rank is placed on.
@@ -59,7 +59,7 @@ struct Device {
   std::optional<Hertz> max_clock;
   std::optional<Watts> power_cap; ///< TDP
   std::optional<Watts> idle_power;
-  std::optional<Watts> active_power; ///< with work resident but every unit waiting: clocks up, memory on
+  std::optional<Watts> active_power;                ///< with work resident but every unit waiting: clocks up, memory on
   std::optional<BytesPerSecond> scale_up_bandwidth; ///< per direction, all links of the device together
   std::string scale_up_link;                        ///< name in the link catalogue
   std::string host_link;                            ///< name in the link catalogue
@@ -87,11 +87,11 @@ enum class ScaleUpKind {
 /// Devices that reach each other without a NIC.
 struct ScaleUp {
   ScaleUpKind kind = ScaleUpKind::switched;
-  int domain = 0;                ///< devices in the domain; 0 = the devices of one node. May span nodes (GB200 NVL72: 72).
-  BytesPerSecond bandwidth;      ///< per device and direction, all its links together
-  BytesPerSecond root_bandwidth; ///< pcie only: what all devices of the node share, every byte counted once
-  Seconds latency;               ///< one hop
+  int domain = 0;           ///< devices in the domain; 0 = the devices of one node. May span nodes (GB200 NVL72: 72).
+  BytesPerSecond bandwidth; ///< per device and direction, all its links together
+  Seconds latency;          ///< one hop
   bool in_switch_reduction = false;
+  BytesPerSecond root_bandwidth = {}; ///< what a pcie tree or the host shares between the devices of a node, every byte counted once
 };
 
 /// Network interfaces of a node. `count` may be smaller than the number of devices: then neighbours share one.
