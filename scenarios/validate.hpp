@@ -1,0 +1,42 @@
+// Scores predictions against published measurements.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace orrery {
+
+/// One measured row and what was predicted for it.
+struct ScoredRow {
+  std::string group;
+  std::string id;
+  double measured = 0;  ///< s
+  double predicted = 0; ///< s; 0 where refused
+  double error = 0;     ///< relative, signed: predicted / measured - 1
+  std::string refusal;  ///< why no prediction was made; empty = predicted
+  std::string plan;     ///< the plan taken, where the row left it open
+  std::optional<double> measured_memory;  ///< bytes per device
+  std::optional<double> predicted_memory;
+};
+
+struct GroupScore {
+  std::string group;
+  int rows = 0;
+  int predicted = 0;
+  double mean = 0;   ///< of absolute relative errors
+  double median = 0;
+  double p90 = 0;
+  double bias = 0;   ///< mean of signed errors
+};
+
+struct TrainingValidation {
+  std::vector<ScoredRow> rows;
+  std::vector<GroupScore> groups;
+  GroupScore macro; ///< mean over groups
+};
+
+/// Scores the rows of `file` (columns of scenarios/validation/training.csv), or the project's own where empty.
+TrainingValidation validate_training(const std::string& file = {});
+
+} // namespace orrery
