@@ -5,21 +5,22 @@
 namespace orrery {
 
 struct TrainingCoster::Pass {
-  Seconds stretchable;
-  Seconds rigid;
-  Joules energy;
+  Activity work;
   double kernels = 0;
 
   void add(const Pass& other, int times) {
-    stretchable += other.stretchable * times;
-    rigid += other.rigid * times;
-    energy += other.energy * times;
+    work.stretchable += other.work.stretchable * times;
+    work.rigid += other.work.rigid * times;
+    work.arithmetic += other.work.arithmetic * times;
+    work.transfer += other.work.transfer * times;
     kernels += other.kernels * times;
   }
 };
 
-TrainingCoster::TrainingCoster(const Cluster& cluster, const SoftwareProfile& software, const Calibration& calibration)
-    : cluster_(cluster), software_(software), kernels_(cluster.node.device, calibration), collectives_(cluster, calibration) {}
+TrainingCoster::TrainingCoster(const Cluster& cluster, const SoftwareProfile& software, const Calibration& calibration,
+                               std::optional<Watts> device_cap)
+    : cluster_(cluster), software_(software), kernels_(cluster.node.device, calibration), collectives_(cluster, calibration),
+      power_(power_model(cluster.node.device, JoulesPerByte{}, JoulesPerByte{})), device_cap_(device_cap) {}
 
 OpCost TrainingCoster::operator_cost(const OpGraph& graph, const Operator& op) const {
   const auto* collective = std::get_if<Collective>(&op.shape);
@@ -47,27 +48,27 @@ std::vector<OpCost> TrainingCoster::list_costs(const OpGraph& graph, const std::
   return costs;
 }
 
-Joules TrainingCoster::dynamic_energy(const OpCost& cost) const {
-  const Device& device = cluster_.node.device;
-  return cost.flops * device.units[static_cast<std::size_t>(cost.unit)].energy + cost.memory * device.memory.front().energy;
-}
-
 TrainingCoster::Pass TrainingCoster::block_pass(const std::vector<Operator>& list, const std::vector<OpCost>& costs) const {
   Pass pass;
   for (std::size_t i = 0; i < list.size(); ++i) {
-    pass.stretchable += costs[i].stretchable;
-    pass.rigid += costs[i].time - costs[i].stretchable;
-    pass.energy += dynamic_energy(costs[i]);
+    const ComputeUnit& unit = cluster_.node.device.units[static_cast<std::size_t>(costs[i].unit)];
+    pass.work += activity(costs[i], arithmetic_energy(unit, list[i].precision), power_);
     pass.kernels += list[i].kernels;
   }
   return pass;
 }
 
 Span TrainingCoster::span(const Pass& pass) const {
-  Span span{.stretchable = pass.stretchable, .rigid = pass.rigid, .energy = pass.energy};
+  Activity work = pass.work;
   const Seconds host = pass.kernels * software_.kernel_launch + software_.pass_host;
-  span.rigid += software_.launch_blocking ? host : std::max(Seconds{}, host - span.total());
-  return span;
+  work.rigid += software_.launch_blocking ? host : std::max(Seconds{}, host - work.stretchable - work.rigid);
+  double stretch = 1.0;
+  if (device_cap_)
+    stretch = under_cap(power_, work).clock / under_cap(power_, work, std::min(*device_cap_, power_.cap.value_or(*device_cap_))).clock;
+  return {.stretchable = work.stretchable * stretch,
+          .rigid = work.rigid,
+          .energy = work.arithmetic + work.transfer,
+          .arithmetic = work.arithmetic};
 }
 
 CostedCollective TrainingCoster::collective(const OpGraph& graph, const Operator& op) const {

@@ -14,8 +14,11 @@
 #include "models/collective_cost.hpp"
 #include "models/cost.hpp"
 #include "models/kernel_cost.hpp"
+#include "models/power.hpp"
 #include "workloads/graph.hpp"
 #include "workloads/software.hpp"
+
+#include <optional>
 
 namespace orrery {
 
@@ -26,9 +29,13 @@ inline constexpr double overlap_gain = 0.8;
 /// Prices graphs on one cluster under one software profile. Immutable; building it resolves the curves once.
 class TrainingCoster {
 public:
-  TrainingCoster(const Cluster& cluster, const SoftwareProfile& software, const Calibration& calibration);
+  /// `device_cap` lowers the compute clock of every span that draws more (models/power.hpp). The kernels were measured under the device's own
+  /// cap, so that one costs nothing on top.
+  TrainingCoster(const Cluster& cluster, const SoftwareProfile& software, const Calibration& calibration,
+                 std::optional<Watts> device_cap = std::nullopt);
 
   [[nodiscard]] CostedGraph cost(const OpGraph& graph) const;
+  [[nodiscard]] const PowerModel& power() const { return power_; }
 
 private:
   struct Pass; ///< what the operators of a pass add up to
@@ -40,12 +47,13 @@ private:
   [[nodiscard]] CostedCollective collective(const OpGraph& graph, const Operator& op) const;
   [[nodiscard]] CostedMessage message(const OpGraph& graph, Bytes bytes, int from, int to) const;
   void cost_step(const OpGraph& graph, const Stage& stage, CostedStage& costed) const;
-  [[nodiscard]] Joules dynamic_energy(const OpCost& cost) const;
 
   Cluster cluster_;
   SoftwareProfile software_;
   KernelModel kernels_;
   CollectiveModel collectives_;
+  PowerModel power_;
+  std::optional<Watts> device_cap_;
 };
 
 } // namespace orrery
