@@ -1,0 +1,137 @@
+#include "sim/base/diagnostics.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <map>
+
+namespace orrery {
+
+namespace {
+
+char lower(char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); }
+
+/// Optimal string alignment distance, in half steps: a case difference counts 1, any other edit 2.
+int distance(std::string_view a, std::string_view b) {
+  std::vector<std::vector<int>> d(a.size() + 1, std::vector<int>(b.size() + 1));
+  for (std::size_t i = 0; i <= a.size(); ++i)
+    d[i][0] = static_cast<int>(2 * i);
+  for (std::size_t j = 0; j <= b.size(); ++j)
+    d[0][j] = static_cast<int>(2 * j);
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const bool same_letter =
+          lower(a[i - 1]) == lower(b[j - 1]) || (a[i - 1] == '-' && b[j - 1] == '_') || (a[i - 1] == '_' && b[j - 1] == '-');
+      const int substitute = a[i - 1] == b[j - 1] ? 0 : same_letter ? 1 : 2;
+      d[i][j] = std::min({d[i - 1][j] + 2, d[i][j - 1] + 2, d[i - 1][j - 1] + substitute});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 2);
+    }
+  }
+  return d[a.size()][b.size()];
+}
+
+} // namespace
+
+std::string Diagnostic::render() const {
+  std::string text = file;
+  if (line > 0)
+    text += fmt::format("{}{}:{}", text.empty() ? "" : ":", line, column);
+  const auto part = [&text](std::string_view separator, std::string_view more) {
+    if (!more.empty())
+      text += fmt::format("{}{}", text.empty() ? "" : separator, more);
+  };
+  part(": ", path);
+  part(": ", message);
+  part("; allowed: ", allowed);
+  part("; ", suggestion);
+  return text;
+}
+
+void Diagnostics::add(const Location& where, std::string path, std::string message, std::string allowed, std::string suggestion) {
+  add(Diagnostic{.file = std::string(where.file_name()),
+                 .line = where.line,
+                 .column = where.column,
+                 .path = std::move(path),
+                 .message = std::move(message),
+                 .allowed = std::move(allowed),
+                 .suggestion = std::move(suggestion)});
+}
+
+void Diagnostics::append(const Diagnostics& other) { all_.insert(all_.end(), other.all_.begin(), other.all_.end()); }
+
+std::vector<Diagnostic> Diagnostics::in_order() const {
+  std::map<std::string, std::size_t> first;
+  for (const Diagnostic& diagnostic : all_)
+    first.emplace(diagnostic.file, first.size());
+  std::vector<Diagnostic> sorted = all_;
+  std::stable_sort(sorted.begin(), sorted.end(), [&first](const Diagnostic& a, const Diagnostic& b) {
+    return std::make_tuple(first.at(a.file), a.line, a.column) < std::make_tuple(first.at(b.file), b.line, b.column);
+  });
+  return sorted;
+}
+
+std::string Diagnostics::render() const {
+  std::string text;
+  for (const Diagnostic& diagnostic : in_order())
+    text += diagnostic.render() + "\n";
+  return text;
+}
+
+void Diagnostics::throw_if_any() const {
+  if (!empty())
+    throw UserError(*this);
+}
+
+UserError::UserError(Diagnostics diagnostics) : diagnostics_(std::move(diagnostics)), text_(diagnostics_.render()) {
+  if (!text_.empty())
+    text_.pop_back();
+}
+
+UserError::UserError(std::string message) {
+  diagnostics_.add(Diagnostic{.message = std::move(message)});
+  text_ = diagnostics_.render();
+  text_.pop_back();
+}
+
+std::string closest(std::string_view name, std::span<const std::string> candidates) {
+  constexpr std::size_t longest = 128;
+  std::string best;
+  int best_distance = 0;
+  for (const std::string& candidate : candidates) {
+    if (name.size() > longest || candidate.size() > longest)
+      continue;
+    const int d = distance(name, candidate);
+    // A third of the letters may differ, and one edit always may in names of two letters or more.
+    const int limit = std::max<int>(2, static_cast<int>(2 * std::max(name.size(), candidate.size()) / 3));
+    const bool shares_nothing = d >= static_cast<int>(2 * std::max(name.size(), candidate.size()));
+    if (d <= limit && !shares_nothing && (best.empty() || d < best_distance)) {
+      best = candidate;
+      best_distance = d;
+    }
+  }
+  return best;
+}
+
+std::string did_you_mean(std::string_view name, std::span<const std::string> candidates) {
+  const std::string best = closest(name, candidates);
+  return best.empty() ? "" : fmt::format("did you mean '{}'?", best);
+}
+
+std::string shown(std::string_view text) {
+  constexpr std::size_t longest = 60;
+  const bool cut = text.size() > longest;
+  if (cut) {
+    std::size_t end = longest - 3;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) // never through the middle of a UTF-8 sequence
+      --end;
+    text = text.substr(0, end);
+  }
+  std::string result = "'";
+  for (const char c : text)
+    result += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? ' ' : c;
+  return result + (cut ? "...'" : "'");
+}
+
+} // namespace orrery

@@ -1,0 +1,180 @@
+// Help and JSON Schema out of a table.
+#include "sim/base/params_shape.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+
+namespace orrery {
+
+namespace {
+
+using nlohmann::json;
+
+/// Writes shapes as schemas and collects the tables that they mention.
+class SchemaWriter {
+public:
+  json of(const Shape& shape) {
+    switch (shape.kind) {
+    case ShapeKind::count: {
+      json schema = bounded(shape, "number");
+      schema["multipleOf"] = 1; // not "integer": 300e9 is a count too
+      return schema;
+    }
+    case ShapeKind::number:
+      return bounded(shape, "number");
+    case ShapeKind::quantity:
+      return {{"type", "string"}, {"pattern", quantity_pattern(shape)}, {"description", allowed_text(shape)}};
+    case ShapeKind::flag:
+      return {{"type", "boolean"}};
+    case ShapeKind::choice:
+      return {{"enum", shape.names}};
+    case ShapeKind::text:
+      return {{"type", json::array({"string", "number", "boolean"})}}; // `name: 70` is text here, a number to other YAML readers
+    case ShapeKind::list:
+      return {{"type", "array"}, {"items", of(*shape.item)}};
+    case ShapeKind::map:
+      return {{"type", "object"}, {"propertyNames", of(*shape.key)}, {"additionalProperties", of(*shape.item)}};
+    case ShapeKind::object:
+      return {{"$ref", define(*shape.table, false)}};
+    case ShapeKind::reference:
+      return {
+          {"anyOf",
+           json::array({{{"type", "string"}, {"description", "name of a " + shape.catalogue->kind}, {"examples", shape.catalogue->names()}},
+                        {{"$ref", define(*shape.table, true)}}})}};
+    }
+    return {};
+  }
+
+  json object(const TableInfo& table, bool inline_reference) {
+    json properties = json::object();
+    json required = json::array();
+    for (const FieldInfo& field : table.fields()) {
+      json schema = of(field.shape);
+      if (!field.help.empty())
+        schema["description"] = field.help + (field.shape.kind == ShapeKind::quantity ? "; " + allowed_text(field.shape) : "");
+      if (!field.default_value.is_null())
+        schema["default"] = value(field.default_value, field.shape);
+      properties[field.key] = std::move(schema);
+      if (field.required)
+        required.push_back(field.key);
+    }
+    json schema = {{"type", "object"}, {"description", table.summary()}, {"additionalProperties", false}};
+    if (inline_reference)
+      properties["base"] = {{"type", "string"}, {"description", "catalogue entry to start from; the other keys replace its values"}};
+    // What a base brings need not be given again.
+    if (inline_reference && !required.empty())
+      schema["anyOf"] = json::array({{{"required", json::array({"base"})}}, {{"required", required}}});
+    else if (!required.empty())
+      schema["required"] = required;
+    schema["properties"] = std::move(properties);
+    return schema;
+  }
+
+  [[nodiscard]] const json& definitions() const { return definitions_; }
+
+private:
+  std::string define(const TableInfo& table, bool inline_reference) {
+    const std::string name = table.name() + (inline_reference ? "_reference" : "");
+    if (!definitions_.contains(name)) {
+      definitions_[name] = nullptr; // taken, before its fields are walked
+      json definition = object(table, inline_reference);
+      definitions_[name] = std::move(definition);
+    }
+    return "#/$defs/" + name;
+  }
+
+  static json bounded(const Shape& shape, const char* type) {
+    json schema = {{"type", type}};
+    if (shape.above)
+      schema["exclusiveMinimum"] = *shape.above;
+    else if (shape.min && std::isfinite(*shape.min))
+      schema["minimum"] = *shape.min;
+    if (shape.max)
+      schema["maximum"] = *shape.max;
+    return schema;
+  }
+
+  static std::string quantity_pattern(const Shape& shape) {
+    std::string alternatives;
+    for (const std::string& name : unit_names(shape.dimension))
+      alternatives += fmt::format("{}{}", alternatives.empty() ? "" : "|", name);
+    const bool negative = !shape.above && shape.min && *shape.min < 0;
+    return fmt::format("^ *{}(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:[eE][+-]?[0-9]+)? *(?:{}) *$", negative ? "-?" : "", alternatives);
+  }
+
+  static json value(const yaml::Node& node, const Shape& shape) {
+    if (node.is_sequence()) {
+      json list = json::array();
+      for (const yaml::Node& item : node.items)
+        list.push_back(value(item, *shape.item));
+      return list;
+    }
+    if (node.is_map()) {
+      json map = json::object();
+      for (const yaml::Entry& entry : node.entries) {
+        const FieldInfo* field = shape.kind == ShapeKind::map || shape.table == nullptr ? nullptr : shape.table->find(entry.key);
+        map[entry.key] = value(entry.value, field != nullptr ? field->shape : *shape.item);
+      }
+      return map;
+    }
+    QuantityError error;
+    if (shape.kind == ShapeKind::count || shape.kind == ShapeKind::number)
+      return json(parse_number(node.text, error));
+    if (shape.kind == ShapeKind::flag)
+      return json(node.text == "true");
+    return json(node.text);
+  }
+
+  json definitions_ = json::object();
+};
+
+std::string value_text(const yaml::Node& node) {
+  std::string text = yaml::to_yaml(node);
+  while (!text.empty() && text.back() == '\n')
+    text.pop_back();
+  for (char& c : text)
+    c = c == '\n' ? ' ' : c;
+  return text == "\"\"" ? "" : text;
+}
+
+void add_rows(const TableInfo& table, const std::string& above, std::vector<HelpRow>& rows) {
+  for (const FieldInfo& field : table.fields()) {
+    const std::string path = above.empty() ? field.key : above + "." + field.key;
+    const bool object = field.shape.kind == ShapeKind::object;
+    const bool list = field.shape.kind == ShapeKind::list && field.shape.item->kind == ShapeKind::object;
+    rows.push_back(HelpRow{.path = path,
+                           .accepts = object ? "a map"
+                                      : list ? "a list of maps"
+                                             : allowed_text(field.shape),
+                           .standard = field.required                  ? "required"
+                                       : field.default_value.is_null() ? ""
+                                                                       : value_text(field.default_value),
+                           .help = field.help});
+    if (object)
+      add_rows(*field.shape.table, path, rows);
+    if (list)
+      add_rows(*field.shape.item->table, path + ".*", rows);
+  }
+}
+
+} // namespace
+
+nlohmann::json TableInfo::schema() const {
+  SchemaWriter writer;
+  json schema = writer.object(*this, false);
+  schema["$schema"] = "https://json-schema.org/draft/2020-12/schema";
+  schema["title"] = name_;
+  if (!writer.definitions().empty())
+    schema["$defs"] = writer.definitions();
+  return schema;
+}
+
+std::vector<HelpRow> help_rows(const TableInfo& table) {
+  std::vector<HelpRow> rows;
+  add_rows(table, {}, rows);
+  return rows;
+}
+
+} // namespace orrery

@@ -1,0 +1,34 @@
+// Seeded random streams, one per component, so that what one component draws does not shift what another one sees.
+//
+// Generator: xoshiro256++ (Blackman and Vigna 2019, public domain reference), seeded by splitmix64. The distributions are our own, because
+// those of the standard library differ between implementations and results must not.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace orrery {
+
+class RandomStream {
+public:
+  /// The stream of `component` ("failures", "failures/node 17") under the run's seed.
+  RandomStream(std::uint64_t seed, std::string_view component);
+
+  /// 64 random bits.
+  std::uint64_t next();
+  /// In [0, 1).
+  double uniform();
+  double uniform(double low, double high);
+  /// In [0, n), without bias. n > 0.
+  std::uint64_t below(std::uint64_t n);
+  double exponential(double mean);
+  double normal(double mean = 0, double deviation = 1);
+  /// exp of a normal with these parameters.
+  double lognormal(double mu, double sigma);
+
+private:
+  std::array<std::uint64_t, 4> state_;
+};
+
+} // namespace orrery

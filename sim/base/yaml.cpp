@@ -1,0 +1,380 @@
+#include "sim/base/yaml.hpp"
+
+#include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/parser.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <sstream>
+
+namespace orrery::yaml {
+
+namespace {
+
+constexpr std::size_t max_bytes = 8u << 20;
+constexpr std::size_t max_nodes = 1'000'000;
+constexpr std::size_t max_depth = 64;
+constexpr std::size_t max_key_bytes = 256;
+
+/// Ends parsing early; its text is already in the diagnostics.
+struct Stop {};
+
+/// Builds the tree from yaml-cpp's events, the machinery under YAML::Load. Events rather than YAML::Load itself, because duplicate keys and
+/// a second document are lost in its result, and because depth and size are bounded here while yaml-cpp still reads.
+class Builder : public YAML::EventHandler {
+public:
+  Builder(std::shared_ptr<const std::string> file, Diagnostics& diagnostics) : file_(std::move(file)), diagnostics_(diagnostics) {}
+
+  [[nodiscard]] std::optional<Node> take() { return std::move(root_); }
+  [[nodiscard]] const Location& document_start() const { return document_start_; }
+
+  void OnDocumentStart(const YAML::Mark& mark) override { document_start_ = place(mark); }
+  void OnDocumentEnd() override {}
+
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { leaf(make(Kind::null, mark), anchor); }
+
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& value) override {
+    Node node = make(Kind::scalar, mark);
+    node.quoted = tag == "!";
+    if (!node.quoted)
+      refuse_tag(tag, node.location);
+    node.text = value;
+    leaf(std::move(node), anchor);
+  }
+
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    const auto found = anchors_.find(anchor);
+    if (found == anchors_.end())
+      fail(place(mark), "an alias to a value that is not complete yet", "aliases of values that end before them");
+    Node copy = found->second;
+    count(size_of(copy), place(mark));
+    if (depth_of(copy) + open_.size() > max_depth)
+      fail(place(mark), "nested too deeply", fmt::format("at most {} levels", max_depth));
+    copy.location = place(mark);
+    put(std::move(copy));
+  }
+
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+    open(make(Kind::sequence, mark), tag, anchor);
+  }
+  void OnSequenceEnd() override { close(); }
+
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+    open(make(Kind::map, mark), tag, anchor);
+  }
+  void OnMapEnd() override { close(); }
+
+private:
+  /// A sequence or map that is not complete yet.
+  struct Open {
+    Node node;
+    YAML::anchor_t anchor = 0;
+    bool has_key = false; ///< the key of the next value is known
+    std::string key;
+    Location key_location;
+    bool drop = false;                ///< the next value belongs to a refused key
+    std::map<std::string, int> lines; ///< of the keys so far
+  };
+
+  [[nodiscard]] Location place(const YAML::Mark& mark) const {
+    return mark.is_null() ? Location{file_, 1, 1} : Location{file_, mark.line + 1, mark.column + 1};
+  }
+
+  Node make(Kind kind, const YAML::Mark& mark) {
+    Node node;
+    node.kind = kind;
+    node.location = place(mark);
+    count(1, node.location);
+    return node;
+  }
+
+  [[noreturn]] void fail(const Location& where, std::string message, std::string allowed) {
+    diagnostics_.add(where, path(), std::move(message), std::move(allowed));
+    throw Stop{};
+  }
+
+  void count(std::size_t more, const Location& where) {
+    nodes_ += more;
+    if (nodes_ > max_nodes)
+      fail(where, "too many values, aliases expanded", fmt::format("at most {}", max_nodes));
+  }
+
+  static std::size_t size_of(const Node& node) {
+    std::size_t size = 1;
+    for (const Node& item : node.items)
+      size += size_of(item);
+    for (const Entry& entry : node.entries)
+      size += size_of(entry.value);
+    return size;
+  }
+
+  static std::size_t depth_of(const Node& node) {
+    std::size_t depth = 0;
+    for (const Node& item : node.items)
+      depth = std::max(depth, depth_of(item));
+    for (const Entry& entry : node.entries)
+      depth = std::max(depth, depth_of(entry.value));
+    return depth + 1;
+  }
+
+  [[nodiscard]] std::string path() const {
+    std::string text;
+    for (const Open& level : open_) {
+      if (level.node.is_map() && !level.has_key)
+        break;
+      if (!text.empty())
+        text += '.';
+      text += level.node.is_map() ? level.key : std::to_string(level.node.items.size());
+    }
+    return text;
+  }
+
+  void refuse_tag(const std::string& tag, const Location& where) {
+    if (tag != "?" && !tag.empty())
+      diagnostics_.add(where, path(), fmt::format("a tag, {}", shown(tag)), "values without tags");
+  }
+
+  void leaf(Node node, YAML::anchor_t anchor) {
+    if (anchor != 0)
+      anchors_[anchor] = node;
+    put(std::move(node));
+  }
+
+  void open(Node node, const std::string& tag, YAML::anchor_t anchor) {
+    refuse_tag(tag, node.location);
+    if (open_.size() >= max_depth)
+      fail(node.location, "nested too deeply", fmt::format("at most {} levels", max_depth));
+    open_.push_back(
+        Open{.node = std::move(node), .anchor = anchor, .has_key = false, .key = {}, .key_location = {}, .drop = false, .lines = {}});
+  }
+
+  void close() {
+    Node node = std::move(open_.back().node);
+    const YAML::anchor_t anchor = open_.back().anchor;
+    open_.pop_back();
+    if (anchor != 0)
+      anchors_[anchor] = node;
+    put(std::move(node));
+  }
+
+  void put(Node node) {
+    if (open_.empty()) {
+      root_ = std::move(node);
+      return;
+    }
+    Open& level = open_.back();
+    if (level.node.is_sequence()) {
+      level.node.items.push_back(std::move(node));
+    } else if (!level.has_key) {
+      put_key(level, node);
+    } else {
+      if (!level.drop)
+        level.node.entries.push_back(Entry{level.key, level.key_location, std::move(node)});
+      level.has_key = false;
+    }
+  }
+
+  void put_key(Open& level, const Node& node) {
+    const std::string above = path();
+    level.has_key = true;
+    level.key = node.is_scalar() ? node.text : "?";
+    level.key_location = node.location;
+    level.drop = true;
+    if (!node.is_scalar())
+      diagnostics_.add(node.location, above, fmt::format("{} as a key", described(node)), "text as a key");
+    else if (node.text.size() > max_key_bytes)
+      diagnostics_.add(node.location, above, fmt::format("the key {}", shown(node.text)),
+                       fmt::format("keys of at most {} bytes", max_key_bytes));
+    else if (node.text == "<<" && !node.quoted)
+      diagnostics_.add(node.location, above, "a merge key '<<'", "plain keys", "write the merged keys out, or start from 'base: NAME'");
+    else if (const auto [first, fresh] = level.lines.emplace(node.text, node.location.line); !fresh)
+      diagnostics_.add(node.location, path(), fmt::format("a second value for this key, first given in line {}", first->second),
+                       "each key once");
+    else
+      level.drop = false;
+  }
+
+  std::shared_ptr<const std::string> file_;
+  Diagnostics& diagnostics_;
+  std::vector<Open> open_;
+  std::map<YAML::anchor_t, Node> anchors_;
+  std::optional<Node> root_;
+  Location document_start_;
+  std::size_t nodes_ = 0;
+};
+
+/// Length of the UTF-8 sequence that starts at `text[i]`; 0 where it is malformed, overlong, a surrogate or beyond U+10FFFF.
+std::size_t sequence_length(std::string_view text, std::size_t i) {
+  const auto byte = [&](std::size_t k) { return k < text.size() ? static_cast<unsigned char>(text[k]) : 0u; };
+  const auto tail = [&](std::size_t k) { return (byte(k) & 0xC0) == 0x80; };
+  const unsigned c = byte(i);
+  if (c < 0x80)
+    return 1;
+  if (c >= 0xC2 && c <= 0xDF)
+    return tail(i + 1) ? 2 : 0;
+  if (c >= 0xE0 && c <= 0xEF) {
+    const bool range = !(c == 0xE0 && byte(i + 1) < 0xA0) && !(c == 0xED && byte(i + 1) > 0x9F);
+    return range && tail(i + 1) && tail(i + 2) ? 3 : 0;
+  }
+  if (c >= 0xF0 && c <= 0xF4) {
+    const bool range = !(c == 0xF0 && byte(i + 1) < 0x90) && !(c == 0xF4 && byte(i + 1) > 0x8F);
+    return range && tail(i + 1) && tail(i + 2) && tail(i + 3) ? 4 : 0;
+  }
+  return 0;
+}
+
+/// yaml-cpp guesses other encodings and replaces what it cannot decode, so bytes are checked before it sees them.
+bool bytes_are_text(std::string_view text, const std::shared_ptr<const std::string>& file, Diagnostics& diagnostics) {
+  int line = 1;
+  std::size_t line_start = 0;
+  for (std::size_t i = 0; i < text.size();) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    const std::size_t length = sequence_length(text, i);
+    const bool control = (c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7F;
+    if (length == 0 || control) {
+      const Location where{file, line, static_cast<int>(i - line_start) + 1};
+      diagnostics.add(where, {}, fmt::format("{}, byte 0x{:02X}", control ? "a control character" : "not UTF-8", c), "UTF-8 text");
+      return false;
+    }
+    i += length;
+    if (c == '\n') {
+      ++line;
+      line_start = i;
+    }
+  }
+  return true;
+}
+
+/// yaml-cpp's words for a syntax error, with a hint where the usual cause is known.
+void syntax_error(const YAML::Exception& error, const std::shared_ptr<const std::string>& file, Diagnostics& diagnostics) {
+  const Location where = error.mark.is_null() ? Location{file, 1, 1} : Location{file, error.mark.line + 1, error.mark.column + 1};
+  diagnostics.add(where, {}, fmt::format("not YAML: {}", error.msg));
+}
+
+} // namespace
+
+const Node* Node::find(std::string_view key) const {
+  for (const Entry& entry : entries) {
+    if (entry.key == key)
+      return &entry.value;
+  }
+  return nullptr;
+}
+
+Node* Node::find(std::string_view key) { return const_cast<Node*>(std::as_const(*this).find(key)); }
+
+void Node::set(std::string_view key, Node value) {
+  if (Node* present = find(key)) {
+    *present = std::move(value);
+  } else {
+    const Location where = value.location;
+    entries.push_back(Entry{std::string(key), where, std::move(value)});
+  }
+}
+
+bool operator==(const Node& a, const Node& b) {
+  const auto same_entry = [](const Entry& x, const Entry& y) { return x.key == y.key && x.value == y.value; };
+  return a.kind == b.kind && a.text == b.text && a.quoted == b.quoted && a.items == b.items &&
+         std::equal(a.entries.begin(), a.entries.end(), b.entries.begin(), b.entries.end(), same_entry);
+}
+
+Node scalar(std::string text) {
+  Node node;
+  node.kind = Kind::scalar;
+  node.quoted = !plain_safe(text);
+  node.text = std::move(text);
+  return node;
+}
+
+Node sequence(std::vector<Node> items) {
+  Node node;
+  node.kind = Kind::sequence;
+  node.items = std::move(items);
+  return node;
+}
+
+Node map(std::vector<std::pair<std::string, Node>> entries) {
+  Node node;
+  node.kind = Kind::map;
+  for (auto& [key, value] : entries)
+    node.entries.push_back(Entry{std::move(key), {}, std::move(value)});
+  return node;
+}
+
+std::string described(const Node& node) {
+  switch (node.kind) {
+  case Kind::null:
+    return "nothing";
+  case Kind::scalar:
+    return shown(node.text);
+  case Kind::sequence:
+    return "a list";
+  case Kind::map:
+    return "a map";
+  }
+  return {};
+}
+
+Node parse_yaml(std::string_view text, const std::string& file_name, Diagnostics& diagnostics) {
+  const auto file = std::make_shared<const std::string>(file_name);
+  Node root;
+  root.location = Location{file, 1, 1};
+  if (text.size() > max_bytes) {
+    diagnostics.add(Location{file, 0, 0}, {}, fmt::format("{} bytes", text.size()), fmt::format("files of at most {} bytes", max_bytes));
+    return root;
+  }
+  if (!bytes_are_text(text, file, diagnostics))
+    return root;
+  const std::size_t before = diagnostics.size();
+  Builder builder(file, diagnostics);
+  try {
+    std::istringstream stream{std::string(text)};
+    YAML::Parser parser(stream);
+    parser.HandleNextDocument(builder);
+    if (auto value = builder.take())
+      root = std::move(*value);
+    // Asked for one document more and never a third: on some input yaml-cpp 0.7 hands out documents without end.
+    if (diagnostics.size() == before && parser.HandleNextDocument(builder))
+      diagnostics.add(builder.document_start(), {}, "a second document", "one document per file");
+  } catch (const Stop&) {
+  } catch (const YAML::Exception& error) {
+    syntax_error(error, file, diagnostics);
+  }
+  if (root.is_null() && diagnostics.size() == before)
+    diagnostics.add(root.location, {}, "an empty document", "keys and values");
+  return root;
+}
+
+Node read_yaml_file(const std::string& path) {
+  const auto file = std::make_shared<const std::string>(path);
+  Diagnostics diagnostics;
+  const auto refuse = [&](const char* message) {
+    diagnostics.add(Location{file, 0, 0}, {}, message, "a readable YAML file");
+    throw UserError(diagnostics);
+  };
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  if (!std::filesystem::exists(status))
+    refuse("no such file");
+  if (std::filesystem::is_directory(status))
+    refuse("a directory");
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream)
+    refuse("cannot be opened");
+  std::string text(max_bytes + 1, '\0'); // one byte more than allowed: enough to see that a file is too large, without reading it all
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (stream.bad())
+    refuse("cannot be read");
+  text.resize(static_cast<std::size_t>(stream.gcount()));
+  if (text.size() > max_bytes)
+    refuse("more than 8 MiB");
+  Node node = parse_yaml(text, path, diagnostics);
+  diagnostics.throw_if_any();
+  return node;
+}
+
+} // namespace orrery::yaml
