@@ -30,8 +30,8 @@ struct OpCost {
 struct Span {
   Seconds stretchable;
   Seconds rigid;
-  Joules energy;     ///< dynamic energy of compute, memory and links at full clock
-  Joules arithmetic; ///< the part of `energy` that falls with the square of the voltage
+  Watts power;        ///< mean draw of one device over the span
+  double clock = 1.0; ///< that its power cap leaves
 
   [[nodiscard]] Seconds total() const { return stretchable + rigid; }
 };

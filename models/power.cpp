@@ -79,8 +79,6 @@ Activity activity(const OpCost& cost, JoulesPerFlop arithmetic, const PowerModel
   return span;
 }
 
-Activity activity(const Span& span) { return {span.stretchable, span.rigid, span.arithmetic, span.energy - span.arithmetic}; }
-
 double relative_voltage(double clock) { return std::max(voltage_floor, clock); }
 
 PowerPoint at_clock(const PowerModel& model, const Activity& span, double clock) {

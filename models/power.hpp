@@ -52,7 +52,6 @@ struct Activity {
 };
 
 [[nodiscard]] Activity activity(const OpCost& cost, JoulesPerFlop arithmetic, const PowerModel& model);
-[[nodiscard]] Activity activity(const Span& span);
 
 struct PowerPoint {
   double clock = 1.0;

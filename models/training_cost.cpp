@@ -62,13 +62,12 @@ Span TrainingCoster::span(const Pass& pass) const {
   Activity work = pass.work;
   const Seconds host = pass.kernels * software_.kernel_launch + software_.pass_host;
   work.rigid += software_.launch_blocking ? host : std::max(Seconds{}, host - work.stretchable - work.rigid);
-  double stretch = 1.0;
-  if (device_cap_)
-    stretch = under_cap(power_, work).clock / under_cap(power_, work, std::min(*device_cap_, power_.cap.value_or(*device_cap_))).clock;
-  return {.stretchable = work.stretchable * stretch,
-          .rigid = work.rigid,
-          .energy = work.arithmetic + work.transfer,
-          .arithmetic = work.arithmetic};
+  // The kernels were measured under the device's own cap: only a lower one makes them slower.
+  const PowerPoint usual = under_cap(power_, work);
+  if (!device_cap_ || device_cap_ >= power_.cap)
+    return {.stretchable = work.stretchable, .rigid = work.rigid, .power = usual.power(), .clock = usual.clock};
+  const PowerPoint capped = under_cap(power_, work, device_cap_);
+  return {.stretchable = work.stretchable * (usual.clock / capped.clock), .rigid = work.rigid, .power = capped.power(), .clock = capped.clock};
 }
 
 CostedCollective TrainingCoster::collective(const OpGraph& graph, const Operator& op) const {

@@ -1,0 +1,176 @@
+#include "scenarios/training_metrics.hpp"
+
+#include "models/power.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+namespace orrery {
+
+namespace {
+
+constexpr std::array<std::string_view, 11> class_names = {"matmul",    "attention", "softmax", "normalization", "elementwise",  "embedding",
+                                                          "LM head",   "loss",      "optimizer", "cast",        "tensor parallel"};
+
+/// Time of each operator class, added over passes.
+using ClassTimes = std::array<double, class_names.size()>;
+
+void add_operators(ClassTimes& times, const std::vector<Operator>& operators, const std::vector<OpCost>& costs, double count,
+                   double clock_stretch) {
+  for (std::size_t i = 0; i < operators.size(); ++i)
+    times[static_cast<std::size_t>(operators[i].op_class)] +=
+        count * (costs[i].time.si() + (clock_stretch - 1) * costs[i].stretchable.si());
+}
+
+double stretchable_of(const std::vector<OpCost>& costs) {
+  double sum = 0;
+  for (const OpCost& cost : costs)
+    sum += cost.stretchable.si();
+  return sum;
+}
+
+/// One pass of a chunk: its operators, and what the host adds.
+void add_pass(ClassTimes& times, const Stages& stages, const Chunk& chunk, const Span& span, bool backward, double count) {
+  double nominal = 0;
+  for (const BlockUse& use : chunk.blocks) {
+    const CostedBlock& costed = stages.costs.blocks[static_cast<std::size_t>(use.block)];
+    nominal += use.count * stretchable_of(backward ? costed.backward : costed.forward);
+  }
+  const double stretch = nominal > 0 ? span.stretchable.si() / nominal : 1;
+  for (const BlockUse& use : chunk.blocks) {
+    const auto index = static_cast<std::size_t>(use.block);
+    const Block& block = stages.graph.blocks[index];
+    const CostedBlock& costed = stages.costs.blocks[index];
+    add_operators(times, backward ? block.backward : block.forward, backward ? costed.backward : costed.forward, count * use.count, stretch);
+  }
+}
+
+/// Mean over stages of where the time goes.
+std::vector<TimeShare> time_shares(const Stages& stages, const StepEstimate& times) {
+  const auto count = static_cast<double>(times.stages.size());
+  ClassTimes classes{};
+  StageTimes mean;
+  for (std::size_t s = 0; s < times.stages.size(); ++s) {
+    const Stage& stage = stages.graph.stages[s];
+    for (std::size_t v = 0; v < stage.chunks.size(); ++v) {
+      const Chunk& chunk = stages.graph.chunks[static_cast<std::size_t>(stage.chunks[v])];
+      const CostedChunk& costed = stages.costs.stages[s].chunks[v];
+      add_pass(classes, stages, chunk, costed.forward, false, stages.graph.micro_batches / count);
+      add_pass(classes, stages, chunk, costed.backward, true, stages.graph.micro_batches / count);
+    }
+    const StageTimes& at = times.stages[s];
+    mean.compute += at.compute / count;
+    mean.send += at.send / count;
+    mean.bubble += at.bubble / count;
+    mean.reduction += at.reduction / count;
+    mean.optimizer += at.optimizer / count;
+    mean.gather += at.gather / count;
+    mean.host += at.host / count;
+  }
+  std::vector<TimeShare> shares;
+  double operators = 0;
+  for (std::size_t c = 0; c < classes.size(); ++c) {
+    operators += classes[c];
+    const bool communication = c == static_cast<std::size_t>(OpClass::communication);
+    if (classes[c] > 0)
+      shares.push_back({communication ? TimeKind::communication : TimeKind::compute, std::string(class_names[c]), Seconds{classes[c]}});
+  }
+  const auto add = [&](TimeKind kind, const char* name, Seconds time) {
+    if (time.si() > 0)
+      shares.push_back({kind, name, time});
+  };
+  add(TimeKind::communication, "pipeline", mean.send);
+  add(TimeKind::communication, "gradient reduction", mean.reduction);
+  add(TimeKind::communication, "parameter gather", mean.gather);
+  add(TimeKind::bubble, "pipeline bubble", mean.bubble);
+  add(TimeKind::optimizer, "optimizer", mean.optimizer);
+  // Rounding leaves a residue of the order of 1e-16 s that is no host time.
+  const Seconds host = mean.host + mean.compute - Seconds{operators};
+  add(TimeKind::host, "launches and framework", host > 1e-9 * times.step ? host : Seconds{});
+  return shares;
+}
+
+FlopsPerSecond peak_of(const Device& device, Precision precision) {
+  FlopsPerSecond best;
+  for (const ComputeUnit& unit : device.units) {
+    const auto found = unit.peak.find(precision);
+    if (found != unit.peak.end())
+      best = std::max(best, found->second);
+  }
+  return best;
+}
+
+std::vector<FlopRate> flop_rates(const Scenario& scenario, const OpGraph& graph, Seconds step) {
+  const FlopsPerSecond peak = peak_of(scenario.cluster.node.device, graph.precision);
+  const auto rate = [&](const char* convention, const char* meaning, Flops flops) {
+    const FlopsPerSecond per_device = flops / step / static_cast<double>(graph.ranks());
+    return FlopRate{convention, meaning, per_device, per_device / peak};
+  };
+  return {rate("full attention", "model FLOPs, whole attention square (Korthikanti, PaLM)", graph.flops.full_attention),
+          rate("causal attention", "model FLOPs, causal half (Megatron-Core, FlashAttention)", graph.flops.causal),
+          rate("executed", "hardware FLOPs, recomputation counted (HFU; SC21, BLOOM)", graph.flops.executed)};
+}
+
+/// Energy of one device of stage `s` over a step, and the highest draw of any of its spans.
+struct DeviceStep {
+  Joules energy;
+  Watts peak;
+  double clock = 1;
+};
+
+DeviceStep device_step(const Scenario& scenario, const Stages& stages, const StepEstimate& times, std::size_t s) {
+  const PowerModel model = power_model(scenario.cluster.node.device, JoulesPerByte{}, JoulesPerByte{});
+  DeviceStep step;
+  Seconds busy;
+  const auto add = [&](const Span& span, int count) {
+    if (span.total().si() <= 0)
+      return;
+    busy += span.total() * count;
+    step.energy += span.power * span.total() * count;
+    step.peak = std::max(step.peak, span.power);
+    step.clock = std::min(step.clock, span.clock);
+  };
+  const CostedStage& stage = stages.costs.stages[s];
+  for (const CostedChunk& chunk : stage.chunks) {
+    add(chunk.forward, stages.graph.micro_batches);
+    add(chunk.backward, stages.graph.micro_batches);
+  }
+  add(stage.optimizer, 1);
+  const Watts waiting = waiting_power(model);
+  step.energy += waiting * (times.step - busy);
+  step.peak = std::max(step.peak, waiting);
+  return step;
+}
+
+StepPower step_power(const Scenario& scenario, const Stages& stages, const StepEstimate& times) {
+  StepPower power;
+  const auto count = static_cast<double>(times.stages.size());
+  for (std::size_t s = 0; s < times.stages.size(); ++s) {
+    const DeviceStep device = device_step(scenario, stages, times, s);
+    power.device_mean += device.energy / times.step / count;
+    power.device_peak = std::max(power.device_peak, device.peak);
+    power.clock = std::min(power.clock, device.clock);
+  }
+  // All devices at once: the job's share of the cluster.
+  const double share = static_cast<double>(stages.graph.ranks()) / scenario.cluster.devices();
+  power.facility_mean = facility_power(scenario.cluster, power.device_mean) * share;
+  power.facility_peak = facility_power(scenario.cluster, power.device_peak) * share;
+  power.energy_per_step = power.facility_mean * times.step;
+  power.energy_per_token = power.energy_per_step / stages.graph.tokens;
+  return power;
+}
+
+} // namespace
+
+void fill_step_metrics(TrainingResult& result, const Scenario& scenario, const Stages& stages, const StepEstimate& times) {
+  result.step_time = times.step;
+  result.micro_batches = stages.graph.micro_batches;
+  result.tokens_per_second = stages.graph.tokens / times.step.si();
+  result.tokens_per_second_per_device = result.tokens_per_second / result.devices;
+  result.flop_rates = flop_rates(scenario, stages.graph, times.step);
+  result.time = time_shares(stages, times);
+  result.power = step_power(scenario, stages, times);
+}
+
+} // namespace orrery
