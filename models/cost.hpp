@@ -17,12 +17,12 @@ struct OpCost {
   Seconds time;
   Seconds stretchable; ///< the part of `time` that scales with 1 / compute clock
   Flops flops;
-  Bytes memory;        ///< traffic to the device's memory
-  Bytes scale_up;      ///< sent over the scale-up links
-  Bytes network;       ///< sent over the NIC
+  Bytes memory;   ///< traffic to the device's memory
+  Bytes scale_up; ///< sent over the scale-up links
+  Bytes network;  ///< sent over the NIC
   Bound bound = Bound::compute;
-  int unit = 0;        ///< index into Device::units
-  bool assumed = false; ///< rests on an assumed fraction rather than on fitted kernels
+  int unit = 0;              ///< index into Device::units
+  bool assumed = false;      ///< rests on an assumed fraction rather than on fitted kernels
   bool extrapolated = false; ///< outside the range of the kernels that the curve was fitted to
 };
 
@@ -64,18 +64,18 @@ struct CostedCollective {
   CollectiveKind kind = CollectiveKind::all_reduce;
   Group group = Group::data;
   Seconds latency;
-  Seconds time;          ///< latency + transfer when nothing else uses its links
-  Bytes network;         ///< per rank, over its NIC; 0 = stays inside the scale-up domain
+  Seconds time;  ///< latency + transfer when nothing else uses its links
+  Bytes network; ///< per rank, over its NIC; 0 = stays inside the scale-up domain
   bool overlapped = false;
 };
 
 struct CostedStage {
-  std::vector<CostedChunk> chunks;           ///< by virtual stage
-  std::vector<CostedCollective> reductions;  ///< after the last backward pass, before the optimizer
+  std::vector<CostedChunk> chunks;          ///< by virtual stage
+  std::vector<CostedCollective> reductions; ///< after the last backward pass, before the optimizer
   Span optimizer;
-  std::vector<CostedCollective> gathers;     ///< after the optimizer
-  CostedMessage forward_send;  ///< to the next stage; of no bytes on a pipeline of one
-  CostedMessage backward_send; ///< to the previous stage
+  std::vector<CostedCollective> gathers; ///< after the optimizer
+  CostedMessage forward_send;            ///< to the next stage; of no bytes on a pipeline of one
+  CostedMessage backward_send;           ///< to the previous stage
 };
 
 /// Everything that the engine needs of a training step.
@@ -83,12 +83,12 @@ struct CostedGraph {
   ScheduleKind schedule = ScheduleKind::one_f_one_b;
   int micro_batches = 1;
   int virtual_stages = 1;
-  int tp = 1;              ///< ranks per stage and replica
-  int replicas = 1;        ///< dp
+  int tp = 1;       ///< ranks per stage and replica
+  int replicas = 1; ///< dp
   bool overlap_p2p = false;
   std::vector<CostedBlock> blocks; ///< parallel to OpGraph::blocks
   std::vector<CostedStage> stages;
-  Seconds step_host;       ///< framework time per step that nothing hides
+  Seconds step_host; ///< framework time per step that nothing hides
 };
 
 } // namespace orrery

@@ -23,8 +23,8 @@ struct MemoryFootprint {
   Bytes optimizer;
   Bytes activations;
   Bytes working_set;
-  Bytes buffers;       ///< pipeline messages in both directions
-  Bytes framework;     ///< device context, libraries, communicators
+  Bytes buffers;   ///< pipeline messages in both directions
+  Bytes framework; ///< device context, libraries, communicators
   Bytes fragmentation;
 
   [[nodiscard]] Bytes total() const {

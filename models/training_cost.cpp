@@ -28,11 +28,8 @@ OpCost TrainingCoster::operator_cost(const OpGraph& graph, const Operator& op) c
     return kernels_.cost(op);
   const CollectiveCost cost =
       collectives_.cost(collective->kind, collective->bytes, place_group(cluster_, graph.groups.at(collective->group)));
-  return {.time = cost.time,
-          .scale_up = cost.scale_up_bytes,
-          .network = cost.network_bytes,
-          .bound = Bound::network,
-          .assumed = cost.assumed};
+  return {
+      .time = cost.time, .scale_up = cost.scale_up_bytes, .network = cost.network_bytes, .bound = Bound::network, .assumed = cost.assumed};
 }
 
 std::vector<OpCost> TrainingCoster::list_costs(const OpGraph& graph, const std::vector<Operator>& list) const {
@@ -67,7 +64,8 @@ Span TrainingCoster::span(const Pass& pass) const {
   if (!device_cap_ || device_cap_ >= power_.cap)
     return {.stretchable = work.stretchable, .rigid = work.rigid, .power = usual.power(), .clock = usual.clock};
   const PowerPoint capped = under_cap(power_, work, device_cap_);
-  return {.stretchable = work.stretchable * (usual.clock / capped.clock), .rigid = work.rigid, .power = capped.power(), .clock = capped.clock};
+  return {
+      .stretchable = work.stretchable * (usual.clock / capped.clock), .rigid = work.rigid, .power = capped.power(), .clock = capped.clock};
 }
 
 CostedCollective TrainingCoster::collective(const OpGraph& graph, const Operator& op) const {
@@ -88,7 +86,8 @@ CostedMessage TrainingCoster::message(const OpGraph& graph, Bytes bytes, int fro
   const int stages_per_node = std::max(1, cluster_.node.devices / std::max(1, ranks_per_stage));
   const bool same_node = ranks_per_stage < cluster_.node.devices && from / stages_per_node == to / stages_per_node;
   const int distance = same_node ? ranks_per_stage : std::max(ranks_per_stage, cluster_.node.devices);
-  return collectives_.message(bytes, place_group(cluster_, {.size = 2, .stride = distance}, std::min(ranks_per_stage, cluster_.node.devices)));
+  return collectives_.message(bytes,
+                              place_group(cluster_, {.size = 2, .stride = distance}, std::min(ranks_per_stage, cluster_.node.devices)));
 }
 
 void TrainingCoster::cost_step(const OpGraph& graph, const Stage& stage, CostedStage& costed) const {

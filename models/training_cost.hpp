@@ -1,9 +1,10 @@
 // Costs of a training step.
 //
 // What:    prices every operator of an OpGraph on a cluster and adds them up per pass, stage and step for the engine and for the estimate.
-// Formula: a pass takes the sum of its operators (models/kernel_cost.hpp, models/collective_cost.hpp). A collective marked overlapped shares the
-//          device with the operator listed next: `overlap_gain` of the shorter of both is hidden. The host launches every kernel: a pass never
-//          ends before its launches do (asynchronous launches), or its launches add to the device time (launch_blocking).
+// Formula: a pass takes the sum of its operators (models/kernel_cost.hpp, models/collective_cost.hpp). A collective marked overlapped
+// shares the
+//          device with the operator listed next: `overlap_gain` of the shorter of both is hidden. The host launches every kernel: a pass
+//          never ends before its launches do (asynchronous launches), or its launches add to the device time (launch_blocking).
 // Source:  structure of Megatron-LM (Narayanan et al. SC21; Korthikanti et al. 2022).
 // Units:   SI.
 // Valid:   groups that are regular in rank order (tensor fastest, then data, then pipeline).
@@ -29,8 +30,8 @@ inline constexpr double overlap_gain = 0.8;
 /// Prices graphs on one cluster under one software profile. Immutable; building it resolves the curves once.
 class TrainingCoster {
 public:
-  /// `device_cap` lowers the compute clock of every span that draws more (models/power.hpp). The kernels were measured under the device's own
-  /// cap, so that one costs nothing on top.
+  /// `device_cap` lowers the compute clock of every span that draws more (models/power.hpp). The kernels were measured under the device's
+  /// own cap, so that one costs nothing on top.
   TrainingCoster(const Cluster& cluster, const SoftwareProfile& software, const Calibration& calibration,
                  std::optional<Watts> device_cap = std::nullopt);
 

@@ -99,6 +99,34 @@ StageTimes cycle(const CostedGraph& graph, int s) {
   return times;
 }
 
+/// Runs the reductions of every stage and returns when the last has ended. A reduction of the embedding group starts when all stages that
+/// list it have come to it.
+double reduce_gradients(const CostedGraph& graph, const std::vector<StageEnd>& ends, double rest, std::vector<StageTimes>& stages) {
+  std::vector<double> clocks;
+  std::size_t most = 0;
+  for (std::size_t s = 0; s < ends.size(); ++s) {
+    clocks.push_back(ends[s].end + rest);
+    most = std::max(most, graph.stages[s].reductions.size());
+  }
+  for (std::size_t r = 0; r < most; ++r) {
+    double meeting = 0;
+    for (std::size_t s = 0; s < ends.size(); ++s)
+      if (r < graph.stages[s].reductions.size() && graph.stages[s].reductions[r].group == Group::embedding)
+        meeting = std::max(meeting, clocks[s]);
+    for (std::size_t s = 0; s < ends.size(); ++s) {
+      if (r >= graph.stages[s].reductions.size())
+        continue;
+      const CostedCollective& reduction = graph.stages[s].reductions[r];
+      const double met = reduction.group == Group::embedding ? std::max(meeting, clocks[s]) : clocks[s];
+      const double begin = reduction.overlapped ? ends[s].last_backward_begin + rest : met;
+      const double end = std::max(met + (reduction.overlapped ? reduction.latency.si() : 0), begin + reduction.time.si());
+      stages[s].reduction += Seconds{end - met};
+      clocks[s] = end;
+    }
+  }
+  return *std::max_element(clocks.begin(), clocks.end());
+}
+
 } // namespace
 
 StepEstimate estimate_step(const CostedGraph& graph) {
@@ -115,18 +143,7 @@ StepEstimate estimate_step(const CostedGraph& graph) {
   std::vector<StageEnd> ends = Replay(graph, replayed).run();
   const double rest = (graph.micro_batches - replayed) * longest_cycle;
 
-  double barrier = 0;
-  for (int s = 0; s < stages; ++s) {
-    const auto index = static_cast<std::size_t>(s);
-    const double end = ends[index].end + rest;
-    double clock = end;
-    for (const CostedCollective& reduction : graph.stages[index].reductions) {
-      const double begin = reduction.overlapped ? ends[index].last_backward_begin + rest : clock;
-      clock = std::max(clock + (reduction.overlapped ? reduction.latency.si() : 0), begin + reduction.time.si());
-    }
-    estimate.stages[index].reduction = Seconds{clock - end};
-    barrier = std::max(barrier, clock);
-  }
+  const double barrier = reduce_gradients(graph, ends, rest, estimate.stages);
   double step = barrier;
   for (int s = 0; s < stages; ++s) {
     const auto index = static_cast<std::size_t>(s);

@@ -1,10 +1,11 @@
 // Step time in closed form.
 //
 // What:    the time of one training step and where each stage spends it, without events.
-// Formula: the passes of the first rounds of the pipeline are replayed as a max-plus recurrence; every further micro-batch adds the longest cycle
+// Formula: the passes of the first rounds of the pipeline are replayed as a max-plus recurrence; every further micro-batch adds the longest
+// cycle
 //          of any stage. Then per stage: gradient reductions, a barrier over all stages (global gradient norm), optimizer, gathers, host.
-//          An overlapped reduction starts with the stage's first backward pass of the last micro-batch and ends no sooner than its latency after
-//          the last backward pass.
+//          A reduction of the embedding group starts when both ends of the pipeline have come to it. An overlapped reduction starts with
+//          the stage's first backward pass of the last micro-batch and ends no sooner than its latency after the last backward pass.
 // Source:  1F1B and interleaved schedules as in workloads/schedule.hpp.
 // Units:   SI.
 // Valid:   no contention between stages, no jitter. The engine (sim/engine/pipeline.hpp) shares the semantics and has neither limit.
@@ -24,8 +25,8 @@ struct StageTimes {
   Seconds bubble;    ///< waiting for the pipeline or at the barrier
   Seconds reduction; ///< exposed gradient reduction
   Seconds optimizer;
-  Seconds gather;    ///< exposed parameter gather
-  Seconds host;      ///< framework time per step
+  Seconds gather; ///< exposed parameter gather
+  Seconds host;   ///< framework time per step
 };
 
 struct StepEstimate {

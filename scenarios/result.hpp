@@ -40,16 +40,16 @@ struct StepPower {
   Watts device_peak;
   Watts facility_mean;
   Watts facility_peak;
-  Joules energy_per_step;  ///< at the facility's feed
+  Joules energy_per_step; ///< at the facility's feed
   Joules energy_per_token;
-  double clock = 1.0;      ///< lowest relative clock that a cap forced
+  double clock = 1.0; ///< lowest relative clock that a cap forced
 };
 
 /// Time, cost and energy to the token budget.
 struct Budget {
   double tokens = 0;
   double steps = 0;
-  Seconds time;    ///< with failures and checkpoints where the scenario has them
+  Seconds time; ///< with failures and checkpoints where the scenario has them
   Joules energy;
   Dollars cost;
   Dollars capital; ///< depreciation share of `cost`
@@ -58,7 +58,7 @@ struct Budget {
 };
 
 /// One recorded span of work on a row of the timeline.
-struct TimelineSpan {
+struct RecordedSpan {
   std::int32_t replica = 0;
   std::int32_t stage = 0;
   std::string stream; ///< "compute", "pipeline", "data"
@@ -72,9 +72,9 @@ struct TimelineSpan {
 
 /// How the figure was made.
 struct Method {
-  std::string kind;        ///< "estimate" or "simulate"
-  std::string network;     ///< the network model and its settings
-  std::string fold;        ///< what was simulated once for many
+  std::string kind;    ///< "estimate" or "simulate"
+  std::string network; ///< the network model and its settings
+  std::string fold;    ///< what was simulated once for many
   std::uint64_t events = 0;
   double simulate_minus_estimate = 0; ///< relative
 };
@@ -87,7 +87,7 @@ struct Assumption {
 };
 
 struct ErrorBand {
-  double low = 0;  ///< relative: the step time is within [1 + low, 1 + high] of the stated one
+  double low = 0; ///< relative: the step time is within [1 + low, 1 + high] of the stated one
   double high = 0;
   std::string basis;
 };
@@ -113,7 +113,7 @@ struct TrainingResult {
   std::optional<Budget> budget;
   ErrorBand error_band;
   Method method;
-  std::vector<TimelineSpan> timeline; ///< recorded on request
+  std::vector<RecordedSpan> timeline; ///< recorded on request
 };
 
 struct ExpectationOutcome {

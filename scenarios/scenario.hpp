@@ -37,7 +37,7 @@ struct Expectation {
 
 struct SimulationOptions {
   bool unfold_replicas = false;
-  double jitter = 0;     ///< relative standard deviation of each pass
+  double jitter = 0; ///< relative standard deviation of each pass
   std::uint64_t seed = 1;
 };
 

@@ -10,8 +10,9 @@ namespace orrery {
 
 namespace {
 
-constexpr std::array<std::string_view, 11> class_names = {"matmul",    "attention", "softmax", "normalization", "elementwise",  "embedding",
-                                                          "LM head",   "loss",      "optimizer", "cast",        "tensor parallel"};
+constexpr std::array<std::string_view, 11> class_names = {"matmul",      "attention", "softmax",        "normalization",
+                                                          "elementwise", "embedding", "LM head",        "loss",
+                                                          "optimizer",   "cast",      "tensor parallel"};
 
 /// Time of each operator class, added over passes.
 using ClassTimes = std::array<double, class_names.size()>;
@@ -42,7 +43,8 @@ void add_pass(ClassTimes& times, const Stages& stages, const Chunk& chunk, const
     const auto index = static_cast<std::size_t>(use.block);
     const Block& block = stages.graph.blocks[index];
     const CostedBlock& costed = stages.costs.blocks[index];
-    add_operators(times, backward ? block.backward : block.forward, backward ? costed.backward : costed.forward, count * use.count, stretch);
+    add_operators(times, backward ? block.backward : block.forward, backward ? costed.backward : costed.forward, count * use.count,
+                  stretch);
   }
 }
 

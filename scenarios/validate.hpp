@@ -11,12 +11,12 @@ namespace orrery {
 struct ScoredRow {
   std::string group;
   std::string id;
-  double measured = 0;  ///< s
-  double predicted = 0; ///< s; 0 where refused
-  double error = 0;     ///< relative, signed: predicted / measured - 1
-  std::string refusal;  ///< why no prediction was made; empty = predicted
-  std::string plan;     ///< the plan taken, where the row left it open
-  std::optional<double> measured_memory;  ///< bytes per device
+  double measured = 0;                   ///< s
+  double predicted = 0;                  ///< s; 0 where refused
+  double error = 0;                      ///< relative, signed: predicted / measured - 1
+  std::string refusal;                   ///< why no prediction was made; empty = predicted
+  std::string plan;                      ///< the plan taken, where the row left it open
+  std::optional<double> measured_memory; ///< bytes per device
   std::optional<double> predicted_memory;
 };
 
@@ -24,10 +24,10 @@ struct GroupScore {
   std::string group;
   int rows = 0;
   int predicted = 0;
-  double mean = 0;   ///< of absolute relative errors
+  double mean = 0; ///< of absolute relative errors
   double median = 0;
   double p90 = 0;
-  double bias = 0;   ///< mean of signed errors
+  double bias = 0; ///< mean of signed errors
 };
 
 struct TrainingValidation {

@@ -1,4 +1,5 @@
-// The device-free operator graph: what has to be computed, moved and kept, by whom and in which order. `--dump graph` writes it, and a scenario may load one.
+// The device-free operator graph: what has to be computed, moved and kept, by whom and in which order. `--dump graph` writes it, and a
+// scenario may load one.
 #pragma once
 
 #include "hardware/description.hpp" // Precision
@@ -89,7 +90,7 @@ struct Stage {
   std::vector<Operator> step; ///< once per step after the last backward pass: gradient reduction, optimizer, parameter gather
   Bytes parameters;           ///< per rank, in the working precision
   Bytes gradients;
-  Bytes optimizer;            ///< master weights and moments after sharding
+  Bytes optimizer; ///< master weights and moments after sharding
 };
 
 /// Ranks base + i * stride, i < size.
@@ -119,8 +120,8 @@ struct OpGraph {
   std::vector<Chunk> chunks;
   std::vector<Stage> stages;
   StepFlops flops;
-  double tokens = 0;       ///< per step
-  double sequences = 0;    ///< per step
+  double tokens = 0;    ///< per step
+  double sequences = 0; ///< per step
 
   [[nodiscard]] int ranks() const;
 };

@@ -10,11 +10,11 @@ namespace {
 /// Sizes of one micro-batch on one rank.
 struct Sizes {
   double tokens, sequence, batch, hidden, tp;
-  double element;      ///< bytes of an activation element
-  double query, kv;    ///< width of this rank's queries, and of its keys
+  double element;   ///< bytes of an activation element
+  double query, kv; ///< width of this rank's queries, and of its keys
   double heads, kv_heads, head_dim;
-  double ffn;          ///< width of this rank's share of the FFN
-  double shard;        ///< tokens whose norms and residuals this rank computes
+  double ffn;   ///< width of this rank's share of the FFN
+  double shard; ///< tokens whose norms and residuals this rank computes
 
   Sizes(const TrainingJob& job, const Plan& plan)
       : tokens(static_cast<double>(plan.micro_batch) * job.sequence), sequence(job.sequence), batch(plan.micro_batch),
@@ -49,11 +49,10 @@ public:
   void collective(std::vector<Operator>& list, std::string name, CollectiveKind kind, double bytes, bool overlapped = false) const {
     if (plan_.tp == 1)
       return;
-    list.push_back(
-        {.name = std::move(name),
-         .op_class = OpClass::communication,
-         .precision = job_.precision,
-         .shape = Collective{.kind = kind, .group = Group::tensor, .bytes = Bytes{bytes}, .overlapped = overlapped}});
+    list.push_back({.name = std::move(name),
+                    .op_class = OpClass::communication,
+                    .precision = job_.precision,
+                    .shape = Collective{.kind = kind, .group = Group::tensor, .bytes = Bytes{bytes}, .overlapped = overlapped}});
   }
 
   /// Entry of a column-parallel region: nothing forward (the tokens are replicated) or a gather of the sequence shards.
@@ -298,8 +297,8 @@ Block embedding_block(const TrainingJob& job, const Plan& plan, const SoftwarePr
   b.streaming(block.backward, "embedding_backward", OpClass::embedding, 3 * b.activation(), b.activation(), 4);
   block.activations = Bytes{b.size.tokens * 8 + (software.hidden_dropout ? b.size.shard * b.size.hidden : 0)};
   block.working_set = Bytes{b.activation()};
-  block.parameters =
-      static_cast<double>(job.model.vocabulary) * job.model.hidden / plan.tp + static_cast<double>(job.model.max_positions) * job.model.hidden;
+  block.parameters = static_cast<double>(job.model.vocabulary) * job.model.hidden / plan.tp +
+                     static_cast<double>(job.model.max_positions) * job.model.hidden;
   return block;
 }
 

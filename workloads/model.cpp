@@ -15,9 +15,7 @@ double TransformerModel::ffn_parameters() const {
   return matrices * hidden * ffn_hidden + bias;
 }
 
-double TransformerModel::layer_parameters() const {
-  return attention_parameters() + ffn_parameters() + 2 * norm_parameters();
-}
+double TransformerModel::layer_parameters() const { return attention_parameters() + ffn_parameters() + 2 * norm_parameters(); }
 
 double TransformerModel::norm_parameters() const { return norm == NormKind::layer_norm ? 2.0 * hidden : hidden; }
 

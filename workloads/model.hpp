@@ -7,7 +7,7 @@
 
 namespace orrery {
 
-enum class FfnKind { gelu, gated };                      ///< two matrices, or three (SwiGLU, GeGLU)
+enum class FfnKind { gelu, gated }; ///< two matrices, or three (SwiGLU, GeGLU)
 enum class PositionKind { learned, rotary, alibi };
 enum class NormKind { layer_norm, rms_norm };
 
@@ -17,14 +17,14 @@ struct TransformerModel {
   int layers = 0;
   int hidden = 0;
   int heads = 0;
-  int kv_heads = 0;  ///< = heads (MHA), 1 (MQA), between (GQA)
+  int kv_heads = 0; ///< = heads (MHA), 1 (MQA), between (GQA)
   int head_dim = 0;
   int ffn_hidden = 0;
   FfnKind ffn = FfnKind::gelu;
   int vocabulary = 0;
-  int max_positions = 0;  ///< rows of a learned position table; 0 with rotary or ALiBi
+  int max_positions = 0; ///< rows of a learned position table; 0 with rotary or ALiBi
   bool tied_embedding = true;
-  bool biases = true;     ///< linear layers carry biases
+  bool biases = true; ///< linear layers carry biases
   PositionKind position = PositionKind::learned;
   NormKind norm = NormKind::layer_norm;
 

@@ -1,4 +1,5 @@
-// Software as an explicit input: what a named framework release fuses, overlaps, keeps and costs the host. Catalogue: workloads/catalogue/software.
+// Software as an explicit input: what a named framework release fuses, overlaps, keeps and costs the host. Catalogue:
+// workloads/catalogue/software.
 #pragma once
 
 #include "hardware/description.hpp" // Precision, Provenance

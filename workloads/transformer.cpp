@@ -46,7 +46,7 @@ StepFlops step_flops(const TrainingJob& job, const Plan& plan, const SoftwarePro
   const double attention = 4 * tokens * m.layers * job.sequence * q; // scores and context over the full square
   const double head = 2 * tokens * static_cast<double>(m.hidden) * m.vocabulary;
   const bool flash = software.attention == AttentionKernel::flash;
-  const double computed = flash ? attention / 2 : attention; // a fused causal kernel skips the masked half
+  const double computed = flash ? attention / 2 : attention;                         // a fused causal kernel skips the masked half
   double executed = 3 * (linear + head) + 3 * computed + (flash ? computed / 2 : 0); // its backward pass repeats the scores
   if (plan.recompute == Recompute::full)
     executed += linear + computed;
@@ -85,7 +85,8 @@ std::vector<Operator> step_operators(const TrainingJob& job, const Plan& plan, c
     collective("embedding_reduce", CollectiveKind::all_reduce, Group::embedding, shared_embedding * wire, false);
   // Gradients held in half precision are copied to fp32 once.
   const double copy = held < 4 ? held + 4 : 0;
-  streaming("gradient_norm", OpClass::optimizer, owned * (2 * 4 + copy), owned * (copy > 0 ? 4 : 0), 8); // overflow check and norm each read all
+  streaming("gradient_norm", OpClass::optimizer, owned * (2 * 4 + copy), owned * (copy > 0 ? 4 : 0),
+            8); // overflow check and norm each read all
   streaming("gradient_clip", OpClass::optimizer, owned * 4, owned * 4, 4);
   streaming("adam", OpClass::optimizer, owned * 16, owned * 12, 8); // reads parameter, gradient, two moments; writes all but the gradient
   if (half < 4)

@@ -17,7 +17,7 @@ struct TrainingJob {
   int sequence = 2048;
   int global_batch = 1; ///< sequences per step over all replicas
   Precision precision = Precision::bf16;
-  double tokens = 0;    ///< budget of the whole run; 0 = none
+  double tokens = 0; ///< budget of the whole run; 0 = none
 };
 
 /// A constraint that a plan breaks, as an inequality with its numbers.
