@@ -1,16 +1,14 @@
 // Power and energy of a device, a node and a facility.
 //
-// What: the power of a device that runs a span of work at a clock, the clock that a power cap forces, and what the wall meter shows above
-// it. Formula: for a span of S seconds that scale with 1/clock, R seconds that do not, E_c joules of arithmetic at full clock and E_t of
-// memory and links,
-//   at relative clock f and relative voltage v(f) = max(v0, f):
+// What: the power of a device that runs a span of work at a clock, the clock that a power cap forces, and the wall power above it.
+// Formula: for a span of S seconds that scale with 1/clock, R seconds that do not, E_c joules of arithmetic at full clock and E_t
+//   joules of memory and links, at relative clock f and relative voltage v(f) = max(v0, f):
 //     T = S / f + R,   E = (idle + active f v^2) T + E_c v^2 + E_t,   P = E / T.
 //   Under a cap f is the largest clock with P <= cap: memory and links keep their rate, so R does not stretch.
 //   Wall power of a node = (devices x P + host) / (1 - fan share) / supply efficiency; facility = wall x PUE.
-// Source: arithmetic 0.7 pJ/FLOP and HBM 11.7-14.7 pJ/bit, doi 10.1145/3712285.3759815; a cap lowers the SM clock and leaves the memory
-// clock,
-//   "Characterizing Job Power Elasticity" (2026); CMOS dynamic energy ~ C V^2. v0 = 0.7 and `active` where a device states none are
-//   assumed: see power.cpp.
+// Source: arithmetic 0.7 pJ/FLOP and HBM 11.7-14.7 pJ/bit, doi 10.1145/3712285.3759815; a cap lowers the SM clock and leaves the
+//   memory clock, "Characterizing Job Power Elasticity" (2026); CMOS dynamic energy ~ C V^2. v0 = 0.7 and `active` where a device
+//   states none are assumed: see power.cpp.
 // Units: SI inside the types; clock and voltage relative to the highest clock.
 // Valid range: clocks 0.1 to 1; averages over at least the tens of milliseconds in which a limiter acts; no boost above the rated clock.
 // Known error: models/calibration/power.csv, printed by tests/calibration/power_test.cpp.

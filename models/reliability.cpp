@@ -1,18 +1,21 @@
 #include "models/reliability.hpp"
 
+#include "sim/base/quantity_text.hpp"
+
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 
 namespace orrery {
 
 namespace {
 
-double population(FailureScope scope, Fleet fleet) {
+double population(FailureScope scope, int devices, int nodes) {
   switch (scope) {
   case FailureScope::device:
-    return fleet.devices;
+    return devices;
   case FailureScope::node:
-    return fleet.nodes;
+    return nodes;
   case FailureScope::job:
     return 1.0;
   }
@@ -22,36 +25,39 @@ double population(FailureScope scope, Fleet fleet) {
 /// x / (e^x - 1), 1 at 0.
 double bernoulli_share(double x) { return x > 0.0 ? x / std::expm1(x) : 1.0; }
 
-Seconds write_time(const CheckpointPolicy& policy, const CheckpointState& state) {
-  return policy.write_time ? *policy.write_time : state.bytes / policy.storage;
+Seconds transfer_time(const std::optional<Seconds>& stated, const CheckpointPolicy& policy, const CheckpointState& state) {
+  return stated ? *stated : state.bytes / *policy.storage;
 }
 
-Seconds read_time(const CheckpointPolicy& policy, const CheckpointState& state) {
-  return policy.read_time ? *policy.read_time : state.bytes / policy.storage;
-}
-
-Seconds interval_of(const CheckpointPolicy& policy, Seconds mtbf, Seconds stall) {
-  if (policy.interval) {
-    return *policy.interval;
+/// The interval as a time, where the policy states one.
+std::optional<Seconds> stated_interval(const CheckpointPolicy& policy) {
+  if (find_interval_rule(policy.interval) != nullptr) {
+    return std::nullopt;
   }
-  for (const IntervalRule& rule : interval_rules()) {
-    if (rule.name == policy.interval_rule) {
-      return rule.interval(mtbf, stall);
-    }
-  }
-  return young_interval(mtbf, stall);
+  QuantityError error;
+  const Seconds interval{parse_quantity(policy.interval, dimension_of<Seconds>(), "min", error)};
+  assert(error.message.empty());
+  return interval;
 }
 
 } // namespace
 
-Hertz failure_rate(const FailureClass& failure, Fleet fleet) {
-  return failure.components * population(failure.scope, fleet) / failure.mtbf;
+Hertz failure_rate(const ReliabilityProfile& profile, const FailureClass& failure, Fleet fleet) {
+  const double here = population(failure.scope, fleet.devices, fleet.nodes);
+  if (failure.mtbf) {
+    return failure.components * here / *failure.mtbf;
+  }
+  if (!failure.count || !profile.observed) {
+    return Hertz{};
+  }
+  const Observation& seen = *profile.observed;
+  return *failure.count * (here / population(failure.scope, seen.devices, seen.nodes)) / seen.time;
 }
 
 Hertz failure_rate(const ReliabilityProfile& profile, Fleet fleet) {
   Hertz total;
   for (const FailureClass& failure : profile.classes) {
-    total += failure_rate(failure, fleet);
+    total += failure_rate(profile, failure, fleet);
   }
   return total;
 }
@@ -64,27 +70,29 @@ Hertz RestartModel::rate() const {
   return total;
 }
 
-RestartModel restart_model(const ReliabilityProfile& profile, Fleet fleet, const CheckpointPolicy& policy, const CheckpointState& state,
-                           const Recovery& recovery) {
+RestartModel restart_model(const ReliabilityOptions& options, Fleet fleet, const CheckpointState& state) {
+  const CheckpointPolicy& policy = options.checkpoint;
   RestartModel model;
-  for (const FailureClass& failure : profile.classes) {
-    model.modes.push_back({failure.name, failure_rate(failure, fleet), failure.detection.value_or(recovery.detection)});
+  for (const FailureClass& failure : options.failures.classes) {
+    model.modes.push_back({failure.name, failure_rate(options.failures, failure, fleet), failure.detection.value_or(options.detection)});
   }
-  const Seconds write = write_time(policy, state);
+  const Seconds write = transfer_time(policy.write_time, policy, state);
   if (policy.kind == CheckpointKind::asynchronous) {
     model.stall = state.bytes_per_device / state.host_link;
     model.persist = write;
   } else {
     model.stall = write;
   }
-  model.restart = recovery.restart + read_time(policy, state);
-  const Hertz rate = model.rate();
-  if (rate.si() > 0.0) {
-    model.interval = std::max(interval_of(policy, 1.0 / rate, model.stall), model.persist - model.stall);
-  } else {
-    model.interval = policy.interval.value_or(Seconds{}); // nothing fails: a rule would never write one
-    model.stall = policy.interval ? model.stall : Seconds{};
+  model.restart = options.restart + transfer_time(policy.read_time, policy, state);
+  if (const std::optional<Seconds> interval = stated_interval(policy)) {
+    model.interval = *interval;
+  } else if (const Hertz rate = model.rate(); rate.si() > 0.0) {
+    model.interval = find_interval_rule(policy.interval)->interval(1.0 / rate, model.stall);
+  } else { // nothing fails: a rule would never write one
+    model.stall = Seconds{};
+    model.persist = Seconds{};
   }
+  model.interval = std::max(model.interval, model.persist - model.stall);
   return model;
 }
 
@@ -131,6 +139,15 @@ const std::vector<IntervalRule>& interval_rules() {
       {"optimal", optimal_interval},
   };
   return rules;
+}
+
+const IntervalRule* find_interval_rule(std::string_view name) {
+  for (const IntervalRule& rule : interval_rules()) {
+    if (rule.name == name) {
+      return &rule;
+    }
+  }
+  return nullptr;
 }
 
 Seconds young_interval(Seconds mtbf, Seconds stall) { return Seconds{std::sqrt(2.0 * mtbf.si() * stall.si())}; }

@@ -16,13 +16,6 @@
 
 namespace orrery {
 
-struct ReliabilityOptions {
-  ReliabilityProfile failures;
-  CheckpointPolicy checkpoint;
-  Recovery recovery;
-  Seconds run_length; ///< over which goodput is reported
-};
-
 struct PowerOptions {
   std::optional<Watts> device_cap; ///< below the device's own
   std::optional<Watts> feed;       ///< of the whole facility: more than it is a violation

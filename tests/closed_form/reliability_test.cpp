@@ -96,30 +96,47 @@ TEST_CASE("intervals", "[reliability]") {
 }
 
 TEST_CASE("rates add over devices, nodes and the job", "[reliability]") {
-  const ReliabilityProfile profile{"test",
-                                   {{"gpu", FailureScope::device, 1.0, Seconds{1e8}, {}},
-                                    {"nic", FailureScope::node, 8.0, Seconds{1e7}, {}},
-                                    {"software", FailureScope::job, 1.0, Seconds{1e6}, {}}},
-                                   {}};
+  ReliabilityProfile profile;
+  profile.classes = {{"gpu", FailureScope::device, 1.0, Seconds{1e8}, {}, {}},
+                     {"nic", FailureScope::node, 8.0, Seconds{1e7}, {}, {}},
+                     {"software", FailureScope::job, 1.0, Seconds{1e6}, {}, {}}};
   CHECK(failure_rate(profile, {1024, 128}).si() == Approx(1024 / 1e8 + 8 * 128 / 1e7 + 1e-6));
 }
 
+TEST_CASE("counts of an observation scale with the fleet", "[reliability]") {
+  ReliabilityProfile profile;
+  profile.observed = Observation{Seconds{54 * 86400.0}, 16384, 2048};
+  profile.classes = {{"gpu", FailureScope::device, 1.0, {}, 148.0, {}}, {"switch", FailureScope::node, 1.0, {}, 35.0, {}}};
+  CHECK(failure_rate(profile, {16384, 2048}).si() == Approx(183 / (54 * 86400.0)));
+  CHECK(failure_rate(profile, {8192, 2048}).si() == Approx((74 + 35) / (54 * 86400.0)));
+}
+
 TEST_CASE("a policy becomes times", "[reliability]") {
-  const ReliabilityProfile profile{"test", {{"gpu", FailureScope::device, 1.0, Seconds{1e8}, {}}}, {}};
+  ReliabilityOptions options;
+  options.failures.classes = {{"gpu", FailureScope::device, 1.0, Seconds{1e8}, {}, {}}};
+  options.detection = Seconds{120};
+  options.restart = Seconds{300};
+  options.checkpoint.storage = BytesPerSecond{2e12};
   const CheckpointState state{Bytes{6.48e12}, Bytes{4e9}, BytesPerSecond{50e9}};
-  CheckpointPolicy policy;
-  policy.storage = BytesPerSecond{2e12};
-  const Recovery recovery{Seconds{120}, Seconds{300}};
-  RestartModel model = restart_model(profile, {10000, 1250}, policy, state, recovery);
+  const Fleet fleet{10000, 1250};
+  RestartModel model = restart_model(options, fleet, state);
   CHECK(model.stall.si() == Approx(3.24)); // 405B x 16 B at 2 TB/s
   CHECK(model.restart.si() == Approx(303.24));
   CHECK(model.interval.si() == Approx(std::sqrt(2 * 1e4 * 3.24)));
   CHECK(model.modes.front().detection.si() == 120);
 
-  policy.kind = CheckpointKind::asynchronous;
-  policy.storage = BytesPerSecond{6.48e9};
-  model = restart_model(profile, {10000, 1250}, policy, state, recovery);
+  options.checkpoint.interval = "30 min";
+  CHECK(restart_model(options, fleet, state).interval.si() == 1800);
+  options.checkpoint.interval = "optimal";
+  CHECK(restart_model(options, fleet, state).interval.si() == Approx(optimal_interval(Seconds{1e4}, Seconds{3.24}).si()));
+
+  options.checkpoint.kind = CheckpointKind::asynchronous;
+  options.checkpoint.storage = BytesPerSecond{6.48e9};
+  model = restart_model(options, fleet, state);
   CHECK(model.stall.si() == Approx(0.08));
   CHECK(model.persist.si() == Approx(1000));
   CHECK((model.interval + model.stall).si() == Approx(1000)); // one write at a time
+
+  options.failures.classes.clear();
+  CHECK(goodput(restart_model(options, fleet, state), Seconds{1}).goodput == 1.0);
 }
