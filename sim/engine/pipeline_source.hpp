@@ -1,0 +1,96 @@
+// The work source behind simulate_step(): decides what each stage of each simulated replica (a lane) runs next.
+#pragma once
+
+#include "sim/base/work.hpp"
+#include "sim/engine/pipeline.hpp"
+#include "sim/engine/step_transfers.hpp"
+
+#include <cstdint>
+#include <vector>
+
+namespace orrery {
+
+class PipelineSource final : public WorkSource {
+public:
+  PipelineSource(const CostedGraph& graph, const StepOptions& options);
+
+  [[nodiscard]] const Network& network() const { return transfers_.network; }
+
+  void start(WorkScheduler& scheduler) override;
+  void completed(WorkId id, const Work& work, WorkScheduler& scheduler) override;
+
+  /// Moves the accounts and spans of the finished step into `timeline`.
+  void report(StepTimeline& timeline);
+
+private:
+  enum class Event : std::uint8_t { pass, message, collective, last_bucket, optimizer, gather_latency, host };
+
+  /// One pass of a stage's order. The n-th forward (backward) pass of a chunk needs the n-th forward (backward) arrival there.
+  struct Pass {
+    std::int32_t micro_batch = 0;
+    std::int32_t ordinal = 0;
+    std::int32_t chunk = 0;
+    bool backward = false;
+    bool needs_input = false;
+    bool sends = false;
+  };
+
+  enum class Phase : std::uint8_t { passes, reductions, update, gathers, finished };
+
+  struct Lane {
+    std::uint32_t next = 0; ///< pass, then reduction, then gather
+    Phase phase = Phase::passes;
+    bool busy = false;
+    bool overlapped_started = false;
+    bool in_last_bucket = false; ///< of the overlapped reduction that it waits for
+    double begin = 0;            ///< of the pass or message that it runs
+    double idle_since = 0;
+    double phase_begin = 0; ///< of its reductions, optimizer, gathers
+    double bubble = 0, compute = 0, send = 0, reduction = 0, optimizer = 0, gather = 0;
+  };
+
+  void build_orders();
+  [[nodiscard]] int stage_of(std::uint32_t lane) const { return static_cast<int>(lane) % stages_; }
+  [[nodiscard]] const CostedStage& costs(std::uint32_t lane) const { return graph_.stages[static_cast<std::size_t>(stage_of(lane))]; }
+  [[nodiscard]] const std::vector<Pass>& order(std::uint32_t lane) const { return orders_[static_cast<std::size_t>(stage_of(lane))]; }
+  std::int32_t& arrived(std::uint32_t lane, int chunk, bool backward) {
+    return arrived_[(lane * static_cast<std::size_t>(graph_.virtual_stages) + static_cast<std::size_t>(chunk)) * 2 + (backward ? 1 : 0)];
+  }
+
+  void submit_span(Event event, std::uint32_t lane, const Span& span, double factor, WorkScheduler& scheduler);
+  void submit_wait(Event event, std::uint32_t lane, Seconds time, WorkScheduler& scheduler);
+  void submit_transfer(Event event, std::uint32_t lane, std::uint32_t argument, const Transfer& transfer, WorkScheduler& scheduler);
+
+  void try_pass(std::uint32_t lane, WorkScheduler& scheduler);
+  void pass_ended(std::uint32_t lane, WorkScheduler& scheduler);
+  void message_arrived(std::uint32_t lane, std::uint32_t pass, WorkScheduler& scheduler);
+  void go_on(std::uint32_t lane, WorkScheduler& scheduler);
+
+  void start_overlapped(std::uint32_t lane, WorkScheduler& scheduler);
+  void run_reductions(std::uint32_t lane, WorkScheduler& scheduler);
+  void reduction_may_end(std::uint32_t lane, WorkScheduler& scheduler);
+  void run_gathers(std::uint32_t lane, WorkScheduler& scheduler);
+  void join(std::uint32_t meeting, WorkScheduler& scheduler);
+  void meeting_ended(std::uint32_t index, WorkScheduler& scheduler);
+  void reach_barrier(std::uint32_t lane, WorkScheduler& scheduler);
+  void update_ended(std::uint32_t lane, WorkScheduler& scheduler);
+  void finish(std::uint32_t lane, WorkScheduler& scheduler);
+  double& send_begin(std::uint32_t lane, std::uint32_t pass) { return send_begins_[lane * orders_.front().size() + pass]; }
+
+  void record(std::uint32_t lane, Stream stream, SpanKind kind, int chunk, int micro_batch, double begin, double end);
+
+  const CostedGraph& graph_;
+  const StepOptions& options_;
+  int stages_;
+  StepTransfers transfers_;
+  std::vector<std::vector<Pass>> orders_; ///< by stage
+  std::vector<Lane> lanes_;
+  std::vector<std::int32_t> arrived_; ///< inputs by lane, chunk and direction
+  std::vector<double> send_begins_;   ///< by lane and pass, when recording
+  std::size_t at_barrier_ = 0;
+  std::size_t finished_ = 0;
+  Work work_; ///< of spans, re-used
+  std::vector<TimelineSpan> spans_;
+};
+
+} // namespace orrery

@@ -1,0 +1,27 @@
+// The network traffic of a training step, as loads on shared links.
+#pragma once
+
+#include "models/cost.hpp"
+#include "sim/base/work.hpp"
+#include "sim/engine/network.hpp"
+
+#include <vector>
+
+namespace orrery {
+
+/// Links that the traffic of one stage (of one replica) loads. A weight counts how many times the bytes of one rank cross the link: ranks
+/// that share a NIC, and replicas that are folded into one, add up. An empty route means that nothing else can be in the way: the transfer
+/// takes its costed time.
+struct StageTraffic {
+  std::vector<LinkLoad> forward_send;
+  std::vector<LinkLoad> backward_send;
+  std::vector<std::vector<LinkLoad>> reductions; ///< parallel to CostedStage::reductions, or empty
+  std::vector<std::vector<LinkLoad>> gathers;    ///< parallel to CostedStage::gathers, or empty
+};
+
+struct StepTraffic {
+  Network network;
+  std::vector<StageTraffic> stages; ///< of stage s of replica r at [r * stages + s]; repeated when shorter
+};
+
+} // namespace orrery

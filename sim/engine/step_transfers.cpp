@@ -1,0 +1,121 @@
+#include "sim/engine/step_transfers.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+namespace orrery {
+
+namespace {
+
+/// Collects the meetings of a step. Members of a data group are the replicas of a stage; of an embedding group the stages of a replica that
+/// list it.
+class Planner {
+public:
+  Planner(const CostedGraph& graph, int replicas, const StepTraffic* traffic)
+      : graph_(graph), stages_(static_cast<int>(graph.stages.size())), replicas_(replicas), traffic_(traffic) {}
+
+  StepTransfers plan() {
+    if (traffic_ != nullptr)
+      plan_.network = traffic_->network;
+    for (int r = 0; r < replicas_; ++r)
+      for (int s = 0; s < stages_; ++s) {
+        const CostedStage& stage = graph_.stages[static_cast<std::size_t>(s)];
+        const StageTraffic* loads = traffic_of(r, s);
+        plan_.messages.push_back({message(stage.forward_send, loads == nullptr ? nullptr : &loads->forward_send),
+                                  message(stage.backward_send, loads == nullptr ? nullptr : &loads->backward_send)});
+        plan_.reductions.push_back(meet(stage.reductions, SpanKind::reduction, r, s, loads == nullptr ? nullptr : &loads->reductions));
+        plan_.gathers.push_back(meet(stage.gathers, SpanKind::gather, r, s, loads == nullptr ? nullptr : &loads->gathers));
+      }
+    if (traffic_ != nullptr)
+      finish_routes();
+    return std::move(plan_);
+  }
+
+private:
+  using Route = std::vector<LinkLoad>;
+  /// Kind, group, replica or stage that is shared, occurrence in the list.
+  using MeetingKey = std::tuple<SpanKind, Group, int, int>;
+
+  [[nodiscard]] const StageTraffic* traffic_of(int replica, int stage) const {
+    if (traffic_ == nullptr || traffic_->stages.empty())
+      return nullptr;
+    return &traffic_->stages[static_cast<std::size_t>(replica * stages_ + stage) % traffic_->stages.size()];
+  }
+
+  static Transfer message(const CostedMessage& message, const Route* route) {
+    return {.time = message.time(), .latency = message.latency, .bytes = message.bytes, .route = route == nullptr ? Route{} : *route};
+  }
+
+  std::vector<std::uint32_t> meet(const std::vector<CostedCollective>& list, SpanKind kind, int replica, int stage,
+                                  const std::vector<Route>* routes) {
+    std::vector<std::uint32_t> indices;
+    std::map<Group, int> occurrence;
+    const auto lane = static_cast<std::uint32_t>(replica * stages_ + stage);
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      const CostedCollective& collective = list[i];
+      const int shared = collective.group == Group::data ? stage : collective.group == Group::embedding ? replica : static_cast<int>(lane);
+      const MeetingKey key{kind, collective.group, shared, occurrence[collective.group]++};
+      const auto [found, fresh] = index_.try_emplace(key, static_cast<std::uint32_t>(plan_.meetings.size()));
+      if (fresh) {
+        Meeting meeting;
+        meeting.transfer = {.time = collective.time, .latency = collective.latency, .bytes = collective.network, .route = {}};
+        if (routes != nullptr && i < routes->size())
+          meeting.transfer.route = (*routes)[i];
+        meeting.kind = kind;
+        meeting.position = static_cast<int>(i);
+        meeting.overlapped = collective.overlapped;
+        plan_.meetings.push_back(std::move(meeting));
+      }
+      Meeting& meeting = plan_.meetings[found->second];
+      meeting.transfer.time = std::max(meeting.transfer.time, collective.time);
+      meeting.members.push_back(lane);
+      indices.push_back(found->second);
+    }
+    return indices;
+  }
+
+  template <class Visit> void each_transfer(Visit visit) {
+    for (std::array<Transfer, 2>& pair : plan_.messages)
+      for (Transfer& transfer : pair)
+        visit(transfer);
+    for (Meeting& meeting : plan_.meetings)
+      visit(meeting.transfer);
+  }
+
+  void finish_routes() {
+    std::vector<int> users(plan_.network.links.size(), 0);
+    each_transfer([&](const Transfer& transfer) {
+      for (const LinkLoad& load : transfer.route)
+        ++users[load.link];
+    });
+    each_transfer([&](Transfer& transfer) {
+      const Seconds carrying = transfer.time - transfer.latency;
+      if (transfer.bytes <= Bytes{} || carrying <= Seconds{})
+        transfer.route.clear();
+      std::erase_if(transfer.route, [&](const LinkLoad& load) { return users[load.link] < 2; });
+      if (transfer.route.empty())
+        return;
+      const auto own = static_cast<std::uint32_t>(plan_.network.links.size());
+      plan_.network.links.push_back({fmt::format("transfer {}", own - users.size()), transfer.bytes / carrying});
+      transfer.route.push_back({.link = own, .weight = 1});
+    });
+  }
+
+  const CostedGraph& graph_;
+  int stages_;
+  int replicas_;
+  const StepTraffic* traffic_;
+  StepTransfers plan_;
+  std::map<MeetingKey, std::uint32_t> index_;
+};
+
+} // namespace
+
+StepTransfers plan_transfers(const CostedGraph& graph, int simulated_replicas, const StepTraffic* traffic) {
+  return Planner(graph, simulated_replicas, traffic).plan();
+}
+
+} // namespace orrery

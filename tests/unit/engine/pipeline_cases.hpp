@@ -1,0 +1,40 @@
+// Costed graphs for the tests of the pipeline replay.
+#pragma once
+
+#include "models/cost.hpp"
+
+namespace orrery::testing {
+
+inline CostedGraph uniform_pipeline(ScheduleKind schedule, int stages, int virtual_stages, int micro_batches, double forward,
+                                    double backward) {
+  CostedGraph graph;
+  graph.schedule = schedule;
+  graph.micro_batches = micro_batches;
+  graph.virtual_stages = virtual_stages;
+  CostedStage stage;
+  stage.chunks.assign(static_cast<std::size_t>(virtual_stages),
+                      {.forward = {.stretchable = Seconds{forward / virtual_stages}, .rigid = {}},
+                       .backward = {.stretchable = Seconds{backward / virtual_stages}, .rigid = {}}});
+  graph.stages.assign(static_cast<std::size_t>(stages), stage);
+  return graph;
+}
+
+/// As above with messages, reductions, optimizer, gathers and host time.
+inline CostedGraph full_pipeline(ScheduleKind schedule, int stages, int virtual_stages, int micro_batches) {
+  CostedGraph graph = uniform_pipeline(schedule, stages, virtual_stages, micro_batches, 0.010, 0.019);
+  for (CostedStage& stage : graph.stages) {
+    stage.forward_send = {.bytes = Bytes{8e6}, .latency = Seconds{5e-6}, .bandwidth = BytesPerSecond{25e9}, .over_network = true};
+    stage.backward_send = stage.forward_send;
+    stage.reductions = {{.name = "gradients", .latency = Seconds{1e-4}, .time = Seconds{0.03}, .network = Bytes{7e8}}};
+    stage.optimizer = {.stretchable = Seconds{1e-3}, .rigid = Seconds{2e-3}};
+    stage.gathers = {{.name = "parameters",
+                      .kind = CollectiveKind::all_gather,
+                      .latency = Seconds{1e-4},
+                      .time = Seconds{0.016},
+                      .network = Bytes{3e8}}};
+  }
+  graph.step_host = Seconds{5e-3};
+  return graph;
+}
+
+} // namespace orrery::testing
