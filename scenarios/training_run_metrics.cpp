@@ -1,0 +1,96 @@
+#include "models/money.hpp"
+#include "models/power.hpp"
+#include "scenarios/training_metrics.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace orrery {
+
+namespace {
+
+/// The part of the cluster that a job runs on.
+Cluster share_of(const Cluster& cluster, int ranks) {
+  Cluster share = cluster;
+  share.nodes = (ranks + cluster.node.devices - 1) / cluster.node.devices;
+  return share;
+}
+
+/// Weights, fp32 master weights and two moments of every parameter.
+Bytes checkpoint_bytes(double parameters, Precision precision) {
+  const double element = element_bytes(precision);
+  return Bytes{parameters * (element + 8 + (element < 4 ? 4 : 0))};
+}
+
+Goodput goodput_of(const Scenario& scenario, const TrainingResult& result, const Stages& stages) {
+  const ReliabilityOptions& options = *scenario.reliability;
+  const Cluster share = share_of(scenario.cluster, result.devices);
+  const Bytes bytes = checkpoint_bytes(result.parameters, stages.graph.precision);
+  const CheckpointState state{
+      .bytes = bytes, .bytes_per_device = bytes / static_cast<double>(result.devices), .host_link = share.node.host.device_link};
+  const RestartModel model = restart_model(options.failures, {.devices = result.devices, .nodes = share.nodes}, options.checkpoint, state,
+                                           options.recovery);
+  return goodput(model, options.run_length);
+}
+
+Budget budget_of(const Scenario& scenario, const TrainingScenario& job, const TrainingResult& result, const Stages& stages) {
+  Budget budget{.tokens = job.job.tokens, .steps = std::ceil(job.job.tokens / stages.graph.tokens)};
+  const Goodput goodput = result.goodput.value_or(Goodput{});
+  budget.time = wall_time(budget.steps * result.step_time, goodput);
+  const Cluster share = share_of(scenario.cluster, result.devices);
+  const PowerModel device = power_model(share.node.device, JoulesPerByte{}, JoulesPerByte{});
+  const Watts waiting = facility_power(share, waiting_power(device));
+  const RunCost cost = run_cost(share, budget.time, mean_power(result.power.facility_mean, waiting, goodput));
+  budget.energy = cost.energy;
+  budget.capital = cost.capital;
+  budget.electricity = cost.electricity;
+  budget.cost = cost.total();
+  budget.priced = cost.priced;
+  budget.device_hours = cost.device_hours;
+  return budget;
+}
+
+void add_assumed(std::vector<Assumption>& list, const std::string& subject, const std::vector<Provenance>& sources) {
+  for (const Provenance& source : sources)
+    if (source.kind == SourceKind::assumed)
+      list.push_back({subject, source.figure, source.reference});
+}
+
+/// Operators whose time rests on an assumed fraction, each name once.
+void add_assumed_operators(std::vector<Assumption>& list, const std::vector<Operator>& operators, const std::vector<OpCost>& costs) {
+  for (std::size_t i = 0; i < operators.size(); ++i) {
+    const bool known = std::any_of(list.begin(), list.end(), [&](const Assumption& a) { return a.figure == operators[i].name; });
+    if (costs[i].assumed && !known)
+      list.push_back({"cost models", operators[i].name, "no kernel of this kind was measured on this architecture"});
+  }
+}
+
+} // namespace
+
+void fill_run_metrics(TrainingResult& result, const Scenario& scenario, const TrainingScenario& job, const Stages& stages) {
+  if (scenario.reliability) {
+    result.goodput = goodput_of(scenario, result, stages);
+    result.goodput_run_length = scenario.reliability->run_length;
+  }
+  if (job.job.tokens > 0)
+    result.budget = budget_of(scenario, job, result, stages);
+}
+
+std::vector<Assumption> assumptions_of(const Scenario& scenario, const std::vector<Stages>& stages) {
+  std::vector<Assumption> list;
+  const NodeType& node = scenario.cluster.node;
+  add_assumed(list, "device " + node.device.name, node.device.sources);
+  add_assumed(list, "node " + node.name, node.sources);
+  add_assumed(list, "cluster " + scenario.cluster.name, scenario.cluster.sources);
+  add_assumed(list, "software " + scenario.software.name, scenario.software.sources);
+  if (scenario.reliability)
+    add_assumed(list, "failures " + scenario.reliability->failures.name, scenario.reliability->failures.sources);
+  for (const Stages& job : stages)
+    for (std::size_t b = 0; b < job.graph.blocks.size(); ++b) {
+      add_assumed_operators(list, job.graph.blocks[b].forward, job.costs.blocks[b].forward);
+      add_assumed_operators(list, job.graph.blocks[b].backward, job.costs.blocks[b].backward);
+    }
+  return list;
+}
+
+} // namespace orrery
