@@ -72,6 +72,8 @@ std::string allowed_text(const Shape& shape) {
     return fmt::format("a map with the keys {}", join(shape.table->keys()));
   case ShapeKind::reference:
     return fmt::format("the name of a {}, or a map with the keys base, {}", shape.catalogue->kind, join(shape.table->keys()));
+  case ShapeKind::one_of:
+    return fmt::format("a map with one key out of {}", join(shape.names));
   }
   return {};
 }
@@ -152,6 +154,16 @@ std::optional<std::string> read_text(const yaml::Node& node, const Shape& shape,
     return std::nullopt;
   }
   return node.text;
+}
+
+std::optional<std::size_t> read_alternative(const yaml::Node& node, const Shape& shape, const Site& site) {
+  if (!node.is_map() || node.entries.size() != 1) {
+    site.error(node, node.is_map() ? fmt::format("a map with {} keys", node.entries.size()) : yaml::described(node), allowed_text(shape));
+    return std::nullopt;
+  }
+  yaml::Node key = yaml::scalar(node.entries.front().key);
+  key.location = node.entries.front().location;
+  return read_choice(key, Shape{.kind = ShapeKind::choice, .names = shape.names}, site.below(key.text));
 }
 
 bool check_keys(const yaml::Node& node, const TableInfo& table, const Site& site) {

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
+#include <algorithm>
 
 namespace orrery {
 
@@ -126,6 +126,8 @@ private:
       return into_list(node, rest, *shape.item);
     case ShapeKind::map:
       return into_map(node, rest, shape);
+    case ShapeKind::one_of:
+      return into_one_of(node, rest, shape);
     default:
       step(rest);
       return fail("a key below a single value", {});
@@ -159,11 +161,33 @@ private:
     const std::vector<std::string>& names = shape.key->names;
     if (std::find(names.begin(), names.end(), part) == names.end())
       return fail(shown(part), join(names), did_you_mean(part, names));
-    if (!rest.empty()) {
-      step(rest);
-      return fail("a key below a single value", {});
+    if (rest.empty()) {
+      node.set(part, value_);
+      return;
     }
-    node.set(part, value_);
+    if (node.find(part) == nullptr)
+      node.set(part, empty_map());
+    into(*node.find(part), rest, *shape.item);
+  }
+
+  void into_one_of(yaml::Node& node, std::string_view rest, const Shape& shape) {
+    const std::string part = step(rest);
+    const auto found = std::find(shape.names.begin(), shape.names.end(), part);
+    if (found == shape.names.end())
+      return fail(shown(part), join(shape.names), did_you_mean(part, shape.names));
+    if (rest.empty() || node.find(part) == nullptr) {
+      const Location location = node.location;
+      node = yaml::map({{part, rest.empty() ? value_ : empty_map()}});
+      node.location = location;
+    }
+    if (!rest.empty())
+      into_table(*node.find(part), rest, *shape.tables[static_cast<std::size_t>(found - shape.names.begin())]);
+  }
+
+  [[nodiscard]] yaml::Node empty_map() const {
+    yaml::Node node = yaml::map();
+    place_at(node, where_);
+    return node;
   }
 
   /// Takes the next part off `rest` and adds it to the path so far.

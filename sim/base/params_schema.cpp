@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cmath>
 
 namespace orrery {
@@ -38,6 +39,12 @@ public:
       return {{"type", "object"}, {"propertyNames", of(*shape.key)}, {"additionalProperties", of(*shape.item)}};
     case ShapeKind::object:
       return {{"$ref", define(*shape.table, false)}};
+    case ShapeKind::one_of: {
+      json properties = json::object();
+      for (std::size_t i = 0; i < shape.names.size(); ++i)
+        properties[shape.names[i]] = {{"$ref", define(*shape.tables[i], false)}};
+      return {{"type", "object"}, {"properties", properties}, {"additionalProperties", false}, {"minProperties", 1}, {"maxProperties", 1}};
+    }
     case ShapeKind::reference:
       return {
           {"anyOf",
@@ -104,27 +111,45 @@ private:
     return fmt::format("^ *{}(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:[eE][+-]?[0-9]+)? *(?:{}) *$", negative ? "-?" : "", alternatives);
   }
 
+  /// A default as JSON. Numbers and flags become JSON's own.
   static json value(const yaml::Node& node, const Shape& shape) {
-    if (node.is_sequence()) {
+    QuantityError error;
+    switch (shape.kind) {
+    case ShapeKind::count:
+    case ShapeKind::number:
+      return parse_number(node.text, error);
+    case ShapeKind::flag:
+      return node.text == "true";
+    case ShapeKind::list: {
       json list = json::array();
       for (const yaml::Node& item : node.items)
         list.push_back(value(item, *shape.item));
       return list;
     }
-    if (node.is_map()) {
+    case ShapeKind::map: {
       json map = json::object();
-      for (const yaml::Entry& entry : node.entries) {
-        const FieldInfo* field = shape.kind == ShapeKind::map || shape.table == nullptr ? nullptr : shape.table->find(entry.key);
-        map[entry.key] = value(entry.value, field != nullptr ? field->shape : *shape.item);
-      }
+      for (const yaml::Entry& entry : node.entries)
+        map[entry.key] = value(entry.value, *shape.item);
       return map;
     }
-    QuantityError error;
-    if (shape.kind == ShapeKind::count || shape.kind == ShapeKind::number)
-      return json(parse_number(node.text, error));
-    if (shape.kind == ShapeKind::flag)
-      return json(node.text == "true");
-    return json(node.text);
+    case ShapeKind::one_of: {
+      const yaml::Entry& entry = node.entries.front();
+      const auto index = std::find(shape.names.begin(), shape.names.end(), entry.key) - shape.names.begin();
+      return {{entry.key, value(entry.value, Shape{.kind = ShapeKind::object, .table = shape.tables[static_cast<std::size_t>(index)]})}};
+    }
+    case ShapeKind::object:
+    case ShapeKind::reference: {
+      json map = json::object();
+      for (const yaml::Entry& entry : node.entries)
+        map[entry.key] = value(entry.value, shape.table->find(entry.key)->shape);
+      return map;
+    }
+    case ShapeKind::quantity:
+    case ShapeKind::choice:
+    case ShapeKind::text:
+      return node.text;
+    }
+    return {};
   }
 
   json definitions_ = json::object();
@@ -139,23 +164,39 @@ std::string value_text(const yaml::Node& node) {
   return text == "\"\"" ? "" : text;
 }
 
+void add_rows(const TableInfo& table, const std::string& above, std::vector<HelpRow>& rows);
+
+/// The rows of the tables below a value.
+void add_rows_below(const Shape& shape, const std::string& path, std::vector<HelpRow>& rows) {
+  if (shape.kind == ShapeKind::object)
+    add_rows(*shape.table, path, rows);
+  if (shape.kind == ShapeKind::list || shape.kind == ShapeKind::map)
+    add_rows_below(*shape.item, path + ".*", rows);
+  for (std::size_t i = 0; i < shape.tables.size(); ++i)
+    add_rows(*shape.tables[i], fmt::format("{}.{}", path, shape.names[i]), rows);
+}
+
+/// As in messages, without the keys of objects, which have rows of their own.
+std::string accepts(const Shape& shape) {
+  if (shape.kind == ShapeKind::object)
+    return "a map";
+  if (shape.kind == ShapeKind::reference)
+    return fmt::format("the name of a {}, or a map", shape.catalogue->kind);
+  if (shape.kind == ShapeKind::list && shape.item->kind == ShapeKind::object)
+    return "a list of maps";
+  return allowed_text(shape);
+}
+
 void add_rows(const TableInfo& table, const std::string& above, std::vector<HelpRow>& rows) {
   for (const FieldInfo& field : table.fields()) {
-    const std::string path = above.empty() ? field.key : above + "." + field.key;
-    const bool object = field.shape.kind == ShapeKind::object;
-    const bool list = field.shape.kind == ShapeKind::list && field.shape.item->kind == ShapeKind::object;
+    const std::string path = above.empty() ? field.key : fmt::format("{}.{}", above, field.key);
     rows.push_back(HelpRow{.path = path,
-                           .accepts = object ? "a map"
-                                      : list ? "a list of maps"
-                                             : allowed_text(field.shape),
+                           .accepts = accepts(field.shape),
                            .standard = field.required                  ? "required"
                                        : field.default_value.is_null() ? ""
                                                                        : value_text(field.default_value),
                            .help = field.help});
-    if (object)
-      add_rows(*field.shape.table, path, rows);
-    if (list)
-      add_rows(*field.shape.item->table, path + ".*", rows);
+    add_rows_below(field.shape, path, rows);
   }
 }
 

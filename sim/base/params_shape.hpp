@@ -25,7 +25,7 @@ struct Catalogue {
   std::function<std::vector<std::string>()> names;
 };
 
-enum class ShapeKind { count, number, quantity, flag, choice, text, list, map, object, reference };
+enum class ShapeKind { count, number, quantity, flag, choice, text, list, map, object, reference, one_of };
 
 /// What a key accepts.
 struct Shape {
@@ -33,13 +33,14 @@ struct Shape {
   std::optional<double> min = {};   ///< of counts, numbers and (in SI) quantities
   std::optional<double> above = {}; ///< exclusive minimum
   std::optional<double> max = {};
-  Dimension dimension = {};               ///< of a quantity
-  std::string unit_hint = {};             ///< unit to suggest for a bare number
-  std::vector<std::string> names = {};    ///< of a choice
-  std::shared_ptr<const Shape> item = {}; ///< of a list or a map
-  std::shared_ptr<const Shape> key = {};  ///< of a map: a choice
-  const TableInfo* table = nullptr;       ///< of an object or a reference
-  const Catalogue* catalogue = nullptr;   ///< of a reference
+  Dimension dimension = {};                  ///< of a quantity
+  std::string unit_hint = {};                ///< unit to suggest for a bare number
+  std::vector<std::string> names = {};       ///< of a choice
+  std::shared_ptr<const Shape> item = {};    ///< of a list or a map
+  std::shared_ptr<const Shape> key = {};     ///< of a map: a choice
+  const TableInfo* table = nullptr;          ///< of an object or a reference
+  std::vector<const TableInfo*> tables = {}; ///< of alternatives
+  const Catalogue* catalogue = nullptr;      ///< of a reference
 };
 
 /// One key of a table.
@@ -95,6 +96,8 @@ std::optional<double> read_number(const yaml::Node& node, const Shape& shape, co
 std::optional<double> read_quantity(const yaml::Node& node, const Shape& shape, const Site& site);
 std::optional<bool> read_flag(const yaml::Node& node, const Shape& shape, const Site& site);
 std::optional<std::size_t> read_choice(const yaml::Node& node, const Shape& shape, const Site& site);
+/// Which of the alternatives a map of one key holds.
+std::optional<std::size_t> read_alternative(const yaml::Node& node, const Shape& shape, const Site& site);
 std::optional<std::string> read_text(const yaml::Node& node, const Shape& shape, const Site& site);
 
 /// Reports keys that the table does not know, and required keys that are not there. False where `node` is no map at all.

@@ -1,6 +1,7 @@
 #include "sim/base/quantity_text.hpp"
 
 #include "sim/base/diagnostics.hpp"
+#include "sim/base/unit_list.hpp"
 
 #include <fmt/format.h>
 
@@ -12,151 +13,10 @@
 
 namespace orrery {
 
+using detail::Unit;
+using detail::units;
+
 namespace {
-
-constexpr Dimension second{1, 0, 0, 0, 0};
-constexpr Dimension hertz{-1, 0, 0, 0, 0};
-constexpr Dimension byte{0, 1, 0, 0, 0};
-constexpr Dimension flop{0, 0, 1, 0, 0};
-constexpr Dimension joule{0, 0, 0, 1, 0};
-constexpr Dimension dollar{0, 0, 0, 0, 1};
-constexpr Dimension byte_rate{-1, 1, 0, 0, 0};
-constexpr Dimension flop_rate{-1, 0, 1, 0, 0};
-constexpr Dimension watt{-1, 0, 0, 1, 0};
-constexpr Dimension joule_per_byte{0, -1, 0, 1, 0};
-constexpr Dimension joule_per_flop{0, 0, -1, 1, 0};
-constexpr Dimension dollar_rate{-1, 0, 0, 0, 1};
-constexpr Dimension dollar_per_joule{0, 0, 0, -1, 1};
-
-/// One unit = factor / divisor * 10^exponent in SI. The power of ten is applied to the decimal text, so that 3.35 TB/s is the
-/// double 3.35e12.
-struct Unit {
-  std::string_view name;
-  Dimension dimension;
-  int exponent = 0;
-  double factor = 1;
-  double divisor = 1;
-  bool shown = true; ///< in messages for people
-  double from = 0;   ///< smallest number of this unit that is shown in it
-
-  [[nodiscard]] double scale() const { return factor / divisor * std::pow(10.0, exponent); }
-};
-
-/// By dimension, from small to large within the shown ones.
-constexpr std::array units{
-    Unit{"ns", second, -9},
-    Unit{"us", second, -6, 1, 1, true, 1},
-    Unit{"ms", second, -3, 1, 1, true, 1},
-    Unit{"s", second, 0, 1, 1, true, 1},
-    Unit{"min", second, 0, 60, 1, true, 2},
-    Unit{"h", second, 0, 3600, 1, true, 2},
-    Unit{"d", second, 0, 86400, 1, true, 2},
-    Unit{"y", second, 0, 365.0 * 86400, 1, true, 2},
-    Unit{"Hz", hertz},
-    Unit{"kHz", hertz, 3, 1, 1, true, 1},
-    Unit{"MHz", hertz, 6, 1, 1, true, 1},
-    Unit{"GHz", hertz, 9, 1, 1, true, 1},
-    Unit{"B", byte},
-    Unit{"kB", byte, 3, 1, 1, true, 1},
-    Unit{"MB", byte, 6, 1, 1, true, 1},
-    Unit{"GB", byte, 9, 1, 1, true, 1},
-    Unit{"TB", byte, 12, 1, 1, true, 1},
-    Unit{"PB", byte, 15, 1, 1, true, 1},
-    Unit{"EB", byte, 18, 1, 1, true, 1},
-    Unit{"KiB", byte, 0, 1024.0, 1, false},
-    Unit{"MiB", byte, 0, 1048576.0, 1, false},
-    Unit{"GiB", byte, 0, 1073741824.0, 1, false},
-    Unit{"TiB", byte, 0, 1099511627776.0, 1, false},
-    Unit{"PiB", byte, 0, 1125899906842624.0, 1, false},
-    Unit{"FLOP", flop},
-    Unit{"kFLOP", flop, 3, 1, 1, true, 1},
-    Unit{"MFLOP", flop, 6, 1, 1, true, 1},
-    Unit{"GFLOP", flop, 9, 1, 1, true, 1},
-    Unit{"TFLOP", flop, 12, 1, 1, true, 1},
-    Unit{"PFLOP", flop, 15, 1, 1, true, 1},
-    Unit{"EFLOP", flop, 18, 1, 1, true, 1},
-    Unit{"ZFLOP", flop, 21, 1, 1, true, 1},
-    Unit{"J", joule},
-    Unit{"kJ", joule, 3, 1, 1, true, 1},
-    Unit{"MJ", joule, 6, 1, 1, true, 1},
-    Unit{"GJ", joule, 9, 1, 1, true, 1},
-    Unit{"TJ", joule, 12, 1, 1, true, 1},
-    Unit{"mJ", joule, -3, 1, 1, false},
-    Unit{"uJ", joule, -6, 1, 1, false},
-    Unit{"nJ", joule, -9, 1, 1, false},
-    Unit{"pJ", joule, -12, 1, 1, false},
-    Unit{"Wh", joule, 0, 3600, 1, false},
-    Unit{"kWh", joule, 3, 3600, 1, false},
-    Unit{"MWh", joule, 6, 3600, 1, false},
-    Unit{"GWh", joule, 9, 3600, 1, false},
-    Unit{"USD", dollar},
-    Unit{"kUSD", dollar, 3, 1, 1, false},
-    Unit{"MUSD", dollar, 6, 1, 1, true, 1},
-    Unit{"B/s", byte_rate},
-    Unit{"kB/s", byte_rate, 3, 1, 1, true, 1},
-    Unit{"MB/s", byte_rate, 6, 1, 1, true, 1},
-    Unit{"GB/s", byte_rate, 9, 1, 1, true, 1},
-    Unit{"TB/s", byte_rate, 12, 1, 1, true, 1},
-    Unit{"PB/s", byte_rate, 15, 1, 1, true, 1},
-    Unit{"b/s", byte_rate, 0, 1, 8, false},
-    Unit{"kb/s", byte_rate, 3, 1, 8, false},
-    Unit{"Mb/s", byte_rate, 6, 1, 8, false},
-    Unit{"Gb/s", byte_rate, 9, 1, 8, false},
-    Unit{"Tb/s", byte_rate, 12, 1, 8, false},
-    Unit{"KiB/s", byte_rate, 0, 1024.0, 1, false},
-    Unit{"MiB/s", byte_rate, 0, 1048576.0, 1, false},
-    Unit{"GiB/s", byte_rate, 0, 1073741824.0, 1, false},
-    Unit{"TiB/s", byte_rate, 0, 1099511627776.0, 1, false},
-    Unit{"FLOP/s", flop_rate},
-    Unit{"MFLOP/s", flop_rate, 6, 1, 1, true, 1},
-    Unit{"GFLOP/s", flop_rate, 9, 1, 1, true, 1},
-    Unit{"TFLOP/s", flop_rate, 12, 1, 1, true, 1},
-    Unit{"PFLOP/s", flop_rate, 15, 1, 1, true, 1},
-    Unit{"EFLOP/s", flop_rate, 18, 1, 1, true, 1},
-    Unit{"GOPS", flop_rate, 9, 1, 1, false},
-    Unit{"TOPS", flop_rate, 12, 1, 1, false},
-    Unit{"POPS", flop_rate, 15, 1, 1, false},
-    Unit{"W", watt},
-    Unit{"kW", watt, 3, 1, 1, true, 1},
-    Unit{"MW", watt, 6, 1, 1, true, 1},
-    Unit{"GW", watt, 9, 1, 1, true, 1},
-    Unit{"mW", watt, -3, 1, 1, false},
-    Unit{"pJ/B", joule_per_byte, -12},
-    Unit{"nJ/B", joule_per_byte, -9, 1, 1, true, 1},
-    Unit{"J/B", joule_per_byte, 0, 1, 1, true, 1},
-    Unit{"pJ/bit", joule_per_byte, -12, 8, 1, false},
-    Unit{"pJ/FLOP", joule_per_flop, -12},
-    Unit{"nJ/FLOP", joule_per_flop, -9, 1, 1, true, 1},
-    Unit{"J/FLOP", joule_per_flop, 0, 1, 1, true, 1},
-    Unit{"USD/h", dollar_rate, 0, 1, 3600},
-    Unit{"USD/s", dollar_rate, 0, 1, 1, false},
-    Unit{"USD/d", dollar_rate, 0, 1, 86400, false},
-    Unit{"USD/y", dollar_rate, 0, 1, 365.0 * 86400, false},
-    Unit{"USD/kWh", dollar_per_joule, -3, 1, 3600},
-    Unit{"USD/MWh", dollar_per_joule, -6, 1, 3600, false},
-    Unit{"USD/J", dollar_per_joule, 0, 1, 1, false},
-};
-
-struct DimensionName {
-  Dimension dimension;
-  std::string_view name;
-};
-
-constexpr std::array dimension_names{
-    DimensionName{second, "time"},
-    DimensionName{hertz, "frequency"},
-    DimensionName{byte, "size"},
-    DimensionName{flop, "number of operations"},
-    DimensionName{joule, "quantity of energy"},
-    DimensionName{dollar, "price"},
-    DimensionName{byte_rate, "bandwidth"},
-    DimensionName{flop_rate, "compute rate"},
-    DimensionName{watt, "power"},
-    DimensionName{joule_per_byte, "number of joules per byte"},
-    DimensionName{joule_per_flop, "number of joules per operation"},
-    DimensionName{dollar_rate, "price per time"},
-    DimensionName{dollar_per_joule, "price of energy"},
-};
 
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && text.front() == ' ')
@@ -296,46 +156,11 @@ std::string unit_suggestion(std::string_view number, std::string_view name, cons
   std::string text;
   for (const Unit& unit : units) {
     // "TFLOPS" where a count is due means TFLOP.
-    const bool same = folded(unit.name) == folded(name) || (dimension == flop && folded(name) == folded(unit.name) + "/s");
+    const bool same = folded(unit.name) == folded(name) || (dimension == detail::flop && folded(name) == folded(unit.name) + "/s");
     if (unit.dimension == dimension && same)
       text += fmt::format("{}'{} {}'", text.empty() ? "write " : " or ", number, unit.name);
   }
   return text;
-}
-
-/// Digits and exponent of the shortest decimal text of a positive value: value = 0.digits * 10^exponent.
-struct Decimal {
-  std::string digits;
-  int exponent = 0;
-};
-
-Decimal shortest_decimal(double value) {
-  std::array<char, 64> buffer;
-  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::scientific).ptr;
-  const std::string_view text(buffer.data(), static_cast<std::size_t>(end - buffer.data()));
-  const std::size_t e = text.find('e');
-  Decimal decimal{without(text.substr(0, e), "."), 0};
-  std::string_view exponent = text.substr(e + 1);
-  if (exponent[0] == '+')
-    exponent.remove_prefix(1);
-  std::from_chars(exponent.data(), exponent.data() + exponent.size(), decimal.exponent);
-  ++decimal.exponent;
-  return decimal;
-}
-
-/// The value as plain decimal text where that is short, otherwise with an exponent.
-std::string decimal_text(const Decimal& decimal, int shift) {
-  const int point = decimal.exponent + shift; // digits before the decimal point
-  const int count = static_cast<int>(decimal.digits.size());
-  if (point > 0 && point <= 15) {
-    if (point >= count)
-      return decimal.digits + std::string(static_cast<std::size_t>(point - count), '0');
-    return fmt::format("{}.{}", decimal.digits.substr(0, static_cast<std::size_t>(point)),
-                       decimal.digits.substr(static_cast<std::size_t>(point)));
-  }
-  if (point <= 0 && point > -4)
-    return fmt::format("0.{}{}", std::string(static_cast<std::size_t>(-point), '0'), decimal.digits);
-  return fmt::format("{}{}{}e{}", decimal.digits[0], count > 1 ? "." : "", decimal.digits.substr(1), point - 1);
 }
 
 } // namespace
@@ -392,83 +217,6 @@ double parse_quantity(std::string_view text, const Dimension& dimension, std::st
     return 0;
   }
   return value;
-}
-
-std::string dimension_name(const Dimension& dimension) {
-  for (const DimensionName& entry : dimension_names) {
-    if (entry.dimension == dimension)
-      return std::string(entry.name);
-  }
-  return {};
-}
-
-std::vector<std::string> unit_names(const Dimension& dimension) {
-  std::vector<std::string> names;
-  for (const bool common : {true, false}) {
-    for (const Unit& unit : units) {
-      if (unit.dimension == dimension && unit.shown == common)
-        names.emplace_back(unit.name);
-    }
-  }
-  return names;
-}
-
-std::string format_number(double value, int digits) {
-  if (!std::isfinite(value))
-    return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
-  const double magnitude = std::abs(value);
-  if (magnitude != 0 && (magnitude < 1e-4 || magnitude >= 1e15))
-    return fmt::format("{:.{}g}", value, digits);
-  const int before = magnitude < 1 ? 0 : static_cast<int>(std::floor(std::log10(magnitude))) + 1;
-  const int leading_zeros = magnitude > 0 && magnitude < 1 ? static_cast<int>(-std::floor(std::log10(magnitude))) - 1 : 0;
-  std::string text = fmt::format("{:.{}f}", value, std::max(0, digits - before + leading_zeros));
-  if (text.find('.') != std::string::npos) {
-    text.erase(text.find_last_not_of('0') + 1);
-    if (text.back() == '.')
-      text.pop_back();
-  }
-  return text == "-0" ? "0" : text;
-}
-
-std::string exact_number(double value) {
-  if (value == 0)
-    return "0";
-  return fmt::format("{}{}", value < 0 ? "-" : "", decimal_text(shortest_decimal(std::abs(value)), 0));
-}
-
-std::string format_quantity(double si, const Dimension& dimension, int digits) {
-  const Unit* best = nullptr;
-  const double magnitude = std::abs(si) * (1 + 0.5 * std::pow(10.0, -digits)); // so that 999.96 is shown as 1 of the next unit
-  for (const Unit& unit : units) {
-    if (unit.dimension == dimension && unit.shown && (best == nullptr || magnitude >= unit.from * unit.scale()))
-      best = &unit;
-  }
-  if (best == nullptr)
-    return format_number(si, digits);
-  if (si == 0) {
-    for (const Unit& unit : units) {
-      if (unit.dimension == dimension && unit.scale() == 1)
-        best = &unit;
-    }
-  }
-  return fmt::format("{} {}", format_number(si / best->scale(), digits), best->name);
-}
-
-std::string exact_quantity(double si, const Dimension& dimension) {
-  std::string best;
-  for (const Unit& unit : units) {
-    if (unit.dimension != dimension)
-      continue;
-    const double number = std::abs(si) * unit.divisor / unit.factor;
-    if (number != 0 && (!std::isfinite(number) || std::fpclassify(number) == FP_SUBNORMAL))
-      continue;
-    const std::string digits = number == 0 ? "0" : decimal_text(shortest_decimal(number), -unit.exponent);
-    const std::string text = fmt::format("{}{} {}", si < 0 ? "-" : "", digits, unit.name);
-    QuantityError error;
-    if (parse_quantity(text, dimension, {}, error) == si && error.message.empty() && (best.empty() || text.size() < best.size()))
-      best = text;
-  }
-  return best;
 }
 
 } // namespace orrery

@@ -6,19 +6,16 @@
 
 namespace orrery {
 
-template <int Second, int Byte, int Flop, int Joule, int Dollar>
-class Quantity;
+template <int Second, int Byte, int Flop, int Joule, int Dollar> class Quantity;
 
 namespace detail {
 /// A quotient of equal dimensions is a plain number.
 template <int S, int B, int F, int J, int D>
-using QuantityOrNumber =
-    std::conditional_t<S == 0 && B == 0 && F == 0 && J == 0 && D == 0, double, Quantity<S, B, F, J, D>>;
+using QuantityOrNumber = std::conditional_t<S == 0 && B == 0 && F == 0 && J == 0 && D == 0, double, Quantity<S, B, F, J, D>>;
 } // namespace detail
 
 /// A number with dimension second^S byte^B FLOP^F joule^J dollar^D.
-template <int Second, int Byte, int Flop, int Joule, int Dollar>
-class Quantity {
+template <int Second, int Byte, int Flop, int Joule, int Dollar> class Quantity {
 public:
   constexpr Quantity() = default;
   constexpr explicit Quantity(double si) : si_(si) {}
@@ -69,8 +66,7 @@ constexpr auto operator/(Quantity<S, B, F, J, D> a, Quantity<S2, B2, F2, J2, D2>
   return detail::QuantityOrNumber<S - S2, B - B2, F - F2, J - J2, D - D2>(a.si() / b.si());
 }
 
-template <int S, int B, int F, int J, int D>
-constexpr auto operator/(double a, Quantity<S, B, F, J, D> b) {
+template <int S, int B, int F, int J, int D> constexpr auto operator/(double a, Quantity<S, B, F, J, D> b) {
   return Quantity<-S, -B, -F, -J, -D>(a / b.si());
 }
 
