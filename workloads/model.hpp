@@ -1,9 +1,10 @@
 // Decoder-only transformer descriptions: from the catalogue, a scenario, or a Hugging Face config.json as published.
 #pragma once
 
-#include "sim/base/units.hpp"
+#include "hardware/description.hpp" // Provenance
 
 #include <string>
+#include <vector>
 
 namespace orrery {
 
@@ -27,6 +28,7 @@ struct TransformerModel {
   bool biases = true; ///< linear layers carry biases
   PositionKind position = PositionKind::learned;
   NormKind norm = NormKind::layer_norm;
+  std::vector<Provenance> sources;
 
   [[nodiscard]] double attention_parameters() const; ///< one layer: QKV, output projection, biases
   [[nodiscard]] double ffn_parameters() const;       ///< one layer

@@ -1,0 +1,164 @@
+#include "workloads/tables.hpp"
+
+#include "hardware/words.hpp"
+#include "sim/base/catalogue.hpp"
+
+#include <fmt/format.h>
+
+namespace orrery {
+
+namespace {
+
+NumberOptions size_of(double max, std::string help) { return {.min = 1, .max = max, .required = true, .help = std::move(help)}; }
+
+void check_model(const TransformerModel& model, const Report& report) {
+  if (model.heads % model.kv_heads != 0)
+    report.error("kv_heads", fmt::format("{} key/value heads for {} heads", model.kv_heads, model.heads), "a divisor of heads");
+  if (model.position == PositionKind::learned && model.max_positions == 0)
+    report.error("max_positions", "0 with learned positions", "the rows of the position table");
+  if (model.position != PositionKind::learned && model.max_positions > 0)
+    report.error("max_positions", fmt::format("{} without learned positions", model.max_positions), "0: rotary and ALiBi have no table");
+}
+
+void check_plan_keys(const Plan& plan, const Report& report) {
+  const double ranks = static_cast<double>(plan.tp) * plan.pp * plan.dp;
+  if (ranks > max_ranks)
+    report.error("", fmt::format("tp x pp x dp = {} ranks", exact_number(ranks)), fmt::format("at most {}", exact_number(max_ranks)));
+  if (plan.virtual_stages > 1 && plan.schedule != ScheduleKind::interleaved)
+    report.error("virtual_stages",
+                 fmt::format("{} with the schedule {}", plan.virtual_stages, choice_name(schedule_words(), plan.schedule)), "1",
+                 "write 'schedule: interleaved'");
+  const double chunks = static_cast<double>(plan.pp) * plan.virtual_stages;
+  if (!plan.stage_layers.empty() && static_cast<double>(plan.stage_layers.size()) != chunks)
+    report.error("stage_layers", fmt::format("{} entries", plan.stage_layers.size()),
+                 fmt::format("pp x virtual_stages = {} entries", exact_number(chunks)));
+}
+
+} // namespace
+
+const Choices<ScheduleKind>& schedule_words() {
+  static const Choices<ScheduleKind> words = {
+      {"gpipe", ScheduleKind::gpipe}, {"1f1b", ScheduleKind::one_f_one_b}, {"interleaved", ScheduleKind::interleaved}};
+  return words;
+}
+
+const Choices<Precision>& training_precision_words() {
+  static const Choices<Precision> words = {
+      {"fp32", Precision::fp32}, {"tf32", Precision::tf32}, {"bf16", Precision::bf16}, {"fp16", Precision::fp16}};
+  return words;
+}
+
+const Table<TransformerModel>& model_table() {
+  using M = TransformerModel;
+  static const Choices<FfnKind> ffn = {{"gelu", FfnKind::gelu}, {"gated", FfnKind::gated}};
+  static const Choices<PositionKind> position = {
+      {"learned", PositionKind::learned}, {"rotary", PositionKind::rotary}, {"alibi", PositionKind::alibi}};
+  static const Choices<NormKind> norm = {{"layer_norm", NormKind::layer_norm}, {"rms_norm", NormKind::rms_norm}};
+  static const Table<M> table =
+      Table<M>("model", "A dense decoder-only transformer.")
+          .text("name", &M::name, {.required = true, .help = "name in reports"})
+          .count("layers", &M::layers, size_of(10'000, "transformer layers"))
+          .count("hidden", &M::hidden, size_of(1'000'000, "width of the residual stream"))
+          .count("heads", &M::heads, size_of(100'000, "query heads of a layer"))
+          .count("kv_heads", &M::kv_heads, size_of(100'000, "key/value heads of a layer: heads (MHA), 1 (MQA) or between (GQA)"))
+          .count("head_dim", &M::head_dim, size_of(100'000, "width of a head"))
+          .count("ffn_hidden", &M::ffn_hidden, size_of(10'000'000, "inner width of the feed-forward network"))
+          .choice("ffn", &M::ffn, ffn, {.help = "gelu: two matrices, any activation; gated: three (SwiGLU, GeGLU)"})
+          .count("vocabulary", &M::vocabulary, size_of(100'000'000, "rows of the token table, padding included"))
+          .choice("position", &M::position, position, {.help = "how positions enter"})
+          .count("max_positions", &M::max_positions, {.max = 100'000'000, .help = "rows of a learned position table"})
+          .choice("norm", &M::norm, norm, {.help = "kind of normalisation"})
+          .flag("tied_embedding", &M::tied_embedding, {.help = "the LM head shares the token table"})
+          .flag("biases", &M::biases, {.help = "linear layers carry biases"})
+          .list("sources", &M::sources, provenance_table(), {.help = "where the figures come from"})
+          .check(check_model);
+  return table;
+}
+
+const Table<Plan>& plan_table() {
+  static const Choices<Recompute> recompute = {{"none", Recompute::none}, {"selective", Recompute::selective}, {"full", Recompute::full}};
+  static const Table<Plan> table =
+      Table<Plan>("plan", "Parallelism plan of a training job. Ranks = tp x pp x dp.")
+          .count("tp", &Plan::tp, {.min = 1, .max = 100'000, .help = "tensor-parallel degree"})
+          .count("pp", &Plan::pp, {.min = 1, .max = 10'000, .help = "pipeline stages"})
+          .count("dp", &Plan::dp, {.min = 1, .max = max_ranks, .help = "data-parallel replicas"})
+          .count("micro_batch", &Plan::micro_batch, {.min = 1, .max = 1'000'000, .help = "sequences per micro-batch and replica"})
+          .choice("schedule", &Plan::schedule, schedule_words(), {.help = "order of the passes of a pipeline stage"})
+          .count("virtual_stages", &Plan::virtual_stages,
+                 {.min = 1, .max = 10'000, .help = "model chunks per pipeline stage (interleaved)"})
+          .counts("stage_layers", &Plan::stage_layers,
+                  {.min = 1,
+                   .max = 10'000,
+                   .help = "layers per chunk in pipeline order, pp x virtual_stages entries; empty = as even as possible"})
+          .choice("recompute", &Plan::recompute, recompute,
+                  {.help = "activations computed again: none, the attention core, or whole layers"})
+          .flag("sequence_parallel", &Plan::sequence_parallel, {.help = "norms and residuals are sharded over the tensor-parallel group"})
+          .count("zero", &Plan::zero, {.min = 0, .max = 1, .help = "1: the optimizer state is sharded over the replicas"})
+          .flag("overlap_grad_reduce", &Plan::overlap_grad_reduce,
+                {.help = "gradients are reduced in the shadow of the last backward pass"})
+          .flag("overlap_param_gather", &Plan::overlap_param_gather,
+                {.help = "zero 1: parameters are gathered in the shadow of the forward pass"})
+          .flag("overlap_p2p", &Plan::overlap_p2p, {.help = "pipeline messages do not hold up the compute stream"})
+          .check(check_plan_keys);
+  return table;
+}
+
+const Table<SoftwareProfile>& software_table() {
+  using S = SoftwareProfile;
+  static const Choices<AttentionKernel> attention = {{"unfused", AttentionKernel::unfused}, {"flash", AttentionKernel::flash}};
+  static const Choices<Precision> held = {{"fp32", Precision::fp32}, {"bf16", Precision::bf16}, {"fp16", Precision::fp16}};
+  const auto host_time = [](std::string help) {
+    return QuantityOptions<Seconds>{.max = Seconds{1000}, .unit_hint = "us", .help = std::move(help)};
+  };
+  static const Table<S> table =
+      Table<S>("software", "What a framework release fuses, overlaps, keeps and costs the host.")
+          .text("name", &S::name, {.required = true, .help = "name in reports"})
+          .choice("attention", &S::attention, attention, {.help = "kernels of their own, or one fused kernel each way"})
+          .flag("hidden_dropout", &S::hidden_dropout, {.help = "dropout after attention, feed-forward network and embedding"})
+          .flag("attention_dropout", &S::attention_dropout, {.help = "dropout on the attention scores"})
+          .flag("fused_softmax", &S::fused_softmax, {.help = "scale, mask and softmax in one kernel (unfused attention)"})
+          .flag("fused_bias_activation", &S::fused_bias_activation,
+                {.help = "bias and activation, and bias, dropout and residual, as one kernel each"})
+          .flag("fused_loss", &S::fused_loss, {.help = "cross-entropy in one pass over the logits each way"})
+          .flag("overlap_tp_backward", &S::overlap_tp_backward,
+                {.help = "input-gradient collectives run beside the weight-gradient matmuls"})
+          .flag("scatter_gather_p2p", &S::scatter_gather_p2p,
+                {.help = "a tensor-parallel rank sends its share of a forward pipeline message"})
+          .flag("scatter_gather_backward", &S::scatter_gather_backward, {.help = "the same for backward messages"})
+          .choice("gradient", &S::gradient, held, {.help = "precision in which gradients are accumulated"})
+          .choice("reduction", &S::reduction, held, {.help = "precision of gradients on the wire"})
+          .quantity("kernel_launch", &S::kernel_launch, host_time("host time per kernel"))
+          .quantity("pass_host", &S::pass_host, host_time("host time per pass of a chunk beyond its launches"))
+          .quantity("step_host", &S::step_host, host_time("host time per step that nothing hides"))
+          .flag("launch_blocking", &S::launch_blocking, {.help = "the host waits for each kernel"})
+          .quantity("framework_memory", &S::framework_memory,
+                    {.max = Bytes{1e15}, .unit_hint = "GB", .help = "device context, libraries and communicator buffers"})
+          .number("fragmentation", &S::fragmentation, {.max = 1, .help = "allocator slack as a share of dynamic memory"})
+          .list("sources", &S::sources, provenance_table(), {.help = "where the figures come from"});
+  return table;
+}
+
+const Table<TrainingJob>& training_table() {
+  using J = TrainingJob;
+  static const Table<J> table =
+      Table<J>("training", "A training job.")
+          .reference("model", &J::model, model_table(), model_catalogue(), {.required = true, .help = "what is trained"})
+          .count("sequence", &J::sequence, {.min = 1, .max = 100'000'000, .required = true, .help = "tokens per sequence"})
+          .count("global_batch", &J::global_batch,
+                 {.min = 1, .max = 10'000'000, .required = true, .help = "sequences per step over all replicas"})
+          .choice("precision", &J::precision, training_precision_words(), {.help = "of weights and activations in the passes"})
+          .count("tokens", &J::tokens, {.max = 9e15, .help = "budget of the whole run; 0 = none"});
+  return table;
+}
+
+const Catalogue& model_catalogue() {
+  static const Catalogue catalogue = folder_catalogue("model", "workloads/catalogue/models");
+  return catalogue;
+}
+
+const Catalogue& software_catalogue() {
+  static const Catalogue catalogue = folder_catalogue("software profile", "workloads/catalogue/software");
+  return catalogue;
+}
+
+} // namespace orrery

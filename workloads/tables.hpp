@@ -1,0 +1,27 @@
+// Parameter tables of the workloads: what a scenario and a catalogue file may say of a model, a plan, a training job and a software
+// release.
+#pragma once
+
+#include "sim/base/params.hpp"
+#include "workloads/transformer.hpp"
+
+namespace orrery {
+
+const Table<TransformerModel>& model_table();
+const Table<Plan>& plan_table();
+const Table<SoftwareProfile>& software_table();
+
+/// A training job's own keys. `model` is a catalogue name, a file that ends in .yaml, or an inline map.
+const Table<TrainingJob>& training_table();
+
+const Catalogue& model_catalogue();    ///< workloads/catalogue/models
+const Catalogue& software_catalogue(); ///< workloads/catalogue/software
+
+const Choices<ScheduleKind>& schedule_words();
+/// Precisions that a model is trained in.
+const Choices<Precision>& training_precision_words();
+
+/// The largest number of ranks that a plan may ask for: products of its degrees stay within an int.
+inline constexpr double max_ranks = 10'000'000;
+
+} // namespace orrery
