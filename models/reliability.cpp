@@ -1,9 +1,6 @@
 #include "models/reliability.hpp"
 
-#include "sim/base/quantity_text.hpp"
-
 #include <algorithm>
-#include <cassert>
 #include <cmath>
 
 namespace orrery {
@@ -27,17 +24,6 @@ double bernoulli_share(double x) { return x > 0.0 ? x / std::expm1(x) : 1.0; }
 
 Seconds transfer_time(const std::optional<Seconds>& stated, const CheckpointPolicy& policy, const CheckpointState& state) {
   return stated ? *stated : state.bytes / *policy.storage;
-}
-
-/// The interval as a time, where the policy states one.
-std::optional<Seconds> stated_interval(const CheckpointPolicy& policy) {
-  if (find_interval_rule(policy.interval) != nullptr) {
-    return std::nullopt;
-  }
-  QuantityError error;
-  const Seconds interval{parse_quantity(policy.interval, dimension_of<Seconds>(), "min", error)};
-  assert(error.message.empty());
-  return interval;
 }
 
 } // namespace
@@ -84,10 +70,10 @@ RestartModel restart_model(const ReliabilityOptions& options, Fleet fleet, const
     model.stall = write;
   }
   model.restart = options.restart + transfer_time(policy.read_time, policy, state);
-  if (const std::optional<Seconds> interval = stated_interval(policy)) {
-    model.interval = *interval;
+  if (policy.interval.fixed) {
+    model.interval = *policy.interval.fixed;
   } else if (const Hertz rate = model.rate(); rate.si() > 0.0) {
-    model.interval = find_interval_rule(policy.interval)->interval(1.0 / rate, model.stall);
+    model.interval = find_interval_rule(policy.interval.rule)->interval(1.0 / rate, model.stall);
   } else { // nothing fails: a rule would never write one
     model.stall = Seconds{};
     model.persist = Seconds{};

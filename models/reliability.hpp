@@ -7,7 +7,8 @@
 //   (0 when the stall is the whole write), the expected time of a segment is
 //     E = e^{L P} (e^{L (W + C)} - 1) / (L sum_k p_k e^{-L r_k}),      goodput = W / E.
 //   One class and P = 0 give Daly's e^{L R} (e^{L (W + C)} - 1) / L. The share of time in recovery is 1 - sum_k p_k e^{-L r_k}.
-// Source: Young 1974; Daly 2006 (the exact expectation and its higher-order estimate); the sum over classes and P are derived by the same renewal argument.
+// Source: Young 1974; Daly 2006 (the exact expectation and its higher-order estimate); the sum over classes and P are derived by the
+//   same renewal argument.
 // Units: SI inside the types.
 // Valid range: P <= W + C (one write at a time); failures independent and exponential; spares are there when a restart wants them.
 // Known error: the closed form is of the long-run mean: the simulated mean over seeds of 54 days on 16,384 devices is within 0.3 points.
@@ -64,9 +65,15 @@ enum class CheckpointKind {
   asynchronous ///< it stands still for the copy to host memory only; the write to storage goes on beside training
 };
 
+/// Work between two checkpoints: a fixed time, or what a row of interval_rules() says.
+struct CheckpointInterval {
+  std::string rule = "young_daly"; ///< not read when `fixed` is given
+  std::optional<Seconds> fixed;
+};
+
 struct CheckpointPolicy {
   CheckpointKind kind = CheckpointKind::synchronous;
-  std::string interval = "young_daly";   ///< work between two checkpoints: a row of interval_rules(), or a time ("30 min")
+  CheckpointInterval interval;
   std::optional<BytesPerSecond> storage; ///< write and read rate of the whole run
   std::optional<Seconds> write_time;     ///< instead of bytes / storage
   std::optional<Seconds> read_time;      ///< instead of bytes / storage

@@ -28,9 +28,7 @@ Goodput goodput_of(const Scenario& scenario, const TrainingResult& result, const
   const Bytes bytes = checkpoint_bytes(result.parameters, stages.graph.precision);
   const CheckpointState state{
       .bytes = bytes, .bytes_per_device = bytes / static_cast<double>(result.devices), .host_link = share.node.host.device_link};
-  const RestartModel model = restart_model(options.failures, {.devices = result.devices, .nodes = share.nodes}, options.checkpoint, state,
-                                           options.recovery);
-  return goodput(model, options.run_length);
+  return goodput(restart_model(options, {.devices = result.devices, .nodes = share.nodes}, state), options.run_length);
 }
 
 Budget budget_of(const Scenario& scenario, const TrainingScenario& job, const TrainingResult& result, const Stages& stages) {

@@ -125,9 +125,9 @@ TEST_CASE("a policy becomes times", "[reliability]") {
   CHECK(model.interval.si() == Approx(std::sqrt(2 * 1e4 * 3.24)));
   CHECK(model.modes.front().detection.si() == 120);
 
-  options.checkpoint.interval = "30 min";
+  options.checkpoint.interval.fixed = Seconds{1800};
   CHECK(restart_model(options, fleet, state).interval.si() == 1800);
-  options.checkpoint.interval = "optimal";
+  options.checkpoint.interval = {"optimal", {}};
   CHECK(restart_model(options, fleet, state).interval.si() == Approx(optimal_interval(Seconds{1e4}, Seconds{3.24}).si()));
 
   options.checkpoint.kind = CheckpointKind::asynchronous;
