@@ -131,7 +131,7 @@ struct Fabric {
   int nodes_per_leaf = 32;       ///< nodes under one leaf group (one leaf per rail, or one leaf in a plain fat tree)
   int spines = 0;                ///< 0 = as many as the up-bandwidth asks for at NIC rate
   std::vector<int> torus;        ///< devices per dimension; product = all devices
-  Seconds hop_latency;           ///< one switch and its cable
+  Seconds hop_latency{0.6e-6};   ///< one switch and its cable; assumed where not given: an InfiniBand HDR switch
 };
 
 struct Cluster {

@@ -1,0 +1,105 @@
+#include "hardware/catalogue.hpp"
+#include "hardware/provenance.hpp"
+#include "hardware/tables.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace orrery;
+
+namespace {
+
+template <class T> std::string mistakes(const Table<T>& table, const std::string& text) {
+  Diagnostics diagnostics;
+  const yaml::Node node = yaml::parse_yaml(text, "t.yaml", diagnostics);
+  if (diagnostics.empty())
+    static_cast<void>(table.read(node, diagnostics));
+  return diagnostics.render();
+}
+
+const std::string small_device =
+    "name: d\narchitecture: none\nunits:\n  - { name: u, kind: matrix, peak: { bf16: 1 TFLOP/s }, memory: m }\n"
+    "memory:\n  - { name: m, capacity: 1 GB, bandwidth: 1 GB/s }\n";
+
+} // namespace
+
+TEST_CASE("well-known machines by name") {
+  const Device h100 = load_device("h100-sxm-80gb");
+  CHECK(h100.architecture == "hopper");
+  CHECK(h100.multiprocessors == 132);
+  CHECK(h100.units[0].peak.at(Precision::bf16) == FlopsPerSecond{989e12});
+  CHECK(h100.memory[0].bandwidth == BytesPerSecond{3350e9});
+  CHECK(load_device("a100-sxm-80gb").multiprocessors == 108);
+  CHECK(load_device("v100-sxm2-32gb").multiprocessors == 80);
+  CHECK(load_node("gb200-nvl72").scale_up.domain == 72);
+  CHECK(load_node("jean-zay-a100").nics.count == 4);
+  CHECK(load_node("dgx-h100").scale_up.in_switch_reduction);
+  CHECK(load_link("infiniband-ndr").bandwidth == BytesPerSecond{50e9});
+  CHECK(load_tier("bloom-gpfs").bandwidth == BytesPerSecond{57.5e9});
+  CHECK(load_cluster("bloom-jean-zay").devices() == 384);
+}
+
+TEST_CASE("a device may hold PIM with a path of its own to the same memory") {
+  const Device duplex = load_device("duplex-h100-logic-pim");
+  const ComputeUnit& pim = duplex.units.at(2);
+  CHECK(pim.kind == UnitKind::pim);
+  CHECK(pim.memory == duplex.units.at(0).memory);
+  CHECK(pim.bandwidth->si() == Approx(4 * duplex.memory[0].bandwidth.si()));
+}
+
+TEST_CASE("an unknown name is met with the one that was meant") {
+  CHECK_THROWS_WITH(load_device("h100-sxm-80g"), Catch::Contains("did you mean 'h100-sxm-80gb'?"));
+  CHECK_THROWS_WITH(load_node("dgx_h100"), Catch::Contains("did you mean 'dgx-h100'?"));
+}
+
+TEST_CASE("a device that contradicts itself is refused") {
+  CHECK(mistakes(device_table(), small_device).empty());
+  CHECK_THAT(mistakes(device_table(), small_device + "power_cap: 100 W\nidle_power: 200 W\n"),
+             Catch::Contains("idle_power: above the power cap"));
+  CHECK_THAT(mistakes(device_table(), small_device + "host_link: pcie5_x16\n"), Catch::Contains("did you mean 'pcie5-x16'?"));
+  CHECK_THAT(mistakes(device_table(),
+                      "name: d\narchitecture: none\nunits:\n  - { name: u, kind: matrix, peak: { bf16: 1 TFLOP/s }, memory: hbn }\n"
+                      "memory:\n  - { name: hbm, capacity: 1 GB, bandwidth: 1 GB/s }\n"),
+             Catch::Contains("t.yaml:4:65: units.0.memory") && Catch::Contains("did you mean 'hbm'?"));
+}
+
+TEST_CASE("sources: each figure needs one, and each names a figure") {
+  const std::string all = "sources:\n  - { figure: \"*\", kind: assumed, reference: for a test }\n";
+  CHECK(mistakes(device_table(), small_device + all).empty());
+  CHECK_THAT(mistakes(device_table(), small_device + "sources:\n  - { figure: units, kind: assumed, reference: for a test }\n"),
+             Catch::Contains("no source for memory.m.capacity, memory.m.bandwidth"));
+  CHECK_THAT(mistakes(device_table(), small_device + all + "  - { figure: memory.m.bandwith, kind: assumed, reference: for a test }\n"),
+             Catch::Contains("sources.1.figure") && Catch::Contains("did you mean 'memory.m.bandwidth'?"));
+}
+
+TEST_CASE("sources: the most particular one answers") {
+  const std::vector<Provenance> sources = {
+      {"*", SourceKind::datasheet, "all"}, {"memory.hbm", SourceKind::paper, "tier"}, {"memory.hbm.energy", SourceKind::assumed, "figure"}};
+  CHECK(source_of(sources, "memory.hbm.energy")->reference == "figure");
+  CHECK(source_of(sources, "memory.hbm.capacity")->reference == "tier");
+  CHECK(source_of(sources, "memory.hbm2.capacity")->reference == "all");
+  CHECK(source_of({{"cache", SourceKind::paper, "c"}}, "year") == nullptr);
+  const Device h100 = load_device("h100-sxm-80gb");
+  const std::vector<std::string> assumed = assumed_figures(device_table(), device_table().write(h100), h100.sources);
+  CHECK(assumed == std::vector<std::string>{"units.tensor.energy", "units.vector.energy", "memory.hbm.energy", "max_clock"});
+}
+
+TEST_CASE("a cluster says what its network cannot do") {
+  CHECK(mistakes(cluster_table(), "node: dgx-h100\nnodes: 4\n").empty());
+  CHECK_THAT(mistakes(cluster_table(), "node: dgx-h100\nnodes: 4\nfabric: { kind: single_node }\n"),
+             Catch::Contains("fabric.kind: single_node"));
+  CHECK_THAT(mistakes(cluster_table(), "node: rtx-4090-single\nnodes: 4\n"), Catch::Contains("no NICs"));
+  CHECK_THAT(mistakes(cluster_table(), "node: tpu-v5p-host\nnodes: 16\nfabric: { kind: torus, torus: [4, 4, 5] }\n"),
+             Catch::Contains("80 places for 64 devices"));
+  CHECK(mistakes(cluster_table(), "node: tpu-v5p-host\nnodes: 16\nfabric: { kind: torus, torus: [4, 4, 4] }\n").empty());
+  CHECK_THAT(mistakes(cluster_table(), "node: tpu-v5p-host\nnodes: 16\n"), Catch::Contains("fabric.kind: no torus"));
+  CHECK_THAT(mistakes(cluster_table(), "node: { base: dgx-h100, nics: { count: 9 } }\n"),
+             Catch::Contains("node.nics.count: 9 NICs for 8 devices"));
+}
+
+TEST_CASE("scale-up domains from 2 to 576 devices") {
+  CHECK(mistakes(cluster_table(), "node: { base: dgx-h100, scale_up: { domain: 2 } }\nnodes: 4\n").empty());
+  for (const std::string domain : {"8", "64", "72", "576"})
+    CHECK(mistakes(cluster_table(), "node: { base: gb200-nvl72, scale_up: { domain: " + domain + " } }\nnodes: 288\n").empty());
+  CHECK_THAT(mistakes(cluster_table(), "node: { base: gb200-nvl72, scale_up: { domain: 7 } }\nnodes: 36\n"),
+             Catch::Contains("node.scale_up.domain: 7 devices, with 4 in a node"));
+}
