@@ -97,14 +97,21 @@ void Engine::set_clock(std::uint32_t index, double clock) {
 }
 
 double Engine::reach(double now) {
+  bool handled = false;
   for (drop_stale(); !heap_.empty(); drop_stale()) {
-    // Either form may be short of the other by a rounding.
     const double due = heap_.front().time;
+    // Either form may be short of the other by a rounding.
     if (due > origin_ + now && due - origin_ > now)
-      return flows_ > 0 ? due - origin_ : -1;
+      break;
     step();
+    handled = true;
   }
-  return -1;
+  if (flows_ == 0)
+    return -1;
+  // SimGrid may have looked at its flows before it asked here: after any change it has to look again.
+  if (handled)
+    return now;
+  return heap_.empty() ? -1 : heap_.front().time - origin_;
 }
 
 void Engine::flow_ended(std::uint32_t slot, double now) {
