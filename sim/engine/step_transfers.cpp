@@ -1,5 +1,7 @@
 #include "sim/engine/step_transfers.hpp"
 
+#include "sim/engine/link_loads.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -85,22 +87,31 @@ private:
       visit(meeting.transfer);
   }
 
+  /// Gives each transfer a link of its own that keeps it to its costed bandwidth, then keeps what constrains.
   void finish_routes() {
-    std::vector<int> users(plan_.network.links.size(), 0);
-    each_transfer([&](const Transfer& transfer) {
-      for (const LinkLoad& load : transfer.route)
-        ++users[load.link];
-    });
+    std::vector<NetworkLink>& links = plan_.network.links;
+    std::vector<Route*> routes;
     each_transfer([&](Transfer& transfer) {
       const Seconds carrying = transfer.time - transfer.latency;
       if (transfer.bytes <= Bytes{} || carrying <= Seconds{})
         transfer.route.clear();
-      std::erase_if(transfer.route, [&](const LinkLoad& load) { return users[load.link] < 2; });
       if (transfer.route.empty())
         return;
-      const auto own = static_cast<std::uint32_t>(plan_.network.links.size());
-      plan_.network.links.push_back({fmt::format("transfer {}", own - users.size()), transfer.bytes / carrying});
-      transfer.route.push_back({.link = own, .weight = 1});
+      transfer.route.push_back({.link = static_cast<std::uint32_t>(links.size()), .weight = 1});
+      links.push_back({fmt::format("transfer {}", routes.size()), transfer.bytes / carrying});
+      routes.push_back(&transfer.route);
+    });
+    std::vector<BytesPerSecond> bandwidths;
+    for (const NetworkLink& link : links)
+      bandwidths.push_back(link.bandwidth);
+    fold_links(bandwidths, routes);
+    // Alone on the one link that is left to it, a transfer is of known length.
+    each_transfer([&](Transfer& transfer) {
+      if (transfer.route.size() != 1)
+        return;
+      const LinkLoad load = transfer.route.front();
+      transfer.time = std::max(transfer.time, transfer.latency + transfer.bytes * load.weight / bandwidths[load.link]);
+      transfer.route.clear();
     });
   }
 

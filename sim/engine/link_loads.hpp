@@ -1,0 +1,43 @@
+// Transfers as loads on the links of a topology: what they cross, how often, and which of those links have to be kept.
+#pragma once
+
+#include "hardware/topology.hpp"
+#include "sim/base/work.hpp"
+#include "sim/engine/network.hpp"
+
+#include <vector>
+
+namespace orrery {
+
+/// Adds up the ways of many messages of one size. Re-usable; costs what the links that are loaded cost.
+class LoadCounter {
+public:
+  explicit LoadCounter(const Topology& topology) : topology_(topology), weight_(topology.links().size(), 0) {}
+
+  /// One message from `source` to `destination`. Returns the latency of its way.
+  Seconds add(int source, int destination);
+  /// The loads so far, by ascending link. Starts anew.
+  std::vector<LinkLoad> take();
+
+private:
+  const Topology& topology_;
+  std::vector<std::uint32_t> weight_;
+  std::vector<LinkId> loaded_;
+  Route route_;
+};
+
+/// A ring all-reduce of a buffer of `bytes` on every device of `ring`: 2 (n - 1) steps of bytes / n over all its hops at once, as one flow
+/// of 2 (n - 1) / n x bytes that starts after 2 (n - 1) latencies of its longest hop. Links are those of the topology.
+Work ring_all_reduce(LoadCounter& counter, const std::vector<int>& ring, Bytes bytes);
+
+/// Shortens the routes of transfers which are all that may be in flight together. Links that the same transfers load in the same proportion
+/// are one constraint: of them only the tightest stays. Exact under max-min sharing.
+void fold_links(const std::vector<BytesPerSecond>& bandwidths, const std::vector<std::vector<LinkLoad>*>& routes);
+
+/// The links that the routes name, renumbered from zero in ascending order.
+Network used_links(const Topology& topology, const std::vector<std::vector<LinkLoad>*>& routes);
+
+/// Bandwidth of every link of a topology.
+std::vector<BytesPerSecond> bandwidths(const Topology& topology);
+
+} // namespace orrery

@@ -1,0 +1,10 @@
+// The files of benchmarks that main.cpp knows.
+#pragma once
+
+#include "tests/benchmarks/bench.hpp"
+
+namespace orrery::bench {
+
+Rows engine_rows();
+
+} // namespace orrery::bench
