@@ -59,9 +59,14 @@ double wire_factor(CollectiveKind kind, int n) {
   return others;
 }
 
+double bulk_share(const CollectiveCurve& curve, int n) {
+  constexpr int largest_measured = 8; // the gain of further ranks is not extrapolated
+  return curve.share * (1 - curve.few_loss / std::min(n, largest_measured));
+}
+
 double collective_time(const CollectiveCurve& curve, int n, double wire) {
   const double floor = curve.floor.si() + (n - 2) * curve.floor_per_rank.si();
-  return floor + 2 * std::sqrt((n - 1) * curve.step.si() * wire) + wire / curve.share;
+  return floor + 2 * std::sqrt((n - 1) * curve.step.si() * wire) + wire / bulk_share(curve, n);
 }
 
 CollectiveModel::CollectiveModel(const Cluster& cluster, const Calibration& calibration)
@@ -99,17 +104,17 @@ CollectiveCost CollectiveModel::inside(CollectiveKind kind, Bytes bytes, int n) 
   cost.scale_up_bytes = bytes * wire_factor(kind, n);
   const double wire = (cost.scale_up_bytes / wire_rate(n)).si();
   cost.time = Seconds{collective_time(curve, n, wire)};
-  cost.latency = cost.time - Seconds{wire / curve.share};
+  cost.latency = cost.time - Seconds{wire / bulk_share(curve, n)};
   cost.assumed = curve.assumed;
   if (kind == CollectiveKind::all_reduce && scale_up_.in_switch_reduction) {
-    const CollectiveCurve switch_curve = in_switch_.value_or(CollectiveCurve{.share = 0.57});
+    const CollectiveCurve switch_curve = in_switch_.value_or(CollectiveCurve{.share = 0.57, .few_loss = 0});
     const double once = (bytes / wire_rate(n)).si();
     const Seconds time{collective_time(switch_curve, n, once)};
     if (time < cost.time) {
       cost.algorithm = "in-switch";
       cost.scale_up_bytes = bytes;
       cost.time = time;
-      cost.latency = time - Seconds{once / switch_curve.share};
+      cost.latency = time - Seconds{once / bulk_share(switch_curve, n)};
       cost.assumed = switch_curve.assumed;
     }
   }
@@ -158,11 +163,11 @@ CostedMessage CollectiveModel::message(Bytes bytes, const GroupPlacement& placem
   if (placement.domains > 1) {
     message.over_network = true;
     message.latency = network_.floor + hop_;
-    message.bandwidth = placement.nic_share * network_.share;
+    message.bandwidth = placement.nic_share * network_.send_share;
     return message;
   }
   const BytesPerSecond rate = wire_rate(2);
-  message.bandwidth = rate * send_.share;
+  message.bandwidth = rate * bulk_share(send_, 2);
   message.latency = Seconds{collective_time(send_, 2, (bytes / rate).si())} - bytes / message.bandwidth;
   return message;
 }

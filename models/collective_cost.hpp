@@ -50,6 +50,9 @@ struct CollectiveCost {
 /// Wire bytes of one rank for each byte of the full buffer, in a ring (pairwise for all-to-all) of n ranks.
 double wire_factor(CollectiveKind kind, int n);
 
+/// Share of the wire rate that n ranks reach with large messages.
+double bulk_share(const CollectiveCurve& curve, int n);
+
 /// Time inside a domain by the formula above. `wire` = seconds that the wire needs at its full rate.
 double collective_time(const CollectiveCurve& curve, int n, double wire);
 

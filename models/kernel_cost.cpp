@@ -13,19 +13,22 @@ struct Generation {
   int rank; ///< distance between generations of one vendor
 };
 
-constexpr std::array<Generation, 6> nvidia{{{"volta", 1}, {"turing", 2}, {"ampere", 3}, {"ada", 4}, {"hopper", 5}, {"blackwell", 6}}};
-constexpr std::array<Generation, 5> amd{{{"cdna1", 11}, {"cdna2", 12}, {"cdna3", 13}, {"cdna4", 14}, {"cdna5", 15}}};
-constexpr std::array<Generation, 3> gaudi{{{"gaudi1", 21}, {"gaudi2", 22}, {"gaudi3", 23}}};
+// Vendors lie ten apart. The architectures are those of hardware/catalogue; "ampere-consumer" counts as ampere.
+constexpr std::array<Generation, 11> generations{{{"volta", 1},
+                                                  {"turing", 2},
+                                                  {"ampere", 3},
+                                                  {"ada", 4},
+                                                  {"hopper", 5},
+                                                  {"blackwell", 6},
+                                                  {"rubin", 7},
+                                                  {"cdna2", 12},
+                                                  {"cdna3", 13},
+                                                  {"cdna4", 14},
+                                                  {"gaudi", 22}}};
 
 /// 0 = of no known line.
 int generation(std::string_view architecture) {
-  for (const Generation& g : nvidia)
-    if (architecture.starts_with(g.architecture))
-      return g.rank;
-  for (const Generation& g : amd)
-    if (architecture.starts_with(g.architecture))
-      return g.rank;
-  for (const Generation& g : gaudi)
+  for (const Generation& g : generations)
     if (architecture.starts_with(g.architecture))
       return g.rank;
   return 0;
@@ -100,7 +103,7 @@ std::string curve_architecture(const Device& device, const Calibration& calibrat
     return device.architecture;
   const int own = generation(device.architecture);
   std::string best;
-  int distance = 5; // generations of one vendor lie closer than this; vendors lie ten apart
+  int distance = 10;
   for (const auto& [name, curves] : calibration.architectures) {
     const int other = generation(name);
     if (own == 0 || other == 0 || own / 10 != other / 10)
@@ -138,7 +141,6 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration) {
       lane.rates.peak = peak ? peak->si() : 0;
       // Curves were fitted on matrix units of GPUs; other units are a plain roofline under the assumed shares, without tiles.
       if (fitted_kind) {
-        lane.rates.cache = device.cache.si();
         lane.rates.multiprocessors = std::max(1, device.multiprocessors);
         lane.matmul = curve_for(curves.matmul, precision);
         lane.attention = curve_for(curves.attention, precision);
@@ -146,11 +148,13 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration) {
       lane.matmul.assumed = lane.matmul.assumed || carried;
       lane.attention.assumed = lane.attention.assumed || carried;
     }
-    for (std::size_t c = 0; c < op_classes; ++c)
+    for (std::size_t c = 0; c < op_classes; ++c) {
+      unit.streaming[c] = assumed_streaming(static_cast<OpClass>(c));
       if (const auto it = curves.streaming.find(static_cast<OpClass>(c)); it != curves.streaming.end()) {
         unit.streaming[c] = it->second;
         unit.streaming[c].assumed = it->second.assumed || carried;
       }
+    }
     units_.push_back(std::move(unit));
   }
 }
@@ -167,7 +171,7 @@ OpCost KernelModel::matmul_cost(const Matmul& shape, std::size_t precision) cons
       continue;
     best = from_parts(parts, unit.index);
     best.assumed = lane.matmul.assumed;
-    best.extrapolated = best.flops > lane.matmul.largest;
+    best.extrapolated = best.flops.si() > lane.matmul.largest_flops;
     any = true;
   }
   return best;

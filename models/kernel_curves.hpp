@@ -5,6 +5,7 @@
 
 #include "hardware/description.hpp"
 #include "sim/base/units.hpp"
+#include "sim/base/yaml.hpp"
 #include "workloads/graph.hpp"
 
 #include <map>
@@ -15,27 +16,29 @@ namespace orrery {
 
 /// Matrix products.
 struct MatmulCurve {
-  double rate = 0.80;         ///< share of the unit's peak inside the main loop of the largest tile
-  double tile_overhead = 150; ///< start and end of a tile, in elements of k
-  double edge = 25;           ///< loss of a small tile: its rate is rate / (1 + edge (1/rows + 1/columns))
-  double memory = 0.80;       ///< share of the memory bandwidth
-  double cache = 3.0;         ///< bandwidth of the last-level cache, in memory bandwidths
-  double exposed = 0.3;       ///< part of the shorter of compute and memory time that the longer does not hide
-  Seconds floor{3e-6};        ///< added to every kernel
-  double misaligned = 0.6;    ///< rate factor where a row of an operand is no multiple of 16 bytes; assumed
-  Flops largest{1e15};        ///< the largest product that was fitted
+  double rate = 0.80;          ///< share of the unit's peak inside the main loop of the largest tile
+  double tile_overhead = 150;  ///< start and end of a tile, in elements of k
+  double edge = 10;            ///< loss of a small tile (models/kernel_time.hpp)
+  double sustained = 0.05;     ///< loss of rate for each tenfold of work beyond 300 GFLOP, to power
+  double memory = 0.80;        ///< share of the memory bandwidth
+  double exposed = 0.4;        ///< how badly compute and memory time hide each other
+  Seconds floor{4e-6};         ///< added to every kernel
+  double misaligned = 0.5;     ///< rate factor where a row of an operand is no multiple of 16 bytes
+  double largest_flops = 1e15; ///< the largest product that was fitted
   bool assumed = true;
 };
 
 /// Fused (FlashAttention class) kernels.
 struct AttentionCurve {
-  double rate = 0.60;          ///< share of the matrix peak in the main loop, softmax apart
-  double softmax = 24;         ///< time of the softmax of one score, in elements of the head dimension
-  double block_overhead = 150; ///< start and end of a block of queries, in keys
+  double rate = 0.64;          ///< share of the matrix peak in the main loop, softmax apart
+  double softmax = 16;         ///< time of the softmax of one score, in elements of the head dimension
+  double block_overhead = 300; ///< start and end of a block of queries, in keys
   double backward_rate = 0.80; ///< backward over forward FLOP rate; assumed (FlashAttention-2, arXiv 2307.08691, fig. 4 to 6)
   double memory = 0.70;        ///< share of the memory bandwidth
   Seconds floor{8e-6};         ///< added to every kernel
-  double largest_keys = 131072;
+  double decode_memory = 0.70; ///< share of the memory bandwidth where a sequence has few queries
+  Seconds decode_floor{10e-6};
+  double largest_keys = 16384;
   bool assumed = true;
 };
 
@@ -46,13 +49,27 @@ struct StreamingCurve {
   bool assumed = true;
 };
 
+/// The assumed curve of a class of which no kernel was measured: gathers and scatters of rows (embedding) and several dependent passes
+/// (loss) lie below plain elementwise passes.
+constexpr StreamingCurve assumed_streaming(OpClass op_class) {
+  StreamingCurve curve;
+  if (op_class == OpClass::embedding)
+    curve.memory = 0.5;
+  if (op_class == OpClass::loss)
+    curve.memory = 0.7;
+  if (op_class == OpClass::softmax)
+    curve.memory = 0.5;
+  return curve;
+}
+
 /// One kind of collective of n ranks inside a scale-up domain: floor + (n - 2) floor_per_rank + 2 sqrt((n - 1) step x wire) + wire / share,
 /// where wire = bytes on the wire of one rank / its wire rate.
 struct CollectiveCurve {
   Seconds floor{8e-6};
   Seconds floor_per_rank{1e-6};
-  Seconds step{0.2e-6}; ///< start-up of one pipelined piece on one hop
-  double share = 0.78;  ///< of the wire rate, large messages
+  Seconds step{0.2e-6};  ///< start-up of one pipelined piece on one hop
+  double share = 0.80;   ///< of the wire rate, large messages, many ranks
+  double few_loss = 0.3; ///< n ranks reach share x (1 - few_loss / n)
   bool assumed = true;
 };
 
@@ -68,9 +85,10 @@ struct ArchitectureCurves {
 
 /// Between scale-up domains.
 struct NetworkCurve {
-  double share = 0.92;  ///< of the NIC rate, large messages
-  Seconds floor{12e-6}; ///< software and copies of one message or collective
-  Seconds step{6e-6};   ///< each hop of a ring or tree, beyond the wires and switches
+  double share = 0.92;      ///< of the NIC rate, large messages
+  double send_share = 0.72; ///< the same of a single message: 35.9 GB/s between two DGX H100 (Vidur), if their NICs are 400 Gb/s
+  Seconds floor{8e-6};      ///< software and copies of one message or collective
+  Seconds step{6e-6};       ///< each hop of a ring or tree, beyond the wires and switches
   bool assumed = true;
 };
 
@@ -78,5 +96,9 @@ struct Calibration {
   std::map<std::string, ArchitectureCurves> architectures; ///< by Device::architecture
   NetworkCurve network;
 };
+
+/// curves.yaml; the writer gives what the reader reads back equal.
+Calibration read_calibration(const yaml::Node& node, Diagnostics& diagnostics);
+yaml::Node write_calibration(const Calibration& calibration);
 
 } // namespace orrery

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 
 namespace orrery {
@@ -12,32 +13,53 @@ namespace {
 struct Tile {
   double rows;
   double columns;
+
+  /// Operand elements read for each product.
+  [[nodiscard]] constexpr double perimeter() const { return 1 / rows + 1 / columns; }
 };
 
 // Tile shapes of the vendor libraries, larger first. Products of few rows have tiles of few rows.
 constexpr std::array<Tile, 9> tiles{{{256, 128}, {128, 256}, {128, 128}, {128, 64}, {64, 128}, {64, 64}, {32, 64}, {16, 128}, {64, 16}}};
 
-constexpr double row_alignment = 16; // bytes, NVIDIA Matrix Multiplication Background guide
+constexpr double query_block = 128;
+constexpr double few_queries = 16;
+constexpr double smallest_split = 256;     // elements of k that one part of a split product keeps
+constexpr std::int64_t row_alignment = 16; // bytes
+constexpr double sustained_from = 3e11;    // FLOPs beyond which a product lasts long enough to be slowed by power
 
-double ceil_div(double a, double b) { return std::ceil(a / b); }
+/// std::ceil without a call; shapes are far below 2^63.
+double ceiling(double x) {
+  const auto whole = static_cast<double>(static_cast<std::int64_t>(x));
+  return whole + (whole < x ? 1 : 0);
+}
 
-/// Longer + exposed x shorter.
-double overlapped(double a, double b, double exposed) { return std::max(a, b) + exposed * std::min(a, b); }
+double ceil_div(double a, double b) { return ceiling(a / b); }
 
-bool misaligned(double elements, double element) { return std::fmod(elements * element, row_alignment) != 0; }
+/// A little longer than the longer: by sqrt(1 + exposed) where both are equal, by nothing where one is much the shorter.
+double overlapped(double a, double b, double exposed) {
+  const double longer = std::max(a, b);
+  const double shorter = std::min(a, b);
+  return std::sqrt(longer * longer + exposed * shorter * shorter);
+}
 
-/// Time of all tiles in units of "FLOPs at the full rate of the device".
+bool misaligned(double elements, double element) { return static_cast<std::int64_t>(elements * element) % row_alignment != 0; }
+
+/// Time of all tiles in units of "FLOPs at the rate of the largest tile, the whole device busy".
 double tiled_flops(const Matmul& shape, double multiprocessors, const MatmulCurve& curve) {
   double best = std::numeric_limits<double>::infinity();
+  const double deepest = std::max(1.0, shape.k * (1 / smallest_split));
   for (const Tile tile : tiles) {
     const double count = shape.batch * ceil_div(shape.m, tile.rows) * ceil_div(shape.n, tile.columns);
-    const double split = std::clamp(std::floor(multiprocessors / count), 1.0, std::max(1.0, shape.k / 256));
-    const double waves = std::ceil(count * split / multiprocessors);
-    const double depth = shape.k / split + curve.tile_overhead;
-    const double slowdown = 1 + curve.edge * (1 / tile.rows + 1 / tile.columns);
-    best = std::min(best, waves * 2 * tile.rows * tile.columns * depth * slowdown);
+    double waves = 1;
+    double depth = shape.k;
+    if (count <= multiprocessors)
+      depth /= std::min(static_cast<double>(static_cast<std::int64_t>(multiprocessors / count)), deepest);
+    else
+      waves = ceil_div(count, multiprocessors);
+    const double slowdown = 1 + curve.edge * (tile.perimeter() - tiles.front().perimeter());
+    best = std::min(best, waves * tile.rows * tile.columns * (depth + curve.tile_overhead) * slowdown);
   }
-  return best * multiprocessors;
+  return 2 * best * multiprocessors;
 }
 
 } // namespace
@@ -47,35 +69,37 @@ TimeParts matmul_time(const Matmul& shape, const UnitRates& unit, const MatmulCu
   parts.flops = 2 * shape.batch * shape.m * shape.n * shape.k;
   parts.bytes = unit.element * shape.batch * (shape.m * shape.k + shape.k * shape.n + shape.m * shape.n);
   const bool slow = misaligned(shape.k, unit.element) || misaligned(shape.n, unit.element);
-  const double rate = unit.peak * curve.rate * (slow ? curve.misaligned : 1);
+  double rate = unit.peak * curve.rate * (slow ? curve.misaligned : 1);
+  if (parts.flops > sustained_from)
+    rate /= 1 + curve.sustained * std::log10(parts.flops / sustained_from);
   parts.compute = (unit.multiprocessors > 1 ? tiled_flops(shape, unit.multiprocessors, curve) : parts.flops) / rate;
-  const double resident = unit.cache > 0 ? std::max(0.0, 1 - parts.bytes / unit.cache) : 0;
-  parts.memory = parts.bytes / unit.bandwidth * ((1 - resident) / curve.memory + resident / curve.cache);
+  parts.memory = parts.bytes / (unit.bandwidth * curve.memory);
   parts.floor = curve.floor.si();
   parts.time = parts.floor + overlapped(parts.compute, parts.memory, curve.exposed);
   return parts;
 }
 
 TimeParts attention_time(const FusedAttention& shape, const UnitRates& unit, const AttentionCurve& curve) {
-  constexpr double block = 128;   // queries
-  constexpr double smallest = 16; // rows of the smallest matrix instruction
   TimeParts parts;
   const double mean_keys = shape.causal ? shape.keys - (shape.queries - 1) / 2 : shape.keys;
   const double heads = shape.batch * shape.heads;
   const double factor = shape.backward ? 2.5 : 1;
   parts.flops = factor * 4 * heads * shape.queries * mean_keys * shape.head_dim;
-  const double rows = shape.queries >= block ? block : std::max(smallest, shape.queries);
-  const double blocks = heads * ceil_div(shape.queries, rows);
-  // A causal block reads whole tiles of keys, half of the last one in vain.
-  const double keys = std::min(shape.keys, mean_keys + rows / 2) + curve.block_overhead;
-  const double block_flops = 4 * rows * keys * (shape.head_dim + curve.softmax);
+  // Kernels for few queries pack the heads that share keys into one small block; the others pad to whole blocks.
+  const bool decode = shape.queries < few_queries;
+  const double rows = decode ? few_queries : std::min(query_block, shape.queries);
+  const double blocks = (decode ? shape.batch * shape.kv_heads : heads) * ceil_div(shape.queries, rows);
+  // A causal block walks over whole tiles of keys, half of the last one in vain.
+  const double keys = std::min(shape.keys, mean_keys + rows / 2);
+  const double block_flops = 4 * (rows * keys + query_block * curve.block_overhead) * (shape.head_dim + curve.softmax);
   const double rate = unit.peak * curve.rate * (shape.backward ? curve.backward_rate : 1);
-  parts.compute = factor * std::max(blocks, unit.multiprocessors) * block_flops / rate;
+  // Decoding splits the keys of a sequence over idle multiprocessors; otherwise the time of one block is the least.
+  parts.compute = factor * std::max(blocks, decode ? 1 : unit.multiprocessors) * block_flops / rate;
   const double queries = heads * shape.queries * shape.head_dim;
   const double kept = 2 * shape.batch * shape.kv_heads * shape.keys * shape.head_dim;
   parts.bytes = unit.element * (shape.backward ? 4 * queries + 2 * kept : 2 * queries + kept);
-  parts.memory = parts.bytes / (unit.bandwidth * curve.memory);
-  parts.floor = curve.floor.si();
+  parts.memory = parts.bytes / (unit.bandwidth * (decode ? curve.decode_memory : curve.memory));
+  parts.floor = decode ? curve.decode_floor.si() : curve.floor.si();
   parts.time = parts.floor + std::max(parts.compute, parts.memory);
   return parts;
 }

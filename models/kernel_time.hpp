@@ -1,9 +1,11 @@
 // Closed forms of the kernel times, with their constants as arguments: shared by KernelModel and by the fits.
 //
 // Matrix product. The output is cut into tiles; tiles are dealt to the multiprocessors in waves, the last one partly empty. A tile of a
-// rows and b columns takes 2 a b (k + k0) FLOPs at rate x peak / multiprocessors / (1 + edge (1/a + 1/b)). Where there are fewer tiles than
-// multiprocessors, k is split. The library picks the best tile, so the minimum over tile shapes counts. Memory: each operand once, from the
-// cache as far as it fits. Time = floor + longer + exposed x shorter of compute and memory.
+// rows and b columns takes 2 a b (k + k0) FLOPs at rate x peak / multiprocessors, slowed by 1 + edge (1/a + 1/b - 1/256 - 1/128). Where
+// there are fewer tiles than multiprocessors, k is split into parts of at least 256. The library picks the best tile, so the minimum over
+// tile shapes counts. Rows of operands that are no multiple of 16 bytes slow the matrix unit by `misaligned` (NVIDIA, Matrix Multiplication
+// Background User's Guide); long products lose rate to power by `sustained`. Memory: each operand once. Time = floor + sqrt(longer^2 +
+// exposed shorter^2).
 //
 // Fused attention. Blocks of 128 queries of one head walk over their keys: FLOPs 4 (d + softmax) per score, plus k0 keys per block; a
 // causal block skips the keys beyond its own queries. Memory: queries, keys, values, outputs once. Backward: 2.5 times the FLOPs (five
@@ -22,7 +24,6 @@ namespace orrery {
 struct UnitRates {
   double peak = 0;            ///< FLOP/s
   double bandwidth = 0;       ///< byte/s
-  double cache = 0;           ///< bytes
   double multiprocessors = 1; ///< over which tiles are dealt; 1 = no quantisation
   double element = 2;         ///< bytes of one operand element
 };

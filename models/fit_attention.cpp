@@ -1,0 +1,84 @@
+#include "models/fit_calibration.hpp"
+#include "models/fit_least_squares.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace orrery {
+
+namespace {
+
+using Rows = std::vector<const AttentionRow*>;
+
+/// Do the rows tell the cost of a score from that of its products?
+bool several_head_dims(const Rows& rows) {
+  return std::any_of(rows.begin(), rows.end(), [&](const AttentionRow* r) { return r->shape.head_dim != rows.front()->shape.head_dim; });
+}
+
+/// Parameters: rate, block overhead, memory, floor, softmax (where the rows tell).
+AttentionCurve prefill_from(const std::vector<double>& p) {
+  AttentionCurve curve;
+  curve.rate = p[0];
+  curve.block_overhead = p[1];
+  curve.memory = p[2];
+  curve.floor = Seconds{p[3]};
+  if (p.size() > 4)
+    curve.softmax = p[4];
+  return curve;
+}
+
+AttentionCurve fit_prefill(const Rows& rows, const UnitRates& unit) {
+  std::vector<double> start{0.7, 200, 0.5, 8e-6};
+  std::vector<Bounds> bounds{{0.2, 1}, {1, 4000}, {0.1, 1}, {1e-6, 5e-5}};
+  if (several_head_dims(rows)) {
+    start.push_back(16);
+    bounds.push_back({0.5, 200});
+  }
+  const Residuals residuals = [&](const std::vector<double>& p, std::vector<double>& out) {
+    const AttentionCurve curve = prefill_from(p);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const double weight = rows[i]->shape.queries >= 1024 ? 2 : 0.5;
+      out[i] = weight * std::log(attention_time(rows[i]->shape, unit, curve).time / rows[i]->time);
+    }
+  };
+  return prefill_from(fit_parameters(residuals, rows.size(), start, bounds));
+}
+
+void fit_decode(const Rows& rows, const UnitRates& unit, AttentionCurve& curve) {
+  const Residuals residuals = [&](const std::vector<double>& p, std::vector<double>& out) {
+    AttentionCurve trial = curve;
+    trial.decode_memory = p[0];
+    trial.decode_floor = Seconds{p[1]};
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      out[i] = std::log(attention_time(rows[i]->shape, unit, trial).time / rows[i]->time);
+  };
+  const std::vector<double> best = fit_parameters(residuals, rows.size(), {0.7, 8e-6}, {{0.1, 1}, {1e-6, 5e-5}});
+  curve.decode_memory = best[0];
+  curve.decode_floor = Seconds{best[1]};
+}
+
+} // namespace
+
+void fit_attention(const KernelTables& tables, FitRows rows, Calibration& calibration) {
+  for (const auto& [name, device] : tables.devices) {
+    Rows prefill;
+    Rows decode;
+    for (const AttentionRow& row : tables.attention)
+      if (row.device == name && (rows == FitRows::all || !held_out(row.shape)))
+        (row.decode ? decode : prefill).push_back(&row);
+    if (prefill.empty() || decode.empty())
+      continue;
+    const UnitRates unit = device.rates(Precision::bf16);
+    AttentionCurve curve = fit_prefill(prefill, unit);
+    fit_decode(decode, unit, curve);
+    curve.assumed = false;
+    curve.largest_keys = 0;
+    for (const AttentionRow* row : prefill)
+      curve.largest_keys = std::max(curve.largest_keys, row->shape.keys);
+    ArchitectureCurves& curves = calibration.architectures[device.architecture];
+    curves.attention[Precision::bf16] = curve;
+    curves.attention[Precision::fp16] = curve;
+  }
+}
+
+} // namespace orrery

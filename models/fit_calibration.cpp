@@ -1,0 +1,88 @@
+#include "models/fit_calibration.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace orrery {
+
+namespace {
+
+/// Architectures of which only the best product is known: the assumed curve with the mean share of their devices as its rate.
+void take_best_matmul(const KernelTables& tables, Calibration& calibration) {
+  std::map<std::string, std::map<Precision, std::vector<double>>> shares;
+  for (const BestMatmul& best : tables.best_matmul)
+    shares[best.architecture][best.precision].push_back(best.share);
+  for (const auto& [architecture, by_precision] : shares) {
+    if (calibration.architectures.contains(architecture))
+      continue;
+    for (const auto& [precision, values] : by_precision) {
+      MatmulCurve curve;
+      double sum = 0;
+      for (const double share : values)
+        sum += share;
+      curve.rate = std::min(1.0, sum / static_cast<double>(values.size()));
+      curve.sustained = 0; // the search found its best among large products
+      calibration.architectures[architecture].matmul[precision] = curve;
+    }
+  }
+}
+
+/// Four digits are more than any of the constants is worth, and keep the file the same across compilers.
+void round_digits(double& value) {
+  if (value <= 0)
+    return;
+  const double unit = std::pow(10.0, std::floor(std::log10(value)) - 3);
+  value = unit < 1 ? std::round(value / unit) / std::round(1 / unit) : std::round(value / unit) * unit;
+}
+
+void round_digits(Seconds& value) {
+  double micro = value.si() * 1e6;
+  round_digits(micro);
+  value = Seconds{micro / 1e6};
+}
+
+void round_curves(ArchitectureCurves& curves) {
+  for (auto& [precision, c] : curves.matmul) {
+    for (double* value : {&c.rate, &c.tile_overhead, &c.edge, &c.sustained, &c.memory, &c.exposed, &c.misaligned})
+      round_digits(*value);
+    round_digits(c.floor);
+  }
+  for (auto& [precision, c] : curves.attention) {
+    for (double* value : {&c.rate, &c.softmax, &c.block_overhead, &c.memory, &c.decode_memory})
+      round_digits(*value);
+    round_digits(c.floor);
+    round_digits(c.decode_floor);
+  }
+  for (auto& [op_class, c] : curves.streaming) {
+    round_digits(c.memory);
+    round_digits(c.floor);
+  }
+  std::vector<CollectiveCurve*> collectives;
+  for (auto& [kind, c] : curves.collective)
+    collectives.push_back(&c);
+  for (std::optional<CollectiveCurve>* c : {&curves.in_switch, &curves.send})
+    if (*c)
+      collectives.push_back(&**c);
+  for (CollectiveCurve* c : collectives) {
+    for (Seconds* value : {&c->floor, &c->floor_per_rank, &c->step})
+      round_digits(*value);
+    round_digits(c->share);
+    round_digits(c->few_loss);
+  }
+}
+
+} // namespace
+
+Calibration fit_calibration(const KernelTables& tables, FitRows rows) {
+  Calibration calibration;
+  fit_matmul(tables, rows, calibration);
+  fit_attention(tables, rows, calibration);
+  fit_collective(tables, rows, calibration);
+  fit_streaming(tables, rows, calibration);
+  take_best_matmul(tables, calibration);
+  for (auto& [architecture, curves] : calibration.architectures)
+    round_curves(curves);
+  return calibration;
+}
+
+} // namespace orrery

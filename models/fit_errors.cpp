@@ -1,0 +1,128 @@
+#include "models/fit_calibration.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+
+namespace orrery {
+
+namespace {
+
+struct Key {
+  std::string table;
+  std::string device;
+  std::string source;
+  std::string group;
+  bool operator<(const Key& other) const {
+    return std::tie(table, device, source, group) < std::tie(other.table, other.device, other.source, other.group);
+  }
+};
+
+using Groups = std::map<Key, std::vector<double>>;
+
+FitError summary(const Key& key, std::vector<double> errors) {
+  FitError result{.table = key.table, .device = key.device, .source = key.source, .group = key.group};
+  result.rows = static_cast<int>(errors.size());
+  for (const double e : errors)
+    result.mean_absolute += std::abs(e) / static_cast<double>(errors.size());
+  std::sort(errors.begin(), errors.end());
+  result.median = errors[errors.size() / 2];
+  for (double& e : errors)
+    e = std::abs(e);
+  std::sort(errors.begin(), errors.end());
+  result.absolute_p90 = errors[errors.size() * 9 / 10];
+  result.worst = errors.back();
+  return result;
+}
+
+const ArchitectureCurves* curves_of(const KernelTables& tables, const Calibration& calibration, const std::string& device) {
+  const auto it = calibration.architectures.find(tables.devices.at(device).architecture);
+  return it == calibration.architectures.end() ? nullptr : &it->second;
+}
+
+void matmul_errors(const KernelTables& tables, const Calibration& calibration, FitRows fitted, Groups& groups) {
+  for (const MatmulRow& row : tables.matmul) {
+    if (fitted == FitRows::first_half && !held_out(row.shape))
+      continue;
+    const ArchitectureCurves* curves = curves_of(tables, calibration, row.device);
+    if (curves == nullptr || !curves->matmul.contains(row.precision))
+      continue;
+    const TimeParts parts = matmul_time(row.shape, tables.devices.at(row.device).rates(row.precision), curves->matmul.at(row.precision));
+    const double error = parts.time / row.time - 1;
+    const std::string precision = row.precision == Precision::fp8 ? "fp8" : row.precision == Precision::fp4 ? "fp4" : "half";
+    const auto add = [&](const char* group) { groups[{"matmul", row.device, row.source, precision + " " + group}].push_back(error); };
+    add("all");
+    if (parts.flops > 10e9)
+      add("> 10 GFLOP");
+    if (parts.flops > 100e9)
+      add("> 100 GFLOP");
+  }
+}
+
+void attention_errors(const KernelTables& tables, const Calibration& calibration, FitRows fitted, Groups& groups) {
+  for (const AttentionRow& row : tables.attention) {
+    if (fitted == FitRows::first_half && !held_out(row.shape))
+      continue;
+    const ArchitectureCurves* curves = curves_of(tables, calibration, row.device);
+    if (curves == nullptr || !curves->attention.contains(row.precision))
+      continue;
+    const TimeParts parts =
+        attention_time(row.shape, tables.devices.at(row.device).rates(row.precision), curves->attention.at(row.precision));
+    const double error = parts.time / row.time - 1;
+    const auto add = [&](const char* group) { groups[{"attention", row.device, row.source, group}].push_back(error); };
+    add(row.decode ? "decode" : "prefill");
+    if (!row.decode && row.shape.queries >= 512)
+      add("prefill, 512 queries and more");
+    if (!row.decode && row.shape.queries >= 1024 && row.shape.queries * row.shape.batch * row.shape.heads >= 32768)
+      add("prefill, training shapes");
+    if (row.decode && row.shape.batch * row.shape.kv_heads * row.shape.keys * row.shape.head_dim * 4 > 100e6)
+      add("decode, cache above 100 MB");
+  }
+}
+
+void streaming_errors(const KernelTables& tables, const Calibration& calibration, FitRows fitted, Groups& groups) {
+  for (const StreamingRow& row : tables.streaming) {
+    const double bytes = (row.shape.read + row.shape.written).si();
+    // Below, most rows are in the cache, or show the host's launch.
+    if ((fitted == FitRows::first_half && !held_out(row.shape)) || bytes < 128e6)
+      continue;
+    const ArchitectureCurves* curves = curves_of(tables, calibration, row.device);
+    const OpClass op_class = streaming_class(row.op);
+    if (curves == nullptr || !curves->streaming.contains(op_class))
+      continue;
+    UnitRates unit = tables.devices.at(row.device).rates(Precision::fp16);
+    unit.peak = tables.devices.at(row.device).vector_peak;
+    const TimeParts parts = streaming_time(row.shape, 1, unit, curves->streaming.at(op_class));
+    groups[{"streaming", row.device, row.source, row.op + " above 128 MB"}].push_back(parts.time / row.time - 1);
+  }
+}
+
+void collective_errors(const KernelTables& tables, const Calibration& calibration, FitRows fitted, Groups& groups) {
+  for (const CollectiveRow& row : tables.collective) {
+    if ((fitted == FitRows::first_half && !held_out(row)) || row.nodes > 1)
+      continue;
+    const std::optional<double> time = predicted_time(row, tables.devices.at(row.device), calibration);
+    if (!time)
+      continue;
+    const double error = *time / row.time - 1;
+    groups[{"collective", row.device, row.source, row.kind + (row.bytes < 1 << 20 ? " below 1 MiB" : " from 1 MiB")}].push_back(error);
+    if (row.bytes >= 32 << 20)
+      groups[{"collective", row.device, row.source, row.kind + " from 32 MiB"}].push_back(error);
+  }
+}
+
+} // namespace
+
+std::vector<FitError> calibration_errors(const KernelTables& tables, const Calibration& calibration, FitRows fitted) {
+  Groups groups;
+  matmul_errors(tables, calibration, fitted, groups);
+  attention_errors(tables, calibration, fitted, groups);
+  streaming_errors(tables, calibration, fitted, groups);
+  collective_errors(tables, calibration, fitted, groups);
+  std::vector<FitError> result;
+  for (auto& [key, errors] : groups)
+    result.push_back(summary(key, std::move(errors)));
+  return result;
+}
+
+} // namespace orrery

@@ -1,0 +1,150 @@
+#include "models/kernel_curves.hpp"
+
+#include "hardware/words.hpp"
+#include "sim/base/params.hpp"
+
+namespace orrery {
+
+namespace {
+
+/// An architecture with its name, as the file lists them.
+struct Named {
+  std::string name;
+  ArchitectureCurves curves;
+};
+
+struct CurvesFile {
+  std::vector<Named> architectures;
+  NetworkCurve network;
+};
+
+const Choices<OpClass>& streaming_words() {
+  static const Choices<OpClass> words{{"softmax", OpClass::softmax},
+                                      {"normalization", OpClass::normalization},
+                                      {"elementwise", OpClass::elementwise},
+                                      {"embedding", OpClass::embedding},
+                                      {"loss", OpClass::loss},
+                                      {"optimizer", OpClass::optimizer},
+                                      {"cast", OpClass::cast}};
+  return words;
+}
+
+const Choices<CollectiveKind>& collective_words() {
+  static const Choices<CollectiveKind> words{{"all_reduce", CollectiveKind::all_reduce},
+                                             {"all_gather", CollectiveKind::all_gather},
+                                             {"reduce_scatter", CollectiveKind::reduce_scatter},
+                                             {"all_to_all", CollectiveKind::all_to_all},
+                                             {"broadcast", CollectiveKind::broadcast}};
+  return words;
+}
+
+NumberOptions share(std::string help) { return {.above = 0, .max = 1, .help = std::move(help)}; }
+
+const Table<MatmulCurve>& matmul_table() {
+  using C = MatmulCurve;
+  static const Table<C> table =
+      Table<C>("matmul curve", "Achievable time of matrix products.")
+          .number("rate", &C::rate, share("share of the peak in the main loop of the largest tile"))
+          .number("tile_overhead", &C::tile_overhead, {.help = "start and end of a tile, in elements of k"})
+          .number("edge", &C::edge, {.help = "loss of a small tile"})
+          .number("sustained", &C::sustained, {.help = "loss of rate for each tenfold of work beyond 300 GFLOP"})
+          .number("memory", &C::memory, share("share of the memory bandwidth"))
+          .number("exposed", &C::exposed, {.help = "how badly compute and memory time hide each other"})
+          .quantity("floor", &C::floor, {.help = "added to every kernel"})
+          .number("misaligned", &C::misaligned, share("rate factor where a row of an operand is no multiple of 16 bytes"))
+          .count("largest_flops", &C::largest_flops, {.help = "largest product that was fitted"})
+          .flag("assumed", &C::assumed);
+  return table;
+}
+
+const Table<AttentionCurve>& attention_table() {
+  using C = AttentionCurve;
+  static const Table<C> table =
+      Table<C>("attention curve", "Achievable time of fused attention.")
+          .number("rate", &C::rate, share("share of the matrix peak in the main loop, softmax apart"))
+          .number("softmax", &C::softmax, {.help = "time of the softmax of one score, in elements of the head dimension"})
+          .number("block_overhead", &C::block_overhead, {.help = "start and end of a block of queries, in keys"})
+          .number("backward_rate", &C::backward_rate, share("backward over forward FLOP rate"))
+          .number("memory", &C::memory, share("share of the memory bandwidth"))
+          .quantity("floor", &C::floor, {.help = "added to every kernel"})
+          .number("decode_memory", &C::decode_memory, share("share of the memory bandwidth with few queries"))
+          .quantity("decode_floor", &C::decode_floor, {.help = "added to every kernel with few queries"})
+          .count("largest_keys", &C::largest_keys, {.help = "longest sequence that was fitted"})
+          .flag("assumed", &C::assumed);
+  return table;
+}
+
+const Table<StreamingCurve>& streaming_table() {
+  using C = StreamingCurve;
+  static const Table<C> table = Table<C>("streaming curve", "Achievable time of operators that pass over their operands once.")
+                                    .number("memory", &C::memory, share("share of the memory bandwidth"))
+                                    .quantity("floor", &C::floor, {.help = "added to every kernel"})
+                                    .flag("assumed", &C::assumed);
+  return table;
+}
+
+const Table<CollectiveCurve>& collective_table() {
+  using C = CollectiveCurve;
+  static const Table<C> table = Table<C>("collective curve", "Achievable time of a collective inside a scale-up domain.")
+                                    .quantity("floor", &C::floor, {.help = "of two ranks"})
+                                    .quantity("floor_per_rank", &C::floor_per_rank, {.help = "each further rank"})
+                                    .quantity("step", &C::step, {.help = "start-up of one pipelined piece on one hop"})
+                                    .number("share", &C::share, share("share of the wire rate"))
+                                    .number("few_loss", &C::few_loss, {.max = 1, .help = "n ranks reach share x (1 - few_loss / n)"})
+                                    .flag("assumed", &C::assumed);
+  return table;
+}
+
+const Table<ArchitectureCurves>& architecture_table() {
+  using C = ArchitectureCurves;
+  static const Table<C> table = Table<C>("architecture curves", "Everything known of one architecture.")
+                                    .object_map("matmul", &C::matmul, precision_words(), matmul_table())
+                                    .object_map("attention", &C::attention, precision_words(), attention_table())
+                                    .object_map("streaming", &C::streaming, streaming_words(), streaming_table())
+                                    .object_map("collective", &C::collective, collective_words(), collective_table())
+                                    .object("in_switch", &C::in_switch, collective_table(), {.help = "all-reduce in the switch"})
+                                    .object("send", &C::send, collective_table(), {.help = "point to point"});
+  return table;
+}
+
+const Table<NetworkCurve>& network_table() {
+  using C = NetworkCurve;
+  static const Table<C> table = Table<C>("network curve", "Achievable time between scale-up domains.")
+                                    .number("share", &C::share, share("share of the NIC rate, collectives"))
+                                    .number("send_share", &C::send_share, share("share of the NIC rate, one message"))
+                                    .quantity("floor", &C::floor, {.help = "software and copies"})
+                                    .quantity("step", &C::step, {.help = "each hop of a ring or tree, beyond wires and switches"})
+                                    .flag("assumed", &C::assumed);
+  return table;
+}
+
+const Table<CurvesFile>& file_table() {
+  static const Table<Named> named = Table<Named>("architecture", "Curves of one architecture.")
+                                        .text("name", &Named::name, {.required = true, .help = "as in Device::architecture"})
+                                        .object("curves", &Named::curves, architecture_table(), {.required = true});
+  static const Table<CurvesFile> table = Table<CurvesFile>("curves", "Constants of the achievable-time models.")
+                                             .list("architectures", &CurvesFile::architectures, named, {.required = true})
+                                             .object("network", &CurvesFile::network, network_table());
+  return table;
+}
+
+} // namespace
+
+Calibration read_calibration(const yaml::Node& node, Diagnostics& diagnostics) {
+  CurvesFile file = file_table().read(node, diagnostics);
+  Calibration calibration;
+  calibration.network = file.network;
+  for (Named& named : file.architectures)
+    calibration.architectures[named.name] = std::move(named.curves);
+  return calibration;
+}
+
+yaml::Node write_calibration(const Calibration& calibration) {
+  CurvesFile file;
+  file.network = calibration.network;
+  for (const auto& [name, curves] : calibration.architectures)
+    file.architectures.push_back({name, curves});
+  return file_table().write(file);
+}
+
+} // namespace orrery

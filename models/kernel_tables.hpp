@@ -1,0 +1,94 @@
+// The kernel measurements of models/calibration/kernels as values (sources.yaml there says where each comes from).
+#pragma once
+
+#include "hardware/description.hpp"
+#include "models/kernel_time.hpp"
+#include "sim/base/diagnostics.hpp"
+#include "workloads/graph.hpp"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace orrery {
+
+struct MatmulRow {
+  std::string source;
+  std::string device;
+  Precision precision = Precision::bf16;
+  Matmul shape;
+  double time = 0; ///< seconds
+};
+
+struct AttentionRow {
+  std::string source;
+  std::string device;
+  Precision precision = Precision::bf16;
+  bool decode = false;
+  FusedAttention shape;
+  double time = 0;
+};
+
+struct StreamingRow {
+  std::string source;
+  std::string device;
+  std::string op; ///< layer_norm, rms_norm, softmax, gelu, silu_mul, add, rotary
+  Streaming shape;
+  double time = 0;
+};
+
+struct CollectiveRow {
+  std::string source;
+  std::string device;
+  std::string kind; ///< of CollectiveKind, or send_recv
+  int ranks = 2;
+  int nodes = 1;
+  double bytes = 0; ///< full buffer
+  double time = 0;
+};
+
+/// The fastest product that a search over shapes found.
+struct BestMatmul {
+  std::string device;
+  std::string architecture;
+  Precision precision = Precision::bf16;
+  Matmul shape;
+  double share = 0; ///< of the dense peak
+};
+
+/// What a measured device is, as far as the fits need it.
+struct MeasuredDevice {
+  std::string name;
+  std::string architecture;
+  double half_peak = 0; ///< FLOP/s, fp16 and bf16
+  double fp8_peak = 0;
+  double fp4_peak = 0;
+  double vector_peak = 0; ///< fp32
+  double bandwidth = 0;   ///< byte/s
+  int multiprocessors = 0;
+  double scale_up = 0; ///< byte/s per direction
+  bool in_switch_reduction = false;
+  bool mesh = false; ///< point-to-point links between pairs instead of a switch
+
+  [[nodiscard]] UnitRates rates(Precision precision) const;
+};
+
+struct KernelTables {
+  std::map<std::string, MeasuredDevice> devices;
+  std::vector<MatmulRow> matmul;
+  std::vector<AttentionRow> attention;
+  std::vector<StreamingRow> streaming;
+  std::vector<CollectiveRow> collective;
+  std::vector<BestMatmul> best_matmul;
+};
+
+/// Texts of the six files, by name ("devices.csv", "matmul.csv", ...).
+KernelTables parse_kernel_tables(const std::map<std::string, std::string>& files, Diagnostics& diagnostics);
+
+/// Half of the shapes, by a hash of the shape alone (of a matrix product: of n and k): what a fit of the other half is judged by.
+bool held_out(const Matmul& shape);
+bool held_out(const FusedAttention& shape);
+bool held_out(const Streaming& shape);
+bool held_out(const CollectiveRow& row);
+
+} // namespace orrery
