@@ -54,7 +54,7 @@ struct Budget {
   Dollars cost;
   Dollars capital; ///< depreciation share of `cost`
   Dollars electricity;
-  bool priced = false;   ///< the catalogue states what `cost` needs
+  bool priced = false; ///< the catalogue states what `cost` needs
   double device_hours = 0;
 };
 

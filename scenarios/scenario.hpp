@@ -3,13 +3,12 @@
 
 #include "hardware/description.hpp"
 #include "models/reliability.hpp"
-#include "sim/base/yaml.hpp"
+#include "scenarios/expectations.hpp"
 #include "workloads/graph.hpp"
 #include "workloads/software.hpp"
 #include "workloads/transformer.hpp"
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,13 +18,6 @@ namespace orrery {
 struct PowerOptions {
   std::optional<Watts> device_cap; ///< below the device's own
   std::optional<Watts> feed;       ///< of the whole facility: more than it is a violation
-};
-
-/// Bound on a metric of the Result, by its JSON key.
-struct Expectation {
-  std::string metric;
-  std::optional<double> min; ///< SI
-  std::optional<double> max;
 };
 
 struct SimulationOptions {
@@ -49,7 +41,16 @@ struct Scenario {
   std::optional<ReliabilityOptions> reliability;
   PowerOptions power;
   SimulationOptions simulation;
-  std::vector<Expectation> expect;
+  Expectations expect;
 };
+
+[[nodiscard]] int job_ranks(const TrainingScenario& job);
+[[nodiscard]] int scenario_ranks(const Scenario& scenario);
+/// "128 x dgx-h100 (8 x h100-sxm-80gb), rail fat tree"
+[[nodiscard]] std::string describe(const Cluster& cluster);
+/// Whether any unit of the device computes in `precision`.
+[[nodiscard]] bool supports(const Device& device, Precision precision);
+/// Elements of the model that a graph describes, over all its ranks but one replica.
+[[nodiscard]] double graph_parameters(const OpGraph& graph);
 
 } // namespace orrery

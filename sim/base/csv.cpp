@@ -1,5 +1,6 @@
 #include "sim/base/csv.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <memory>
@@ -8,15 +9,35 @@ namespace orrery {
 
 namespace {
 
-std::vector<std::string> split(std::string_view line) {
-  std::vector<std::string> cells;
-  while (true) {
-    const std::size_t comma = line.find(',');
-    cells.emplace_back(line.substr(0, comma));
-    if (comma == std::string_view::npos)
-      return cells;
-    line.remove_prefix(comma + 1);
+/// Takes one record off the front of `text`. Counts the lines it stood on; false where a quote is not closed.
+bool take_record(std::string_view& text, std::vector<std::string>& cells, int& lines) {
+  cells.assign(1, "");
+  lines = 1;
+  bool quoted = false;
+  std::size_t i = 0;
+  for (; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted) {
+      const bool doubled = c == '"' && i + 1 < text.size() && text[i + 1] == '"';
+      if (c == '"' && !doubled) {
+        quoted = false;
+        continue;
+      }
+      i += doubled ? 1 : 0;
+      lines += c == '\n' ? 1 : 0;
+      cells.back() += c;
+    } else if (c == '"' && cells.back().empty()) {
+      quoted = true;
+    } else if (c == ',') {
+      cells.emplace_back();
+    } else if (c == '\n') {
+      break;
+    } else if (c != '\r' || i + 1 >= text.size() || text[i + 1] != '\n') {
+      cells.back() += c;
+    }
   }
+  text.remove_prefix(std::min(text.size(), i + 1));
+  return !quoted;
 }
 
 std::string joined(const std::vector<std::string>& names) {
@@ -32,32 +53,30 @@ CsvTable parse_csv(std::string_view text, const std::string& file_name, const st
                    Diagnostics& diagnostics) {
   const auto file = std::make_shared<const std::string>(file_name);
   CsvTable table;
-  int line_number = 0;
-  while (!text.empty()) {
-    ++line_number;
-    const std::size_t end = text.find('\n');
-    std::string_view line = text.substr(0, end);
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    if (line.ends_with('\r'))
-      line.remove_suffix(1);
-    std::vector<std::string> cells = split(line);
-    if (line_number == 1) {
-      table.columns = expected;
-      if (cells != expected) {
-        diagnostics.add(Location{file, 1, 1}, "", "found columns " + shown(line), joined(expected));
+  int line_number = 1;
+  bool header = true;
+  std::vector<std::string> cells;
+  int lines = 0;
+  if (text.empty())
+    diagnostics.add(Location{file, 1, 1}, "", "the table is empty", "a header row " + joined(expected));
+  for (; !text.empty(); line_number += lines) {
+    if (!take_record(text, cells, lines))
+      diagnostics.add(Location{file, line_number, 1}, "", "a quote is not closed");
+    if (header) {
+      header = false;
+      table.columns = cells;
+      if (!expected.empty() && cells != expected) {
+        diagnostics.add(Location{file, 1, 1}, "", "found columns " + shown(joined(cells)), joined(expected));
         return table;
       }
-      continue;
-    }
-    if (cells.size() != expected.size()) {
+    } else if (cells.size() != table.columns.size()) {
       diagnostics.add(Location{file, line_number, 1}, "", "found " + std::to_string(cells.size()) + " cells",
-                      std::to_string(expected.size()) + " cells");
-      continue;
+                      std::to_string(table.columns.size()) + " cells");
+    } else {
+      table.rows.push_back(cells);
+      table.lines.push_back(line_number);
     }
-    table.rows.push_back(std::move(cells));
   }
-  if (line_number == 0)
-    diagnostics.add(Location{file, 1, 1}, "", "the table is empty", "a header row " + joined(expected));
   return table;
 }
 
@@ -67,7 +86,7 @@ double csv_number(const CsvTable& table, std::size_t row, std::size_t column, co
   const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
   if (error == std::errc() && end == cell.data() + cell.size() && std::isfinite(value))
     return value;
-  diagnostics.add(Location{std::make_shared<const std::string>(file_name), static_cast<int>(row) + 2, 1}, table.columns[column],
+  diagnostics.add(Location{std::make_shared<const std::string>(file_name), table.lines[row], 1}, table.columns[column],
                   "found " + shown(cell), "a number");
   return 0;
 }

@@ -1,0 +1,79 @@
+#include "scenarios/data_files.hpp"
+
+#include "sim/base/catalogue.hpp"
+#include "sim/base/params.hpp"
+#include "workloads/tables.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace orrery {
+
+namespace {
+
+constexpr std::uintmax_t largest_file = 64U << 20U;
+
+const Table<ErrorBand>& error_band_table() {
+  static const Table<ErrorBand> table = Table<ErrorBand>("error_band", "Spread of published step times around predictions.")
+                                            .number("low", &ErrorBand::low, {.min = -1, .required = true})
+                                            .number("high", &ErrorBand::high, {.min = -1, .required = true})
+                                            .text("basis", &ErrorBand::basis, {.required = true});
+  return table;
+}
+
+} // namespace
+
+std::string data_file(const std::string& path) { return data_root() + "/" + path; }
+
+std::string read_text_file(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error))
+    throw UserError(path + ": is a directory; a file is due");
+  const std::uintmax_t size = std::filesystem::file_size(path, error);
+  if (error)
+    throw UserError(path + ": " + error.message());
+  if (size > largest_file)
+    throw UserError(path + ": larger than 64 MiB");
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file)
+    throw UserError(path + ": cannot be read");
+  return text.str();
+}
+
+const Calibration& load_calibration() {
+  static const Calibration calibration = [] {
+    Diagnostics diagnostics;
+    const Calibration read = read_calibration(yaml::read_yaml_file(data_file("models/calibration/curves.yaml")), diagnostics);
+    diagnostics.throw_if_any();
+    return read;
+  }();
+  return calibration;
+}
+
+SoftwareProfile load_software(const std::string& name) {
+  Diagnostics diagnostics;
+  const auto node = software_catalogue().find(yaml::scalar(name), diagnostics);
+  SoftwareProfile profile;
+  if (node)
+    profile = software_table().read(*node, diagnostics, "software");
+  diagnostics.throw_if_any();
+  if (!node)
+    throw UserError("no software profile " + name + "; " + did_you_mean(name, software_catalogue().names()));
+  return profile;
+}
+
+const ErrorBand& error_band() {
+  static const ErrorBand band = [] {
+    Diagnostics diagnostics;
+    const std::string file = data_file("scenarios/validation/error_band.yaml");
+    const ErrorBand read = error_band_table().read(yaml::read_yaml_file(file), diagnostics);
+    diagnostics.throw_if_any();
+    return read;
+  }();
+  return band;
+}
+
+} // namespace orrery

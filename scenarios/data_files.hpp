@@ -1,0 +1,26 @@
+// Reading the project's own data files.
+#pragma once
+
+#include "models/kernel_curves.hpp"
+#include "scenarios/result.hpp"
+#include "workloads/software.hpp"
+
+#include <string>
+
+namespace orrery {
+
+/// `path` below the data root.
+std::string data_file(const std::string& path);
+
+/// Throws UserError where the file cannot be read, is a directory or too large.
+std::string read_text_file(const std::string& path);
+
+/// The fitted curves of models/calibration/curves.yaml. Read once.
+const Calibration& load_calibration();
+
+SoftwareProfile load_software(const std::string& name);
+
+/// How far published step times lie from predictions, from scenarios/validation/error_band.yaml. Read once.
+const ErrorBand& error_band();
+
+} // namespace orrery

@@ -1,0 +1,131 @@
+#include "scenarios/run.hpp"
+
+#include "hardware/words.hpp"
+#include "models/training_cost.hpp"
+#include "scenarios/data_files.hpp"
+#include "scenarios/step_traffic_builder.hpp"
+#include "scenarios/timeline_rows.hpp"
+#include "scenarios/training_metrics.hpp"
+#include "sim/engine/pipeline.hpp"
+
+#include <fmt/format.h>
+
+namespace orrery {
+
+namespace {
+
+/// Every inequality that keeps a job from running, or nothing.
+std::vector<std::string> violations_of(const Scenario& scenario, const TrainingScenario& job) {
+  std::vector<std::string> found;
+  const int others = scenario_ranks(scenario) - job_ranks(job);
+  const int devices = scenario.cluster.devices() - others;
+  if (job.graph) {
+    if (job.graph->ranks() != devices)
+      found.push_back(fmt::format("the graph has {} ranks, there are {} devices", job.graph->ranks(), devices));
+  } else {
+    for (const Violation& violation : check_plan(job.job, job.plan, devices))
+      found.push_back(violation.constraint);
+  }
+  const Precision precision = job.graph ? job.graph->precision : job.job.precision;
+  if (!supports(scenario.cluster.node.device, precision))
+    found.push_back(
+        fmt::format("{} has no unit that computes in {}", scenario.cluster.node.device.name, choice_name(precision_words(), precision)));
+  return found;
+}
+
+std::string gigabytes(Bytes bytes) { return fmt::format("{:.1f} GB", bytes.si() / 1e9); }
+
+void check_memory(TrainingResult& result, const Scenario& scenario, const OpGraph& graph) {
+  const std::vector<MemoryFootprint> stages = memory_footprint(graph, scenario.software);
+  result.memory = fullest_stage(stages);
+  for (std::size_t s = 0; s < stages.size(); ++s)
+    if (stages[s].total() == result.memory.total())
+      result.memory_stage = static_cast<int>(s);
+  result.memory_capacity = scenario.cluster.node.device.memory.front().capacity;
+  if (result.memory.total() > result.memory_capacity)
+    result.violations.push_back(fmt::format("memory of stage {}: {} needed > {} of {}", result.memory_stage,
+                                            gigabytes(result.memory.total()), gigabytes(result.memory_capacity),
+                                            scenario.cluster.node.device.name));
+}
+
+/// The step by events where asked for, else the estimate.
+StepEstimate timed_step(TrainingResult& result, const Scenario& scenario, const Stages& stages, const RunOptions& options) {
+  StepEstimate estimate = estimate_step(stages.costs);
+  result.method.kind = "estimate";
+  result.method.fold = "one replica and one rank per stage stand for all";
+  if (options.fidelity == Fidelity::estimate)
+    return estimate;
+  const StepTraffic traffic = step_traffic(stages.graph, scenario.cluster, stages.costs);
+  StepTimeline timeline = simulate_step(stages.costs, {.unfold_replicas = scenario.simulation.unfold_replicas,
+                                                       .jitter = scenario.simulation.jitter,
+                                                       .seed = scenario.simulation.seed,
+                                                       .record = options.record_timeline,
+                                                       .traffic = &traffic});
+  result.method.kind = "simulate";
+  result.method.network = "SimGrid CM02, TCP-gamma 0, crosstraffic 0";
+  result.method.fold = timeline.fold();
+  result.method.events = timeline.events;
+  result.method.simulate_minus_estimate = timeline.step / estimate.step - 1;
+  if (options.record_timeline)
+    result.timeline = timeline_rows(timeline, scenario, stages);
+  return {.step = timeline.step, .stages = std::move(timeline.stages)};
+}
+
+TrainingResult run_job(const Scenario& scenario, const TrainingScenario& job, const RunOptions& options, std::vector<Stages>& done) {
+  TrainingResult result{.name = job.graph ? job.graph->name : job.job.model.name, .plan = job.plan, .devices = job_ranks(job)};
+  result.violations = violations_of(scenario, job);
+  if (!result.violations.empty())
+    return result;
+  Stages stages = stages_of(scenario, job);
+  result.parameters = job.graph ? graph_parameters(stages.graph) : job.job.model.parameters();
+  check_memory(result, scenario, stages.graph);
+  if (!result.violations.empty())
+    return result;
+  const StepEstimate times = timed_step(result, scenario, stages, options);
+  fill_step_metrics(result, scenario, stages, times);
+  fill_run_metrics(result, scenario, job, stages);
+  result.error_band = error_band();
+  if (scenario.power.feed && result.power.facility_peak > *scenario.power.feed)
+    result.violations.push_back(fmt::format("peak power of the facility {:.3f} MW > feed {:.3f} MW", result.power.facility_peak.si() / 1e6,
+                                            scenario.power.feed->si() / 1e6));
+  done.push_back(std::move(stages));
+  return result;
+}
+
+} // namespace
+
+Stages stages_of(const Scenario& scenario, const TrainingScenario& job) {
+  Stages stages{.graph = job.graph ? *job.graph : build_training_graph(job.job, job.plan, scenario.software)};
+  const TrainingCoster coster(scenario.cluster, scenario.software, load_calibration(), scenario.power.device_cap);
+  stages.costs = coster.cost(stages.graph);
+  return stages;
+}
+
+Result run_scenario(const Scenario& scenario, const RunOptions& options) {
+  Result result{.scenario = scenario.name,
+                .cluster = describe(scenario.cluster),
+                .software = scenario.software.name,
+                .seed = scenario.simulation.seed};
+  std::vector<Stages> done;
+  for (const TrainingScenario& job : scenario.jobs)
+    result.jobs.push_back(run_job(scenario, job, options, done));
+  result.assumptions = assumptions_of(scenario, done);
+  result.expectations = check_expectations(scenario.expect, result);
+  return result;
+}
+
+bool Result::feasible() const {
+  for (const TrainingResult& job : jobs)
+    if (!job.violations.empty())
+      return false;
+  return true;
+}
+
+bool Result::expectations_met() const {
+  for (const ExpectationOutcome& outcome : expectations)
+    if (!outcome.met)
+      return false;
+  return true;
+}
+
+} // namespace orrery

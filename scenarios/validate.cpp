@@ -1,0 +1,136 @@
+#include "scenarios/validate.hpp"
+
+#include "models/memory.hpp"
+#include "models/training_cost.hpp"
+#include "models/training_estimate.hpp"
+#include "scenarios/data_files.hpp"
+#include "scenarios/training_rows.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+namespace orrery {
+
+namespace {
+
+struct Prediction {
+  Seconds step;
+  Bytes memory;
+  Plan plan;
+};
+
+/// The fastest of the plausible plans that fits its device: publishers tune. A plan that the row states is taken as it stands.
+Prediction predict(const TrainingRow& row, const Calibration& calibration) {
+  const TrainingCoster coster(row.cluster, row.software, calibration);
+  const Bytes capacity = row.cluster.node.device.memory.front().capacity;
+  Prediction best;
+  bool best_fits = false;
+  for (const Plan& plan : row.plans) {
+    const OpGraph graph = build_training_graph(row.job, plan, row.software);
+    const Bytes memory = fullest_stage(memory_footprint(graph, row.software)).total();
+    const bool fits = memory <= capacity;
+    if (best.step.si() > 0 && best_fits && !fits)
+      continue;
+    const Seconds step = estimate_step(coster.cost(graph)).step;
+    if (best.step.si() > 0 && best_fits == fits && step >= best.step)
+      continue;
+    best = {step, memory, plan};
+    best_fits = fits;
+  }
+  return best;
+}
+
+std::string describe(const Plan& plan) {
+  const char* recompute = plan.recompute == Recompute::full ? "full" : plan.recompute == Recompute::selective ? "selective" : "none";
+  return fmt::format("tp{} pp{} dp{} mb{} v{} zero{} recompute {}", plan.tp, plan.pp, plan.dp, plan.micro_batch, plan.virtual_stages,
+                     plan.zero, recompute);
+}
+
+ScoredRow score(const TrainingRow& row, const Calibration& calibration) {
+  ScoredRow scored{.group = row.group, .id = row.id, .measured = row.measured, .refusal = row.refusal};
+  if (row.memory)
+    scored.measured_memory = row.memory->si();
+  if (!row.refusal.empty())
+    return scored;
+  const Prediction prediction = predict(row, calibration);
+  scored.predicted = prediction.step.si();
+  scored.error = scored.predicted / scored.measured - 1;
+  scored.plan = describe(prediction.plan);
+  scored.predicted_memory = prediction.memory.si();
+  return scored;
+}
+
+/// Nearest-rank percentile of sorted values.
+double percentile(const std::vector<double>& sorted, double share) {
+  const auto rank = static_cast<std::size_t>(std::ceil(share * static_cast<double>(sorted.size())));
+  return sorted[std::min(sorted.size(), std::max<std::size_t>(rank, 1)) - 1];
+}
+
+GroupScore score_group(const std::string& group, const std::vector<const ScoredRow*>& rows) {
+  GroupScore score{.group = group, .rows = static_cast<int>(rows.size())};
+  std::vector<double> errors;
+  for (const ScoredRow* row : rows) {
+    if (!row->refusal.empty())
+      continue;
+    errors.push_back(std::abs(row->error));
+    score.mean += errors.back();
+    score.bias += row->error;
+  }
+  score.predicted = static_cast<int>(errors.size());
+  if (errors.empty())
+    return score;
+  std::sort(errors.begin(), errors.end());
+  score.mean /= static_cast<double>(errors.size());
+  score.bias /= static_cast<double>(errors.size());
+  score.median = percentile(errors, 0.5);
+  score.p90 = percentile(errors, 0.9);
+  return score;
+}
+
+GroupScore macro_average(const std::vector<GroupScore>& groups) {
+  GroupScore macro{.group = "macro average"};
+  double counted = 0;
+  for (const GroupScore& group : groups) {
+    macro.rows += group.rows;
+    macro.predicted += group.predicted;
+    if (group.predicted == 0)
+      continue;
+    ++counted;
+    macro.mean += group.mean;
+    macro.median += group.median;
+    macro.p90 += group.p90;
+    macro.bias += group.bias;
+  }
+  if (counted > 0) {
+    macro.mean /= counted;
+    macro.median /= counted;
+    macro.p90 /= counted;
+    macro.bias /= counted;
+  }
+  return macro;
+}
+
+} // namespace
+
+TrainingValidation validate_training(const std::string& file) {
+  const std::string name = file.empty() ? data_file("scenarios/validation/training.csv") : file;
+  Diagnostics diagnostics;
+  const CsvTable table = parse_csv(read_text_file(name), name, {}, diagnostics);
+  diagnostics.throw_if_any();
+  const Calibration calibration = load_calibration();
+  TrainingValidation validation;
+  for (const TrainingRow& row : training_rows(table, name))
+    validation.rows.push_back(score(row, calibration));
+  std::map<std::string, std::vector<const ScoredRow*>> groups;
+  for (const ScoredRow& row : validation.rows)
+    groups[row.group].push_back(&row);
+  for (const auto& [group, rows] : groups)
+    validation.groups.push_back(score_group(group, rows));
+  validation.macro = macro_average(validation.groups);
+  return validation;
+}
+
+} // namespace orrery
