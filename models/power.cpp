@@ -7,21 +7,19 @@ namespace orrery {
 
 namespace {
 
-// The voltage follows the clock down to a floor. Assumed for all devices: it puts the V100 power-limit sweep of Zeus (NSDI 2023) and a
-// sweep of RTX 3090 (prefill keeps 85% of its rate at 71% of the power) on one curve; no vendor table of voltages was read.
-constexpr double voltage_floor = 0.7;
-
 // 180 to 210 MHz of 1.4 to 2.8 GHz in vendor clock tables.
 constexpr double lowest_clock = 0.1;
 
-// Share of (cap - idle) drawn as soon as work is resident, where the catalogue states no active power. Assumed: A100 decode at three
-// tensor-parallel degrees (splitwise-sim, MIT) extrapolates to 120 W at no traffic, 17%; a lightly loaded H200 draws 137 W (arXiv
-// 2605.11999), 10%.
-constexpr double default_active_share = 0.1;
-
-double dynamic_factor(double clock) {
-  const double v = relative_voltage(clock);
+double dynamic_factor(const PowerModel& model, double clock) {
+  const double v = relative_voltage(model, clock);
   return v * v;
+}
+
+const PowerTraits& traits_of(const Device& device) {
+  const std::vector<PowerTraits>& rows = power_traits();
+  const auto same = [&](const PowerTraits& row) { return row.architecture == device.architecture; };
+  const auto found = std::find_if(rows.begin(), rows.end(), same);
+  return found == rows.end() ? rows.back() : *found;
 }
 
 JoulesPerFlop scaled(const ComputeUnit& unit, FlopsPerSecond reference, FlopsPerSecond peak) { return unit.energy * (reference / peak); }
@@ -42,14 +40,34 @@ FlopsPerSecond reference_peak(const ComputeUnit& unit) {
 
 } // namespace
 
+const std::vector<PowerTraits>& power_traits() {
+  static const std::vector<PowerTraits> rows = {
+      {"volta", 0.7, 0.10, "floor: Zeus (NSDI 2023) power-limit sweep of a V100; share: assumed as hopper"},
+      {"turing", 0.7, 0.10, "assumed as volta"},
+      {"ampere", 0.7, 0.17,
+       "floor: as ampere-consumer; share: A100 decode at tensor-parallel 2, 4 and 8 (splitwise-sim) leaves 120 W at no traffic"},
+      {"ampere-consumer", 0.7, 0.17, "floor: RTX 3090 prefill at 350 and 250 W (llmgarage.ai 2026); share: as ampere"},
+      {"hopper", 0.9, 0.10,
+       "floor: dense H200 training under caps (Characterizing Job Power Elasticity, Table 6), whose clock is already low at 700 W; share: "
+       "an "
+       "H200 at little traffic draws 137 W (arXiv 2605.11999)"},
+      {"blackwell", 0.9, 0.28,
+       "floor: assumed as hopper; share: median of B200 decode at batch 16 and below without its weight traffic (ML.ENERGY v3)"},
+      {"", 0.8, 0.10, "assumed: between the architectures that were read"},
+  };
+  return rows;
+}
+
 PowerModel power_model(const Device& device, JoulesPerByte scale_up, JoulesPerByte network) {
+  const PowerTraits& traits = traits_of(device);
   PowerModel model;
+  model.voltage_floor = traits.voltage_floor;
   model.idle = device.idle_power.value_or(Watts{});
   model.cap = device.power_cap;
   if (device.active_power) {
     model.active = std::max(*device.active_power - model.idle, Watts{});
   } else if (device.power_cap) {
-    model.active = default_active_share * (*device.power_cap - model.idle);
+    model.active = traits.active_share * (*device.power_cap - model.idle);
   }
   model.memory = device.memory.empty() ? JoulesPerByte{} : device.memory.front().energy;
   model.scale_up = scale_up;
@@ -79,13 +97,13 @@ Activity activity(const OpCost& cost, JoulesPerFlop arithmetic, const PowerModel
   return span;
 }
 
-double relative_voltage(double clock) { return std::max(voltage_floor, clock); }
+double relative_voltage(const PowerModel& model, double clock) { return std::max(model.voltage_floor, clock); }
 
 PowerPoint at_clock(const PowerModel& model, const Activity& span, double clock) {
   PowerPoint point;
   point.clock = clock;
   point.time = span.stretchable / clock + span.rigid;
-  point.energy = waiting_power(model, clock) * point.time + span.arithmetic * dynamic_factor(clock) + span.transfer;
+  point.energy = waiting_power(model, clock) * point.time + span.arithmetic * dynamic_factor(model, clock) + span.transfer;
   return point;
 }
 
@@ -115,7 +133,7 @@ PowerPoint under_cap(const PowerModel& model, const Activity& span, std::optiona
   return point;
 }
 
-Watts waiting_power(const PowerModel& model, double clock) { return model.idle + model.active * (clock * dynamic_factor(clock)); }
+Watts waiting_power(const PowerModel& model, double clock) { return model.idle + model.active * (clock * dynamic_factor(model, clock)); }
 
 void PowerProfile::append(Seconds duration, Watts power) {
   if (duration.si() <= 0.0) {

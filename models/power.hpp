@@ -7,8 +7,8 @@
 //   Under a cap f is the largest clock with P <= cap: memory and links keep their rate, so R does not stretch.
 //   Wall power of a node = (devices x P + host) / (1 - fan share) / supply efficiency; facility = wall x PUE.
 // Source: arithmetic 0.7 pJ/FLOP and HBM 11.7-14.7 pJ/bit, doi 10.1145/3712285.3759815; a cap lowers the SM clock and leaves the
-//   memory clock, "Characterizing Job Power Elasticity" (2026); CMOS dynamic energy ~ C V^2. v0 = 0.7 and `active` where a device
-//   states none are assumed: see power.cpp.
+//   memory clock, "Characterizing Job Power Elasticity" (2026); CMOS dynamic energy ~ C V^2. v0 and, where a device states none,
+//   `active` are per architecture: power_traits() says which measurement each was read from, or that it is assumed.
 // Units: SI inside the types; clock and voltage relative to the highest clock.
 // Valid range: clocks 0.1 to 1; averages over at least the tens of milliseconds in which a limiter acts; no boost above the rated clock.
 // Known error: models/calibration/power.csv, printed by tests/calibration/power_test.cpp.
@@ -19,15 +19,26 @@
 #include "sim/base/units.hpp"
 
 #include <optional>
+#include <string_view>
 #include <vector>
 
 namespace orrery {
+
+/// What differs between generations and no datasheet states.
+struct PowerTraits {
+  std::string_view architecture; ///< empty = any other
+  double voltage_floor = 1.0;    ///< lowest voltage over the voltage at full clock
+  double active_share = 0.0;     ///< of cap - idle: drawn on top of idle as soon as work is resident
+  std::string_view source;
+};
+[[nodiscard]] const std::vector<PowerTraits>& power_traits();
 
 /// What a device draws. Energies of arithmetic are per unit and precision, see arithmetic_energy().
 struct PowerModel {
   Watts idle;
   Watts active; ///< on top of idle at full clock as soon as work is resident, waiting on memory, peers or the host included
   std::optional<Watts> cap;
+  double voltage_floor = 1.0;
   JoulesPerByte memory;
   JoulesPerByte scale_up;
   JoulesPerByte network;
@@ -61,7 +72,7 @@ struct PowerPoint {
   [[nodiscard]] Watts power() const { return energy / time; }
 };
 
-[[nodiscard]] double relative_voltage(double clock);
+[[nodiscard]] double relative_voltage(const PowerModel& model, double clock);
 
 /// The span at a given relative clock.
 [[nodiscard]] PowerPoint at_clock(const PowerModel& model, const Activity& span, double clock);

@@ -1,5 +1,7 @@
 #include "sim/engine/failures.hpp"
 
+#include "sim/engine/engine.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -14,34 +16,6 @@ constexpr Seconds never{std::numeric_limits<double>::infinity()};
 Seconds whole_steps(Seconds interval, Seconds step) {
   return step.si() > 0.0 && interval.si() > 0.0 ? std::max(1.0, std::round(interval / step)) * step : interval;
 }
-
-/// A clock for a source that has one piece of work in flight and shares nothing.
-class SoloClock : public WorkScheduler {
-public:
-  void run(WorkSource& source) {
-    source.start(*this);
-    while (due_) {
-      due_ = false;
-      now_ += work_.stretchable + work_.rigid;
-      const Work work = work_;
-      source.completed(id_, work, *this);
-    }
-  }
-  [[nodiscard]] Seconds now() const override { return now_; }
-  WorkId submit(const Work& work) override {
-    work_ = work;
-    due_ = true;
-    return ++id_;
-  }
-  void stop(WorkId id) override { due_ = due_ && id != id_; }
-  void set_clock(std::uint32_t /*actor*/, double /*clock*/) override {}
-
-private:
-  Seconds now_;
-  Work work_;
-  WorkId id_ = 0;
-  bool due_ = false;
-};
 
 } // namespace
 
@@ -147,8 +121,8 @@ Seconds FailureSource::account_training(Seconds elapsed, bool failed) {
 
 FailureTotals simulate_failures(const FailureRun& run) {
   FailureSource source(run, 0);
-  SoloClock clock;
-  clock.run(source);
+  Engine engine;
+  engine.run(source);
   return source.totals();
 }
 

@@ -13,6 +13,7 @@ PowerModel plain() {
   model.idle = Watts{70};
   model.active = Watts{60};
   model.cap = Watts{700};
+  model.voltage_floor = 0.7;
   model.memory = JoulesPerByte{1e-10};
   return model;
 }
