@@ -124,6 +124,7 @@ const Table<Device>& device_table() {
           .quantity("max_clock", &Device::max_clock, {.above = Hertz{}, .unit_hint = "MHz"})
           .quantity("power_cap", &Device::power_cap, {.above = Watts{}, .unit_hint = "W", .help = "TDP"})
           .quantity("idle_power", &Device::idle_power, {.unit_hint = "W"})
+          .quantity("active_power", &Device::active_power, {.unit_hint = "W", .help = "with work resident but every unit waiting"})
           .quantity("scale_up_bandwidth", &Device::scale_up_bandwidth,
                     {.above = BytesPerSecond{}, .unit_hint = "GB/s", .help = "per direction, all links of the device together"})
           .text("scale_up_link", &Device::scale_up_link, {.help = "name in the link catalogue"})

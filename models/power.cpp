@@ -48,9 +48,8 @@ const std::vector<PowerTraits>& power_traits() {
        "floor: as ampere-consumer; share: A100 decode at tensor-parallel 2, 4 and 8 (splitwise-sim) leaves 120 W at no traffic"},
       {"ampere-consumer", 0.7, 0.17, "floor: RTX 3090 prefill at 350 and 250 W (llmgarage.ai 2026); share: as ampere"},
       {"hopper", 0.9, 0.10,
-       "floor: dense H200 training under caps (Characterizing Job Power Elasticity, Table 6), whose clock is already low at 700 W; share: "
-       "an "
-       "H200 at little traffic draws 137 W (arXiv 2605.11999)"},
+       "floor: dense H200 training under caps (Characterizing Job Power Elasticity, Table 6), whose clock is already low at 700 W; "
+       "share: an H200 at little traffic draws 137 W (arXiv 2605.11999)"},
       {"blackwell", 0.9, 0.28,
        "floor: assumed as hopper; share: median of B200 decode at batch 16 and below without its weight traffic (ML.ENERGY v3)"},
       {"", 0.8, 0.10, "assumed: between the architectures that were read"},
