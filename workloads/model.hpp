@@ -28,6 +28,8 @@ struct TransformerModel {
   bool biases = true; ///< linear layers carry biases
   PositionKind position = PositionKind::learned;
   NormKind norm = NormKind::layer_norm;
+  bool parallel_block = false; ///< attention and FFN side by side on the layer's input (GPT-J form): one tensor-parallel sum for both
+  int attention_window = 0;    ///< tokens that attention reaches back; 0 = all. Longer sequences are refused.
   std::vector<Provenance> sources;
 
   [[nodiscard]] double attention_parameters() const; ///< one layer: QKV, output projection, biases

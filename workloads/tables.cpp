@@ -2,6 +2,7 @@
 
 #include "hardware/words.hpp"
 #include "sim/base/catalogue.hpp"
+#include "workloads/config_json.hpp"
 
 #include <fmt/format.h>
 
@@ -70,6 +71,9 @@ const Table<TransformerModel>& model_table() {
           .choice("norm", &M::norm, norm, {.help = "kind of normalisation"})
           .flag("tied_embedding", &M::tied_embedding, {.help = "the LM head shares the token table"})
           .flag("biases", &M::biases, {.help = "linear layers carry biases"})
+          .flag("parallel_block", &M::parallel_block, {.help = "attention and feed-forward network side by side on the layer's input"})
+          .count("attention_window", &M::attention_window,
+                 {.max = 100'000'000, .help = "tokens that attention reaches back; 0 = all. Longer sequences are refused"})
           .list("sources", &M::sources, provenance_table(), {.help = "where the figures come from"})
           .check(check_model);
   return table;
@@ -152,7 +156,15 @@ const Table<TrainingJob>& training_table() {
 }
 
 const Catalogue& model_catalogue() {
-  static const Catalogue catalogue = folder_catalogue("model", "workloads/catalogue/models");
+  static const Catalogue files = folder_catalogue("model", "workloads/catalogue/models");
+  static const Catalogue catalogue = {.kind = files.kind,
+                                      .find = [](const yaml::Node& name, Diagnostics& diagnostics) -> std::optional<yaml::Node> {
+                                        if (!name.text.ends_with(".json"))
+                                          return files.find(name, diagnostics);
+                                        const auto model = read_config_json(resolved_path(name.text, name.location), diagnostics);
+                                        return model ? std::optional(model_table().write(*model)) : std::nullopt;
+                                      },
+                                      .names = files.names};
   return catalogue;
 }
 

@@ -11,10 +11,11 @@ const Table<TransformerModel>& model_table();
 const Table<Plan>& plan_table();
 const Table<SoftwareProfile>& software_table();
 
-/// A training job's own keys. `model` is a catalogue name, a file that ends in .yaml, or an inline map.
+/// A training job's own keys. `model` is a catalogue name, a file that ends in .json (a published config.json) or .yaml, or an
+/// inline map.
 const Table<TrainingJob>& training_table();
 
-const Catalogue& model_catalogue();    ///< workloads/catalogue/models
+const Catalogue& model_catalogue();    ///< workloads/catalogue/models, and config.json files
 const Catalogue& software_catalogue(); ///< workloads/catalogue/software
 
 const Choices<ScheduleKind>& schedule_words();
