@@ -27,6 +27,13 @@ struct Sizes {
         shard(plan.sequence_parallel ? tokens / plan.tp : tokens) {}
 };
 
+/// How a linear layer stands in its tensor-parallel region.
+enum class Side {
+  column, ///< the first: its input gradient is summed over TP
+  row,    ///< the last: its output is summed over TP
+  inner   ///< shares the sums of another layer
+};
+
 /// Appends operators to the two lists of a block in the order of execution.
 class BlockBuilder {
 public:
@@ -66,9 +73,11 @@ public:
     collective(list, name + "_reduce", plan_.sequence_parallel ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce, activation());
   }
 
-  /// Input and weight gradients of a linear layer with `out` x `in` weights on this rank. `column` layers sum their input gradient over TP.
-  void linear_backward(std::vector<Operator>& list, const std::string& name, OpClass op_class, double in, double out, bool column) const {
-    if (plan_.sequence_parallel) // the sharded operand is gathered again: the input of a column layer, the output gradient of a row layer
+  /// Input and weight gradients of a linear layer with `out` x `in` weights on this rank.
+  void linear_backward(std::vector<Operator>& list, const std::string& name, OpClass op_class, double in, double out, Side side) const {
+    const bool column = side == Side::column;
+    // The sharded operand is gathered again: the input of a column layer, the output gradient of a row layer.
+    if (plan_.sequence_parallel && side != Side::inner)
       collective(list, name + (column ? "_input_gather" : "_grad_gather"), CollectiveKind::all_gather, activation(),
                  column && software_.overlap_tp_backward);
     matmul(list, name + "_dgrad", op_class, {.m = size.tokens, .n = in, .k = out});
@@ -184,7 +193,7 @@ void rotary(const BlockBuilder& b, std::vector<Operator>& list, const std::strin
 double kept_activations(const BlockBuilder& b, const TransformerModel& model, const SoftwareProfile& software, bool keep_core) {
   const Sizes& s = b.size;
   const double mask = software.hidden_dropout ? s.shard * s.hidden : 0;
-  const double norms = 4 * s.shard * s.hidden * s.element; // input and output of both norms
+  const double norms = (model.parallel_block ? 3 : 4) * s.shard * s.hidden * s.element; // input and output of both norms; they may share it
   const double qkv = s.tokens * (s.query + 2 * s.kv) * s.element;
   const double context = s.tokens * s.query * s.element;
   const double ffn = s.tokens * s.ffn * s.element * (model.ffn == FfnKind::gated ? 3 : 2);
@@ -207,10 +216,13 @@ void forward_operators(const BlockBuilder& b, const TransformerModel& model, con
     rotary(b, list, "rotary");
   core_attention(b, software, precision, list);
   b.matmul(list, "projection", OpClass::gemm, {.m = s.tokens, .n = s.hidden, .k = s.query});
-  b.leave_parallel(list, "projection");
-  residual(b, software, list, "attention_residual");
+  if (!model.parallel_block) {
+    b.leave_parallel(list, "projection");
+    residual(b, software, list, "attention_residual");
+  }
   norm(b, list, "ffn_norm");
-  b.enter_parallel(list, "ffn_up");
+  if (!model.parallel_block)
+    b.enter_parallel(list, "ffn_up");
   b.matmul(list, "ffn_up", OpClass::gemm, {.m = s.tokens, .n = gate * s.ffn, .k = s.hidden});
   const double wide = s.tokens * s.ffn * s.element;
   if (software.fused_bias_activation)
@@ -218,6 +230,8 @@ void forward_operators(const BlockBuilder& b, const TransformerModel& model, con
   else
     b.streaming(list, "activation", OpClass::elementwise, 2 * gate * wide, 2 * wide, 2);
   b.matmul(list, "ffn_down", OpClass::gemm, {.m = s.tokens, .n = s.hidden, .k = s.ffn});
+  if (model.parallel_block)
+    b.streaming(list, "branch_sum", OpClass::elementwise, 2 * b.activation(), b.activation());
   b.leave_parallel(list, "ffn_down");
   residual(b, software, list, "ffn_residual");
 }
@@ -228,17 +242,28 @@ void backward_operators(const BlockBuilder& b, const TransformerModel& model, co
   const double gate = model.ffn == FfnKind::gated ? 2 : 1;
   const double wide = s.tokens * s.ffn * s.element;
   residual_backward(b, software, list, "ffn_residual");
-  b.linear_backward(list, "ffn_down", OpClass::gemm, s.ffn, s.hidden, false);
+  b.linear_backward(list, "ffn_down", OpClass::gemm, s.ffn, s.hidden, Side::row);
   b.streaming(list, "activation_backward", OpClass::elementwise, (1 + gate) * wide, gate * wide, software.fused_bias_activation ? 1 : 3);
-  b.linear_backward(list, "ffn_up", OpClass::gemm, s.hidden, gate * s.ffn, true);
+  b.linear_backward(list, "ffn_up", OpClass::gemm, s.hidden, gate * s.ffn, model.parallel_block ? Side::inner : Side::column);
   norm_backward(b, list, "ffn_norm");
-  residual_backward(b, software, list, "attention_residual");
-  b.linear_backward(list, "projection", OpClass::gemm, s.query, s.hidden, false);
+  if (!model.parallel_block)
+    residual_backward(b, software, list, "attention_residual");
+  b.linear_backward(list, "projection", OpClass::gemm, s.query, s.hidden, model.parallel_block ? Side::inner : Side::row);
   core_attention_backward(b, software, precision, list);
   if (model.position == PositionKind::rotary)
     rotary(b, list, "rotary_backward");
-  b.linear_backward(list, "qkv", OpClass::gemm, s.hidden, s.query + 2 * s.kv, true);
+  b.linear_backward(list, "qkv", OpClass::gemm, s.hidden, s.query + 2 * s.kv, Side::column);
   norm_backward(b, list, "input_norm");
+}
+
+/// Elements of one layer on one rank. Norms and the biases of row-parallel layers are whole on every rank, keys where they are fewer than
+/// ranks.
+double rank_parameters(const Sizes& s, const TransformerModel& model) {
+  const double matrices = model.ffn == FfnKind::gated ? 3 : 2;
+  const double attention = s.hidden * (2 * s.query + 2 * s.kv);
+  const double ffn = matrices * s.hidden * s.ffn;
+  const double biases = model.biases ? s.query + 2 * s.kv + (matrices - 1) * s.ffn + 2 * s.hidden : 0;
+  return attention + ffn + biases + 2 * model.norm_parameters();
 }
 
 void prepend_recomputed(std::vector<Operator>& backward, std::vector<Operator> repeated) {
@@ -277,9 +302,7 @@ Block layer_block(const TrainingJob& job, const Plan& plan, const SoftwareProfil
   block.activations = Bytes{kept};
   // Gradients of the widest tensors live beside what the pass recomputed.
   block.working_set = Bytes{all - kept + 2 * b.size.tokens * b.size.ffn * b.size.element + b.activation()};
-  const double norms = 2 * model.norm_parameters();
-  const double row_biases = model.biases ? 2.0 * model.hidden : 0;
-  block.parameters = (model.layer_parameters() - norms - row_biases) / plan.tp + norms + row_biases;
+  block.parameters = rank_parameters(b.size, model);
   return block;
 }
 
@@ -319,7 +342,7 @@ Block head_block(const TrainingJob& job, const Plan& plan, const SoftwareProfile
     b.collective(block.forward, name, CollectiveKind::all_reduce, b.size.tokens * 4);
   if (!software.fused_loss) // scaling in fp32 and the cast back
     b.streaming(block.backward, "loss_backward", OpClass::loss, logits * 8, logits * 6, 4);
-  b.linear_backward(block.backward, "head", OpClass::head, b.size.hidden, width, true);
+  b.linear_backward(block.backward, "head", OpClass::head, b.size.hidden, width, Side::column);
   norm_backward(b, block.backward, "final_norm");
   const double logit_bytes = software.fused_loss ? b.size.element : b.size.element + 4;
   block.activations = Bytes{2 * b.shard() + logits * logit_bytes};

@@ -1,5 +1,6 @@
 #include "workloads/transformer.hpp"
 
+#include "sim/base/quantity_text.hpp"
 #include "workloads/layer.hpp"
 
 #include <fmt/format.h>
@@ -24,6 +25,9 @@ void check_schedule(std::vector<Violation>& found, const TrainingJob& job, const
     const int replica_batch = job.global_batch / plan.dp;
     require_divisible(found, "interleaved schedule: micro-batches per replica", replica_batch / plan.micro_batch, "pp", plan.pp);
   }
+  constexpr double most_passes = 1e6; // of a stage: their order is laid out in memory
+  if (const double passes = static_cast<double>(job.global_batch) / plan.dp / plan.micro_batch * plan.virtual_stages; passes > most_passes)
+    found.push_back({fmt::format("{} micro-batches x virtual stages > {}", exact_number(passes), exact_number(most_passes))});
   if (job.model.layers < chunks)
     found.push_back({fmt::format("layers {} < pp x virtual_stages {}", job.model.layers, chunks)});
   if (plan.stage_layers.empty())
@@ -132,6 +136,9 @@ std::vector<Violation> check_plan(const TrainingJob& job, const Plan& plan, int 
     require_divisible(found, "sequence", job.sequence, "tp", plan.tp);
   if (m.position == PositionKind::learned && job.sequence > m.max_positions)
     found.push_back({fmt::format("sequence {} > {} learned positions of {}", job.sequence, m.max_positions, m.name)});
+  if (m.attention_window > 0 && job.sequence > m.attention_window)
+    found.push_back({fmt::format("sequence {} > {} tokens that attention of {} reaches back: sliding windows are not modelled",
+                                 job.sequence, m.attention_window, m.name)});
   check_schedule(found, job, plan);
   return found;
 }
