@@ -5,6 +5,7 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -365,11 +366,15 @@ Node read_yaml_file(const std::string& path) {
   std::ifstream stream(path, std::ios::binary);
   if (!stream)
     refuse("cannot be opened");
-  std::string text(max_bytes + 1, '\0'); // one byte more than allowed: enough to see that a file is too large, without reading it all
-  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  std::string text;
+  std::array<char, 16384> part{};
+  // A little more than allowed is enough to see that a file is too large, without reading it all.
+  while (stream && text.size() <= max_bytes) {
+    stream.read(part.data(), part.size());
+    text.append(part.data(), static_cast<std::size_t>(stream.gcount()));
+  }
   if (stream.bad())
     refuse("cannot be read");
-  text.resize(static_cast<std::size_t>(stream.gcount()));
   if (text.size() > max_bytes)
     refuse("more than 8 MiB");
   Node node = parse_yaml(text, path, diagnostics);

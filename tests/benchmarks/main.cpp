@@ -18,6 +18,7 @@ namespace {
 // One line per file of benchmarks.
 constexpr Rows (*const registry[])() = {
     engine_rows,
+    hardware_rows,
 };
 
 double median_seconds(const Row& row) {

@@ -6,5 +6,6 @@
 namespace orrery::bench {
 
 Rows engine_rows();
+Rows hardware_rows();
 
 } // namespace orrery::bench
