@@ -1,6 +1,7 @@
 #include "models/training_cost.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace orrery {
 
@@ -55,8 +56,23 @@ TrainingCoster::Pass TrainingCoster::block_pass(const std::vector<Operator>& lis
   return pass;
 }
 
-Span TrainingCoster::span(const Pass& pass) const {
+double expected_maximum(int count) {
+  if (count <= 1)
+    return 0;
+  // Quantile of the normal distribution by bisection of erfc: exact enough, and called once per graph.
+  const double share = (count - 0.375) / (count + 0.25);
+  double low = 0;
+  double high = 10;
+  for (int i = 0; i < 50; ++i) {
+    const double middle = (low + high) / 2;
+    (1 - std::erfc(middle / std::sqrt(2.0)) / 2 < share ? low : high) = middle;
+  }
+  return low;
+}
+
+Span TrainingCoster::span(const Pass& pass, double slowest) const {
   Activity work = pass.work;
+  work.stretchable *= slowest;
   const Seconds host = pass.kernels * software_.kernel_launch + software_.pass_host;
   work.rigid += software_.launch_blocking ? host : std::max(Seconds{}, host - work.stretchable - work.rigid);
   // The kernels were measured under the device's own cap: only a lower one makes them slower.
@@ -101,7 +117,7 @@ void TrainingCoster::cost_step(const OpGraph& graph, const Stage& stage, CostedS
     updated = true;
     optimizer.add(block_pass({op}, {kernels_.cost(op)}), 1);
   }
-  costed.optimizer = span(optimizer);
+  costed.optimizer = span(optimizer, 1.0);
 }
 
 CostedGraph TrainingCoster::cost(const OpGraph& graph) const {
@@ -119,6 +135,7 @@ CostedGraph TrainingCoster::cost(const OpGraph& graph) const {
     out.backward = list_costs(graph, block.backward);
     passes.emplace_back(block_pass(block.forward, out.forward), block_pass(block.backward, out.backward));
   }
+  const double slowest = 1 + device_speed_spread * expected_maximum(graph.ranks());
   std::vector<CostedChunk> chunks;
   for (const Chunk& chunk : graph.chunks) {
     Pass forward;
@@ -127,7 +144,7 @@ CostedGraph TrainingCoster::cost(const OpGraph& graph) const {
       forward.add(passes[static_cast<std::size_t>(use.block)].first, use.count);
       backward.add(passes[static_cast<std::size_t>(use.block)].second, use.count);
     }
-    chunks.push_back({.forward = span(forward), .backward = span(backward)});
+    chunks.push_back({.forward = span(forward, slowest), .backward = span(backward, slowest)});
   }
   const int stages = static_cast<int>(graph.stages.size());
   for (int s = 0; s < stages; ++s) {

@@ -27,6 +27,14 @@ namespace orrery {
 /// bandwidth from the kernel. Assumed: no kernel measurement of overlapped pairs is public.
 inline constexpr double overlap_gain = 0.8;
 
+/// Relative standard deviation of the sustained clock between devices of one type. Assumed from Sinha et al. SC22, "Not All GPUs Are
+/// Created Equal": 8% variability of matrix products on average over five clusters, read as the range of 2.7 standard deviations to both
+/// sides.
+inline constexpr double device_speed_spread = 0.015;
+
+/// Expected maximum of `count` standard normal draws (Blom's approximation).
+double expected_maximum(int count);
+
 /// Prices graphs on one cluster under one software profile. Immutable; building it resolves the curves once.
 class TrainingCoster {
 public:
@@ -44,7 +52,7 @@ private:
   [[nodiscard]] OpCost operator_cost(const OpGraph& graph, const Operator& op) const;
   [[nodiscard]] std::vector<OpCost> list_costs(const OpGraph& graph, const std::vector<Operator>& list) const;
   [[nodiscard]] Pass block_pass(const std::vector<Operator>& list, const std::vector<OpCost>& costs) const;
-  [[nodiscard]] Span span(const Pass& pass) const;
+  [[nodiscard]] Span span(const Pass& pass, double slowest) const;
   [[nodiscard]] CostedCollective collective(const OpGraph& graph, const Operator& op) const;
   [[nodiscard]] CostedMessage message(const OpGraph& graph, Bytes bytes, int from, int to) const;
   void cost_step(const OpGraph& graph, const Stage& stage, CostedStage& costed) const;
