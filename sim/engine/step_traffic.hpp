@@ -1,6 +1,7 @@
 // The network traffic of a training step, as loads on shared links.
 #pragma once
 
+#include "hardware/topology.hpp"
 #include "models/cost.hpp"
 #include "sim/base/work.hpp"
 #include "sim/engine/network.hpp"
@@ -23,5 +24,11 @@ struct StepTraffic {
   Network network;
   std::vector<StageTraffic> stages; ///< of stage s of replica r at [r * stages + s]; repeated when shorter
 };
+
+/// Messages and collectives of the data and embedding groups where they leave the scale-up domain. Ranks sit on devices in order: tensor
+/// fastest, then data, then pipeline. A collective loads the ring over domains of each local position. The rest of its route is the
+/// scale-up network, which it shares with the tensor-parallel communication inside the passes: that is not modelled as traffic. Ranks must
+/// not exceed devices.
+StepTraffic step_traffic(const Topology& topology, const CostedGraph& graph, bool unfold_replicas);
 
 } // namespace orrery

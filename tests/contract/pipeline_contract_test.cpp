@@ -1,0 +1,125 @@
+// What holds for every replay of a step, whatever the schedule.
+#include "sim/base/random.hpp"
+#include "sim/engine/link_loads.hpp"
+#include "sim/engine/pipeline.hpp"
+#include "tests/unit/engine/pipeline_cases.hpp"
+#include "tests/unit/hardware/clusters.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <map>
+
+namespace orrery {
+
+using testing::full_pipeline;
+
+namespace {
+
+CostedGraph replicated(ScheduleKind kind, int stages, int replicas, int tp) {
+  CostedGraph graph = full_pipeline(kind, stages, kind == ScheduleKind::interleaved ? 2 : 1, 2 * stages);
+  graph.replicas = replicas;
+  graph.tp = tp;
+  for (CostedStage& stage : graph.stages)
+    stage.reductions.push_back(
+        {.name = "embedding", .group = Group::embedding, .latency = Seconds{1e-5}, .time = Seconds{4e-3}, .network = Bytes{1e8}});
+  return graph;
+}
+
+bool same_bytes(const StepTimeline& a, const StepTimeline& b) {
+  const auto bits = [](Seconds time) { return std::bit_cast<std::uint64_t>(time.si()); };
+  return bits(a.step) == bits(b.step) && a.events == b.events &&
+         std::equal(a.spans.begin(), a.spans.end(), b.spans.begin(), b.spans.end(), [&](const TimelineSpan& x, const TimelineSpan& y) {
+           return x.stage == y.stage && x.replica == y.replica && x.kind == y.kind && x.chunk == y.chunk &&
+                  x.micro_batch == y.micro_batch && bits(x.begin) == bits(y.begin) && bits(x.end) == bits(y.end);
+         });
+}
+
+} // namespace
+
+TEST_CASE("Without jitter one replica stands for all", "[engine]") {
+  const auto kind = GENERATE(ScheduleKind::gpipe, ScheduleKind::one_f_one_b, ScheduleKind::interleaved);
+  const CostedGraph graph = replicated(kind, 4, 5, 1);
+  const StepTimeline folded = simulate_step(graph);
+  const StepTimeline unfolded = simulate_step(graph, {.unfold_replicas = true});
+  CHECK(folded.step == unfolded.step);
+  CHECK(folded.simulated_replicas == 1);
+  CHECK(unfolded.simulated_replicas == 5);
+  CHECK(folded.fold() == "1 of 5 identical replicas simulated; one rank stands for the tensor-parallel ranks of its stage");
+  for (std::size_t s = 0; s < 4; ++s)
+    CHECK(folded.stages[s].bubble.si() == Approx(unfolded.stages[s].bubble.si()).epsilon(1e-12));
+}
+
+TEST_CASE("The same step twice gives the same bytes", "[engine]") {
+  const CostedGraph graph = replicated(ScheduleKind::one_f_one_b, 4, 4, 8);
+  const Topology topology(testing::tree_cluster(16, 4.0));
+  const bool contended = GENERATE(false, true);
+  const StepTraffic traffic = step_traffic(topology, graph, true);
+  const StepOptions options{.unfold_replicas = true, .jitter = 0.05, .seed = 7, .record = true, .traffic = contended ? &traffic : nullptr};
+  const StepTimeline first = simulate_step(graph, options);
+  CHECK(same_bytes(first, simulate_step(graph, options)));
+  StepOptions other = options;
+  other.seed = 8;
+  CHECK_FALSE(same_bytes(first, simulate_step(graph, other)));
+}
+
+TEST_CASE("Jitter and stragglers lengthen a step and keep its accounts", "[engine]") {
+  const CostedGraph graph = replicated(ScheduleKind::interleaved, 4, 3, 1);
+  const StepTimeline plain = simulate_step(graph);
+  StepOptions options{.unfold_replicas = true};
+  SECTION("jitter") { options.jitter = 0.05; }
+  SECTION("one slow stage of one replica") {
+    options.clocks.assign(12, 1.0);
+    options.clocks[6] = 0.5;
+  }
+  const StepTimeline timeline = simulate_step(graph, options);
+  CHECK(timeline.step > plain.step);
+  CHECK(timeline.step < plain.step * 2);
+  for (const StageTimes& a : timeline.stages)
+    CHECK((a.compute + a.send + a.bubble + a.reduction + a.optimizer + a.gather + a.host).si() ==
+          Approx(timeline.step.si()).epsilon(1e-12));
+}
+
+TEST_CASE("Recorded passes never overlap on a stage and each runs once", "[engine]") {
+  const auto kind = GENERATE(ScheduleKind::gpipe, ScheduleKind::one_f_one_b, ScheduleKind::interleaved);
+  const bool overlap = GENERATE(false, true);
+  CostedGraph graph = replicated(kind, 4, 1, 1);
+  graph.overlap_p2p = overlap;
+  const StepTimeline timeline = simulate_step(graph, {.jitter = 0.3, .record = true});
+  std::map<int, Seconds> busy_until;
+  std::map<std::tuple<int, SpanKind, int, int>, int> runs;
+  for (const TimelineSpan& span : timeline.spans) {
+    if (span.kind != SpanKind::forward && span.kind != SpanKind::backward)
+      continue;
+    CHECK(span.begin >= busy_until[span.stage]);
+    busy_until[span.stage] = span.end;
+    ++runs[{span.stage, span.kind, span.chunk, span.micro_batch}];
+  }
+  CHECK(runs.size() == static_cast<std::size_t>(4 * 2 * graph.micro_batches * graph.virtual_stages));
+  CHECK(std::all_of(runs.begin(), runs.end(), [](const auto& run) { return run.second == 1; }));
+}
+
+TEST_CASE("Traffic that meets nothing takes its costed time; traffic that meets some takes longer", "[engine]") {
+  CostedGraph graph = replicated(ScheduleKind::one_f_one_b, 4, 4, 8);
+  graph.overlap_p2p = GENERATE(false, true);
+  const bool unfold = GENERATE(false, true);
+  const StepTimeline costed = simulate_step(graph, {.unfold_replicas = unfold});
+  // Every stage and replica on nodes and rails of its own, under one leaf group.
+  Cluster wide = testing::rail_cluster(16);
+  wide.fabric.nodes_per_leaf = 16;
+  const Topology free(wide);
+  const StepTraffic apart = step_traffic(free, graph, unfold);
+  CHECK(simulate_step(graph, {.unfold_replicas = unfold, .traffic = &apart}).step.si() == Approx(costed.step.si()).epsilon(1e-2));
+
+  const Topology narrow(testing::tree_cluster(16, 16.0));
+  const StepTraffic together = step_traffic(narrow, graph, unfold);
+  const StepTimeline contended = simulate_step(graph, {.unfold_replicas = unfold, .traffic = &together});
+  CHECK(contended.step > costed.step * 1.02);
+  double delivered = 0;
+  for (const LinkTraffic& link : contended.traffic)
+    delivered += link.delivered.si();
+  CHECK(delivered > 0);
+}
+
+} // namespace orrery
