@@ -52,7 +52,7 @@ def _fp8_product(timer, case):
 def time_attention(timer, case):
     operand_bytes = 4 * case.batch * case.head_dim * (case.queries * case.heads + case.keys * case.kv_heads)
     backward = case.direction == "backward"
-    # A graph would keep the saved tensors of every set: training shapes are large, so one or two sets overflow the cache already.
+    # Every set keeps what its forward pass saves; training shapes are large, so that a few sets overflow the cache.
     count = min(timer.sets(operand_bytes), 4) if backward else timer.sets(operand_bytes)
     operands = [_attention_operands(timer, case, backward) for _ in range(count)]
     with _only_flash(timer) if case.kernel == "flash_attn" else contextlib.nullcontext():
@@ -62,7 +62,10 @@ def time_attention(timer, case):
                 return timer.time_us(forward)
         both = [_forward_and_backward(call, item) for call, item in zip(forward, operands)]
         # The backward pass cannot be captured without its forward pass: it is the difference.
-        return timer.time_us(both) - timer.time_us(forward)
+        difference = timer.time_us(both) - timer.time_us(forward)
+        if difference <= 0:
+            raise Unavailable("the backward pass is lost in the spread of the forward pass")
+        return difference
 
 
 def _attention_operands(timer, case, gradient):

@@ -24,6 +24,8 @@ class Timer:
         self.repeats = repeats
         self.gpu = self.device.type == "cuda"
         self.uncaptured = 0
+        if self.gpu:
+            torch.cuda.set_device(self.device)
         properties = torch.cuda.get_device_properties(self.device) if self.gpu else None
         self.cache = getattr(properties, "L2_cache_size", 0) or ASSUMED_CACHE
 
@@ -47,6 +49,7 @@ class Timer:
                 run()
             once = self._events(run) / len(variants)
             rounds = max(1, min(MAX_CALLS // len(variants), math.ceil(TARGET_US / max(once * len(variants), 1e-3))))
+            del run  # and with it the outputs: a graph has memory of its own
         torch.cuda.synchronize(self.device)
         replay = self._capture(variants, rounds, stream) if graph else None
         if replay is None:
