@@ -306,6 +306,11 @@ Node map(std::vector<std::pair<std::string, Node>> entries) {
   return node;
 }
 
+Node on_one_line(Node node) {
+  node.flow = true;
+  return node;
+}
+
 std::string described(const Node& node) {
   switch (node.kind) {
   case Kind::null:

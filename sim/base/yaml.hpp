@@ -24,6 +24,7 @@ struct Node {
   std::vector<Node> items;    ///< of a sequence
   std::vector<Entry> entries; ///< of a map, in file order
   Location location;
+  bool flow = false; ///< the writer puts it and all below it on one line
 
   [[nodiscard]] bool is_null() const { return kind == Kind::null; }
   [[nodiscard]] bool is_scalar() const { return kind == Kind::scalar; }
@@ -49,6 +50,8 @@ struct Entry {
 Node scalar(std::string text);
 Node sequence(std::vector<Node> items = {});
 Node map(std::vector<std::pair<std::string, Node>> entries = {});
+/// The same node, to be written on one line.
+Node on_one_line(Node node);
 
 /// Short words for messages: "nothing", "'text'", "a list", "a map".
 std::string described(const Node& node);
@@ -59,7 +62,7 @@ Node parse_yaml(std::string_view text, const std::string& file_name, Diagnostics
 /// Reads a file; throws UserError with all that is wrong with it.
 Node read_yaml_file(const std::string& path);
 
-/// Block style, one trailing newline. parse_yaml reads it back to an equal node.
+/// Block style but for what stands on one line, one trailing newline. parse_yaml reads it back to an equal node.
 std::string to_yaml(const Node& node);
 
 /// Whether `text` can stand without quotes and still be read as the same scalar.

@@ -31,8 +31,10 @@ std::string in_quotes(std::string_view text) {
 
 std::string written(const std::string& text, bool quoted) { return quoted || !plain_safe(text) ? in_quotes(text) : text; }
 
-/// Scalars, and lists of scalars, which stand in one line.
+/// Scalars, lists of scalars, and what is meant to stand on one line.
 bool in_line(const Node& node) {
+  if (node.flow)
+    return true;
   if (node.is_sequence())
     return std::all_of(node.items.begin(), node.items.end(), [](const Node& item) { return item.is_scalar() || item.is_null(); });
   return !node.is_map() || node.entries.empty();
@@ -43,8 +45,12 @@ std::string line_of(const Node& node) {
     return "null";
   if (node.is_scalar())
     return written(node.text, node.quoted);
-  if (node.is_map())
-    return "{}";
+  if (node.is_map()) {
+    std::string text;
+    for (const Entry& entry : node.entries)
+      text += fmt::format("{} {}: {}", text.empty() ? "" : ",", written(entry.key, false), line_of(entry.value));
+    return fmt::format("{{{}{}}}", text, text.empty() ? "" : " ");
+  }
   std::string text = "[";
   for (const Node& item : node.items)
     text += fmt::format("{}{}", text.size() > 1 ? ", " : "", line_of(item));

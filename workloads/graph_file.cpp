@@ -1,0 +1,302 @@
+#include "workloads/graph_file.hpp"
+
+#include "hardware/words.hpp"
+#include "workloads/tables.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+namespace orrery {
+
+namespace {
+
+const Choices<OpClass>& class_words() {
+  static const Choices<OpClass> words = {{"gemm", OpClass::gemm},
+                                         {"attention", OpClass::attention},
+                                         {"softmax", OpClass::softmax},
+                                         {"normalization", OpClass::normalization},
+                                         {"elementwise", OpClass::elementwise},
+                                         {"embedding", OpClass::embedding},
+                                         {"head", OpClass::head},
+                                         {"loss", OpClass::loss},
+                                         {"optimizer", OpClass::optimizer},
+                                         {"cast", OpClass::cast},
+                                         {"communication", OpClass::communication}};
+  return words;
+}
+
+const Choices<Group>& group_words() {
+  static const Choices<Group> words = {
+      {"tensor", Group::tensor}, {"pipeline", Group::pipeline}, {"data", Group::data}, {"embedding", Group::embedding}};
+  return words;
+}
+
+NumberOptions positive(std::string help, bool required = true) {
+  return {.above = 0, .max = 1e15, .required = required, .help = std::move(help)};
+}
+
+QuantityOptions<Bytes> size_in_bytes(std::string help) { return {.max = Bytes{1e18}, .unit_hint = "MB", .help = std::move(help)}; }
+QuantityOptions<Flops> flop_count(std::string help) { return {.max = Flops{1e30}, .unit_hint = "GFLOP", .help = std::move(help)}; }
+
+const Table<Matmul>& matmul_table() {
+  static const Table<Matmul> table = Table<Matmul>("matmul", "batch x (m x k) * (k x n).")
+                                         .number("batch", &Matmul::batch, positive("independent products", false))
+                                         .number("m", &Matmul::m, positive("rows of the result"))
+                                         .number("n", &Matmul::n, positive("columns of the result"))
+                                         .number("k", &Matmul::k, positive("length of the inner products"));
+  return table;
+}
+
+const Table<FusedAttention>& attention_table() {
+  using A = FusedAttention;
+  static const Table<A> table = Table<A>("attention", "A fused attention kernel.")
+                                    .number("batch", &A::batch, positive("sequences", false))
+                                    .number("heads", &A::heads, positive("query heads of one rank"))
+                                    .number("kv_heads", &A::kv_heads, positive("key/value heads of one rank"))
+                                    .number("head_dim", &A::head_dim, positive("width of a head"))
+                                    .number("queries", &A::queries, positive("queries per sequence"))
+                                    .number("keys", &A::keys, positive("keys per sequence, the queries' own included"))
+                                    .flag("causal", &A::causal, {.help = "a query sees only the keys before it"})
+                                    .flag("backward", &A::backward, {.help = "the gradient's kernel"});
+  return table;
+}
+
+const Table<Streaming>& stream_table() {
+  static const Table<Streaming> table = Table<Streaming>("stream", "Reads and writes each of its operands about once.")
+                                            .quantity("read", &Streaming::read, size_in_bytes("read from memory"))
+                                            .quantity("written", &Streaming::written, size_in_bytes("written to memory"))
+                                            .quantity("flops", &Streaming::flops, flop_count("on the vector unit"));
+  return table;
+}
+
+const Table<Collective>& collective_table() {
+  static const Choices<CollectiveKind> kinds = {{"all_reduce", CollectiveKind::all_reduce},
+                                                {"all_gather", CollectiveKind::all_gather},
+                                                {"reduce_scatter", CollectiveKind::reduce_scatter},
+                                                {"all_to_all", CollectiveKind::all_to_all},
+                                                {"broadcast", CollectiveKind::broadcast}};
+  QuantityOptions<Bytes> bytes = size_in_bytes("the full buffer: before an all-reduce or reduce-scatter, after an all-gather");
+  bytes.above = Bytes{};
+  bytes.required = true;
+  static const Table<Collective> table =
+      Table<Collective>("collective", "Communication of a group of ranks.")
+          .choice("kind", &Collective::kind, kinds, {.required = true, .help = "what is done"})
+          .choice("group", &Collective::group, group_words(), {.required = true, .help = "who takes part"})
+          .quantity("bytes", &Collective::bytes, bytes)
+          .flag("overlapped", &Collective::overlapped, {.help = "may run in the shadow of the pass that it follows"});
+  return table;
+}
+
+void check_operator(const OperatorFile& op, const Report& report) {
+  const int shapes = op.matmul.has_value() + op.attention.has_value() + op.stream.has_value() + op.collective.has_value();
+  if (shapes != 1)
+    report.error("", fmt::format("{} shapes in operator {}", shapes, shown(op.name)), "one of matmul, attention, stream, collective");
+  if (op.attention && std::max(op.attention->heads, op.attention->kv_heads) != op.attention->heads)
+    report.error("attention.kv_heads", fmt::format("{} key/value heads for {} heads", op.attention->kv_heads, op.attention->heads));
+}
+
+const Table<OperatorFile>& operator_table() {
+  using O = OperatorFile;
+  static const Table<O> table =
+      Table<O>("operator", "One operator of one micro-batch on one rank.")
+          .text("name", &O::name, {.required = true, .help = "name in reports"})
+          .choice("class", &O::op_class, class_words(), {.help = "what its cost is reported under; by default that of its shape"})
+          .choice("precision", &O::precision, precision_words(), {.help = "by default the graph's"})
+          .object("matmul", &O::matmul, matmul_table(), {.help = "a matrix product"})
+          .object("attention", &O::attention, attention_table(), {.help = "a fused attention kernel"})
+          .object("stream", &O::stream, stream_table(), {.help = "memory traffic"})
+          .object("collective", &O::collective, collective_table(), {.help = "communication"})
+          .count("kernels", &O::kernels, {.min = 1, .max = 1'000'000, .help = "device kernels that the host launches"})
+          .flag("recomputed", &O::recomputed, {.help = "repeats forward work in a backward pass"})
+          .check(check_operator);
+  return table;
+}
+
+const Table<BlockFile>& block_table() {
+  using B = BlockFile;
+  static const Table<B> table =
+      Table<B>("block", "Operators that repeat as a unit, for one micro-batch on one rank.")
+          .text("name", &B::name, {.required = true, .help = "name that chunks use"})
+          .list("forward", &B::forward, operator_table(), {.help = "operators of the forward pass in order"})
+          .list("backward", &B::backward, operator_table(), {.help = "operators of the backward pass in order, recomputed ones first"})
+          .quantity("activations", &B::activations, size_in_bytes("kept from forward to backward, per micro-batch"))
+          .quantity("working_set", &B::working_set, size_in_bytes("live at the peak inside the block beyond what is kept"))
+          .number("parameters", &B::parameters, {.max = 1e15, .help = "elements held by one rank"});
+  return table;
+}
+
+const Table<ChunkFile>& chunk_table() {
+  static const Table<BlockUseFile> use = Table<BlockUseFile>("block use", "A block, some times in a row.")
+                                             .text("block", &BlockUseFile::block, {.required = true, .help = "name of a block"})
+                                             .count("count", &BlockUseFile::count, {.min = 1, .max = 100'000, .help = "times in a row"});
+  static const Table<ChunkFile> table = Table<ChunkFile>("chunk", "What a stage runs between two communications.")
+                                            .text("name", &ChunkFile::name, {.required = true, .help = "name that stages use"})
+                                            .list("blocks", &ChunkFile::blocks, use, {.required = true, .help = "its blocks in order"})
+                                            .check([](const ChunkFile& chunk, const Report& report) {
+                                              if (chunk.blocks.empty())
+                                                report.error("blocks", "no block", "at least one");
+                                            });
+  return table;
+}
+
+const Table<StageFile>& stage_table() {
+  using S = StageFile;
+  static const Table<S> table =
+      Table<S>("stage", "One pipeline stage.")
+          .texts("chunks", &S::chunks, {.required = true, .help = "names of its chunks, one per virtual stage"})
+          .list("step", &S::step, operator_table(), {.help = "operators once per step after the last backward pass"})
+          .quantity("parameters", &S::parameters, size_in_bytes("per rank; by default the blocks' in the graph's precision"))
+          .quantity("gradients", &S::gradients, size_in_bytes("per rank"))
+          .quantity("optimizer", &S::optimizer, size_in_bytes("per rank, after sharding"));
+  return table;
+}
+
+/// Names that are given twice, or used without being given.
+template <class Items> std::set<std::string> check_names(const Items& items, const char* key, const Report& report) {
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (!names.insert(items[i].name).second)
+      report.error(fmt::format("{}.{}.name", key, i), fmt::format("a second {}", shown(items[i].name)), "names that differ");
+  }
+  return names;
+}
+
+void check_known(const std::set<std::string>& names, const std::string& name, const char* what, const std::string& key,
+                 const Report& report) {
+  if (names.count(name) > 0)
+    return;
+  const std::vector<std::string> candidates(names.begin(), names.end());
+  report.error(key, fmt::format("no {} of the name {}", what, shown(name)), fmt::format("{}", fmt::join(candidates, ", ")),
+               did_you_mean(name, candidates));
+}
+
+void check_references(const GraphFile& file, const Report& report) {
+  const std::set<std::string> blocks = check_names(file.blocks, "blocks", report);
+  const std::set<std::string> chunks = check_names(file.chunks, "chunks", report);
+  for (std::size_t c = 0; c < file.chunks.size(); ++c) {
+    for (std::size_t b = 0; b < file.chunks[c].blocks.size(); ++b)
+      check_known(blocks, file.chunks[c].blocks[b].block, "block", fmt::format("chunks.{}.blocks.{}.block", c, b), report);
+  }
+  for (std::size_t s = 0; s < file.stages.size(); ++s) {
+    for (std::size_t v = 0; v < file.stages[s].chunks.size(); ++v)
+      check_known(chunks, file.stages[s].chunks[v], "chunk", fmt::format("stages.{}.chunks.{}", s, v), report);
+  }
+  if (file.blocks.empty())
+    report.error("blocks", "no block", "at least one");
+  if (file.stages.empty() && file.chunks.size() > 1)
+    report.error("stages", fmt::format("none, with {} chunks", file.chunks.size()), "stages that name their chunks");
+  if (file.chunks.empty() && !file.stages.empty())
+    report.error("chunks", "none, with stages that name some", "the chunks of the stages");
+}
+
+void check_groups(const GraphFile& file, const Report& report) {
+  double ranks = 1;
+  for (const auto& [group, shape] : file.groups)
+    ranks *= group == Group::embedding ? 1 : shape.size;
+  if (ranks > max_ranks) {
+    report.error("groups", fmt::format("{} ranks", exact_number(ranks)), fmt::format("at most {}", exact_number(max_ranks)));
+    return;
+  }
+  const std::map<Group, GroupShape> groups = groups_of(file);
+  const GroupShape tensor = groups.at(Group::tensor), data = groups.at(Group::data), pipeline = groups.at(Group::pipeline);
+  const GroupShape ends = groups.at(Group::embedding);
+  const bool tensor_inside = (tensor.size == 1 || tensor.stride == 1) && (data.size == 1 || data.stride == tensor.size);
+  const bool data_inside = (data.size == 1 || data.stride == 1) && (tensor.size == 1 || tensor.stride == data.size);
+  if (!tensor_inside && !data_inside)
+    report.error("groups", fmt::format("strides {} of tensor and {} of data leave out or repeat ranks", tensor.stride, data.stride),
+                 "1 for the inner group, its size for the outer");
+  if (pipeline.stride != tensor.size * data.size)
+    report.error("groups.pipeline", fmt::format("stride {}", pipeline.stride), fmt::format("tensor x data = {}", tensor.size * data.size));
+  if (ends.size > 1 && (ends.size > 2 || static_cast<double>(ends.stride) != static_cast<double>(pipeline.stride) * (pipeline.size - 1)))
+    report.error("groups.embedding", fmt::format("size {}, stride {}", ends.size, ends.stride), "the first and the last stage");
+}
+
+void check_schedule(const GraphFile& file, const Report& report) {
+  const auto pipeline = file.groups.find(Group::pipeline);
+  const int stages = pipeline == file.groups.end() ? 1 : pipeline->second.size;
+  const auto given = static_cast<int>(std::max<std::size_t>(1, file.stages.size()));
+  if (given != stages)
+    report.error("stages", fmt::format("{} stages", given), fmt::format("{}, the size of the pipeline group", stages));
+  if (file.virtual_stages > 1 && file.schedule != ScheduleKind::interleaved)
+    report.error("virtual_stages", fmt::format("{} without the interleaved schedule", file.virtual_stages), "1",
+                 "write 'schedule: interleaved'");
+  if (file.schedule == ScheduleKind::interleaved && file.micro_batches % stages != 0)
+    report.error("micro_batches", fmt::format("{} in an interleaved schedule", file.micro_batches),
+                 fmt::format("a multiple of the {} stages", stages));
+  if (static_cast<double>(file.micro_batches) * file.virtual_stages > 1e6)
+    report.error("micro_batches", fmt::format("{} x {} virtual stages", file.micro_batches, file.virtual_stages), "at most 1000000 passes");
+  for (std::size_t s = 0; s < file.stages.size(); ++s) {
+    if (static_cast<int>(file.stages[s].chunks.size()) != file.virtual_stages)
+      report.error(fmt::format("stages.{}.chunks", s), fmt::format("{} chunks", file.stages[s].chunks.size()),
+                   fmt::format("{}, one per virtual stage", file.virtual_stages));
+  }
+}
+
+const Table<StepFlops>& flops_table() {
+  static const Table<StepFlops> table =
+      Table<StepFlops>("flops", "FLOPs of one step over all ranks.")
+          .quantity("full_attention", &StepFlops::full_attention, flop_count("model FLOPs with attention over the full square"))
+          .quantity("causal", &StepFlops::causal, flop_count("model FLOPs with attention over the causal half"))
+          .quantity("executed", &StepFlops::executed, flop_count("what the kernels compute, recomputation included"));
+  return table;
+}
+
+} // namespace
+
+const Table<GraphFile>& graph_file_table() {
+  using G = GraphFile;
+  static const Table<GroupFile> group =
+      Table<GroupFile>("group", "Ranks base + i x stride, i < size.")
+          .count("size", &GroupFile::size, {.min = 1, .max = max_ranks, .help = "ranks"})
+          .count("stride", &GroupFile::stride, {.max = max_ranks, .help = "distance; by default tensor inside data inside pipeline"});
+  static const Table<G> table =
+      Table<G>("graph", "An operator graph: what has to be computed, moved and kept, by whom and in which order.")
+          .text("name", &G::name, {.required = true, .help = "name in reports"})
+          .choice("precision", &G::precision, training_precision_words(), {.help = "of parameters, and of operators that name none"})
+          .object_map("groups", &G::groups, group_words(), group, {.help = "parallel groups; by default one rank"})
+          .choice("schedule", &G::schedule, schedule_words(), {.help = "order of the passes of a stage"})
+          .count("micro_batches", &G::micro_batches, {.min = 1, .max = 1'000'000, .help = "per step and replica"})
+          .count("virtual_stages", &G::virtual_stages, {.min = 1, .max = 10'000, .help = "chunks per stage (interleaved)"})
+          .flag("overlap_p2p", &G::overlap_p2p, {.help = "pipeline messages do not hold up the compute stream"})
+          .quantity("boundary_forward", &G::boundary_forward, size_in_bytes("sent by a rank to the next stage after a forward pass"))
+          .quantity("boundary_backward", &G::boundary_backward, size_in_bytes("sent by a rank to the previous stage after a backward pass"))
+          .list("blocks", &G::blocks, block_table(), {.required = true, .help = "what chunks are made of"})
+          .list("chunks", &G::chunks, chunk_table(), {.help = "by default one, with every block once"})
+          .list("stages", &G::stages, stage_table(), {.help = "pipeline stages; by default one, with the only chunk"})
+          .object("flops", &G::flops, flops_table(), {.help = "by default what the operators add up to"})
+          .number("tokens", &G::tokens, positive("per step; by default the sequences", false))
+          .number("sequences", &G::sequences, positive("per step; by default micro_batches x data-parallel replicas", false))
+          .check(check_references)
+          .check(check_groups)
+          .check(check_schedule);
+  return table;
+}
+
+OpClass standard_class(const OperatorFile& op) {
+  if (op.matmul)
+    return OpClass::gemm;
+  if (op.attention)
+    return OpClass::attention;
+  return op.collective ? OpClass::communication : OpClass::elementwise;
+}
+
+std::map<Group, GroupShape> groups_of(const GraphFile& file) {
+  std::map<Group, GroupShape> groups;
+  int stride = 1;
+  const auto add = [&](Group group, int size, int standard) {
+    const auto given = file.groups.find(group);
+    const bool known = given != file.groups.end();
+    groups[group] = {known ? given->second.size : size, known ? given->second.stride.value_or(standard) : standard};
+  };
+  for (const Group group : {Group::tensor, Group::data, Group::pipeline}) {
+    add(group, 1, stride);
+    stride *= groups[group].size;
+  }
+  const GroupShape& pipeline = groups[Group::pipeline];
+  add(Group::embedding, pipeline.size > 1 ? 2 : 1, stride - stride / pipeline.size);
+  return groups;
+}
+
+} // namespace orrery
