@@ -2,7 +2,7 @@
 
 #include "hardware/catalogue.hpp"
 #include "hardware/tables.hpp"
-#include "models/reliability_tables.hpp"
+#include "models/failure_tables.hpp"
 #include "scenarios/run.hpp"
 #include "workloads/tables.hpp"
 

@@ -19,6 +19,7 @@ namespace {
 constexpr Rows (*const registry[])() = {
     engine_rows,
     hardware_rows,
+    failure_rows,
 };
 
 double median_seconds(const Row& row) {

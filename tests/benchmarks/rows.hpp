@@ -7,5 +7,6 @@ namespace orrery::bench {
 
 Rows engine_rows();
 Rows hardware_rows();
+Rows failure_rows();
 
 } // namespace orrery::bench

@@ -1,4 +1,4 @@
-#include "models/reliability_tables.hpp"
+#include "models/failure_tables.hpp"
 
 #include "hardware/words.hpp"
 #include "sim/base/catalogue.hpp"

@@ -1,5 +1,5 @@
 // What `reliability:` of a scenario and the profiles of the catalogue may say.
-#include "models/reliability_tables.hpp"
+#include "models/failure_tables.hpp"
 
 #include <catch2/catch.hpp>
 
