@@ -39,11 +39,14 @@ struct SoftwareRule {
   std::string_view framework;
   std::string_view group;
   std::string_view profile;
+  bool fp32_gradients_for_bf16; ///< Megatron-LM insists; BLOOM's published memory has no room for them
 };
-constexpr SoftwareRule software_rules[] = {
-    {"NeMo-Megatron", "", "megatron-2022"},        {"Megatron-DeepSpeed", "", "megatron-deepspeed-2022"},
-    {"Megatron-Bridge", "", "megatron-core-2024"}, {"Mcore", "", "megatron-core-2024"},
-    {"Megatron-LM fork", "", "megatron-2022"},     {"Megatron-LM", "", "megatron-2021"}};
+constexpr SoftwareRule software_rules[] = {{"NeMo-Megatron", "", "megatron-2022", true},
+                                           {"Megatron-DeepSpeed", "", "megatron-deepspeed-2022", false},
+                                           {"Megatron-Bridge", "", "megatron-core-2024", true},
+                                           {"Mcore", "", "megatron-core-2024", true},
+                                           {"Megatron-LM fork", "", "megatron-2022", true},
+                                           {"Megatron-LM", "", "megatron-2021", true}};
 
 constexpr std::array columns = {"id",
                                 "group",
@@ -186,7 +189,7 @@ bool find_software(const Cells& row, TrainingRow& out) {
     out.software = load_software(std::string(rule.profile));
     if (row.given("flash_attention"))
       out.software.attention = row.text("flash_attention") == "0" ? AttentionKernel::unfused : AttentionKernel::flash;
-    if (row.text("precision") == "bf16") // half the mantissa of fp16: gradients are accumulated and reduced in fp32
+    if (rule.fp32_gradients_for_bf16 && row.text("precision") == "bf16")
       out.software.gradient = out.software.reduction = Precision::fp32;
     if (const auto nodes = first_number(row.text("notes"), R"(CUDA_LAUNCH_BLOCKING=1 used for >=(\d+)-node runs)"))
       out.software.launch_blocking = out.cluster.nodes >= *nodes;
