@@ -1,5 +1,6 @@
 #include "workloads/tables.hpp"
 
+#include "hardware/provenance.hpp"
 #include "hardware/words.hpp"
 #include "sim/base/catalogue.hpp"
 #include "workloads/config_json.hpp"
@@ -19,6 +20,11 @@ void check_model(const TransformerModel& model, const Report& report) {
     report.error("max_positions", "0 with learned positions", "the rows of the position table");
   if (model.position != PositionKind::learned && model.max_positions > 0)
     report.error("max_positions", fmt::format("{} without learned positions", model.max_positions), "0: rotary and ALiBi have no table");
+  check_sources(model_table(), model_table().write(model), model.sources, report);
+}
+
+void check_software(const SoftwareProfile& software, const Report& report) {
+  check_sources(software_table(), software_table().write(software), software.sources, report);
 }
 
 void check_plan_keys(const Plan& plan, const Report& report) {
@@ -138,7 +144,8 @@ const Table<SoftwareProfile>& software_table() {
           .quantity("framework_memory", &S::framework_memory,
                     {.max = Bytes{1e15}, .unit_hint = "GB", .help = "device context, libraries and communicator buffers"})
           .number("fragmentation", &S::fragmentation, {.max = 1, .help = "allocator slack as a share of dynamic memory"})
-          .list("sources", &S::sources, provenance_table(), {.help = "where the figures come from"});
+          .list("sources", &S::sources, provenance_table(), {.help = "where the figures come from"})
+          .check(check_software);
   return table;
 }
 

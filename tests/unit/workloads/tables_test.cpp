@@ -90,6 +90,11 @@ TEST_CASE("mistakes in a model are named", "[workloads][tables]") {
   CHECK_THAT(mistakes(model_table(), model_text("kv_heads", "7")), Catch::Contains("kv_heads: 7 key/value heads for 96 heads"));
   CHECK_THAT(mistakes(model_table(), model_text("position", "rotary")), Catch::Contains("max_positions: 2048 without learned positions"));
   CHECK_THAT(mistakes(model_table(), model_text("max_positions", "0")), Catch::Contains("max_positions: 0 with learned positions"));
+  CHECK_THAT(mistakes(model_table(), model_text("sources", "none")), Catch::Contains("sources: 'none'"));
+  CHECK_THAT(
+      mistakes(training_table(),
+               "{ model: { base: gpt3-175b, sources: [{ figure: layer, kind: paper, reference: x }] }, sequence: 1, global_batch: 1 }"),
+      Catch::Contains("no source for layers, hidden") && Catch::Contains("did you mean 'layers'?"));
   for (const char* size : {"0", "-1", "1e300", "2.5", "nan", "12k"}) {
     for (const char* key : {"layers", "hidden", "heads", "kv_heads", "head_dim", "ffn_hidden", "vocabulary"})
       CHECK_THAT(mistakes(model_table(), model_text(key, size)), Catch::Contains(std::string(key) + ": "));
