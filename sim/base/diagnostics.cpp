@@ -12,21 +12,23 @@ namespace {
 
 char lower(char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); }
 
-/// Optimal string alignment distance, in half steps: a case difference counts 1, any other edit 2.
+constexpr int edit = 4; ///< cost of one edit
+
+/// Optimal string alignment distance, in quarter steps: a difference in case counts 1, any other edit 4.
 int distance(std::string_view a, std::string_view b) {
   std::vector<std::vector<int>> d(a.size() + 1, std::vector<int>(b.size() + 1));
   for (std::size_t i = 0; i <= a.size(); ++i)
-    d[i][0] = static_cast<int>(2 * i);
+    d[i][0] = edit * static_cast<int>(i);
   for (std::size_t j = 0; j <= b.size(); ++j)
-    d[0][j] = static_cast<int>(2 * j);
+    d[0][j] = edit * static_cast<int>(j);
   for (std::size_t i = 1; i <= a.size(); ++i) {
     for (std::size_t j = 1; j <= b.size(); ++j) {
       const bool same_letter =
           lower(a[i - 1]) == lower(b[j - 1]) || (a[i - 1] == '-' && b[j - 1] == '_') || (a[i - 1] == '_' && b[j - 1] == '-');
-      const int substitute = a[i - 1] == b[j - 1] ? 0 : same_letter ? 1 : 2;
-      d[i][j] = std::min({d[i - 1][j] + 2, d[i][j - 1] + 2, d[i - 1][j - 1] + substitute});
+      const int substitute = a[i - 1] == b[j - 1] ? 0 : same_letter ? 1 : edit;
+      d[i][j] = std::min({d[i - 1][j] + edit, d[i][j - 1] + edit, d[i - 1][j - 1] + substitute});
       if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 2);
+        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + edit);
     }
   }
   return d[a.size()][b.size()];
@@ -102,10 +104,12 @@ std::string closest(std::string_view name, std::span<const std::string> candidat
   for (const std::string& candidate : candidates) {
     if (name.size() > longest || candidate.size() > longest)
       continue;
-    const int d = distance(name, candidate);
-    // A third of the letters may differ, and one edit always may in names of two letters or more.
-    const int limit = std::max<int>(2, static_cast<int>(2 * std::max(name.size(), candidate.size()) / 3));
-    const bool shares_nothing = d >= static_cast<int>(2 * std::max(name.size(), candidate.size()));
+    const auto longer = static_cast<int>(std::max(name.size(), candidate.size()));
+    // A third of the letters may differ, and one edit always may in names of two letters or more. The beginning of a name stands for it.
+    const int limit = std::max(edit, edit * longer / 3);
+    const bool begins = name.size() >= 3 && candidate.starts_with(name);
+    const int d = begins ? std::min(limit, distance(name, candidate)) : distance(name, candidate);
+    const bool shares_nothing = d >= edit * longer;
     if (d <= limit && !shares_nothing && (best.empty() || d < best_distance)) {
       best = candidate;
       best_distance = d;

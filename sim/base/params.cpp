@@ -50,6 +50,11 @@ bool is_plain_scalar(const yaml::Node& node, const Shape& shape, const Site& sit
 
 } // namespace
 
+std::string with_article(std::string_view noun) {
+  const bool vowel = !noun.empty() && std::string_view("aeiou").find(noun[0]) != std::string_view::npos;
+  return fmt::format("{} {}", vowel ? "an" : "a", noun);
+}
+
 std::string allowed_text(const Shape& shape) {
   switch (shape.kind) {
   case ShapeKind::count:
@@ -71,7 +76,7 @@ std::string allowed_text(const Shape& shape) {
   case ShapeKind::object:
     return fmt::format("a map with the keys {}", join(shape.table->keys()));
   case ShapeKind::reference:
-    return fmt::format("the name of a {}, or a map with the keys base, {}", shape.catalogue->kind, join(shape.table->keys()));
+    return fmt::format("the name of {}, or a map with the keys base, {}", with_article(shape.catalogue->kind), join(shape.table->keys()));
   case ShapeKind::one_of:
     return fmt::format("a map with one key out of {}", join(shape.names));
   }
@@ -173,9 +178,13 @@ bool check_keys(const yaml::Node& node, const TableInfo& table, const Site& site
   }
   const std::vector<std::string> keys = table.keys();
   for (const yaml::Entry& entry : node.entries) {
-    if (table.find(entry.key) == nullptr)
-      site.diagnostics.add(entry.location, site.below(entry.key).path, fmt::format("an unknown key of '{}'", table.name()), join(keys),
-                           did_you_mean(entry.key, keys));
+    if (table.find(entry.key) != nullptr)
+      continue;
+    const std::size_t colon = entry.key.find(':');
+    const bool no_space = entry.value.is_null() && colon != std::string::npos && table.find(entry.key.substr(0, colon)) != nullptr;
+    const std::string hint =
+        no_space ? fmt::format("write '{}: {}'", entry.key.substr(0, colon), entry.key.substr(colon + 1)) : did_you_mean(entry.key, keys);
+    site.diagnostics.add(entry.location, site.below(entry.key).path, fmt::format("an unknown key of '{}'", table.name()), join(keys), hint);
   }
   for (const FieldInfo& field : table.fields()) {
     if (field.required && node.find(field.key) == nullptr)

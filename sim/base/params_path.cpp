@@ -59,7 +59,7 @@ std::optional<yaml::Node> expand(const yaml::Node& node, const TableInfo& table,
   const Site of_base = bases == 0 ? site.below("base") : site;
   if (!base->is_scalar() || bases > max_bases) {
     of_base.error(*base, base->is_scalar() ? "a circle of 'base' keys" : yaml::described(*base),
-                  fmt::format("the name of a {}", catalogue.kind));
+                  fmt::format("the name of {}", with_article(catalogue.kind)));
     return std::nullopt;
   }
   std::optional<yaml::Node> result = expand(*base, table, catalogue, of_base, bases + 1);

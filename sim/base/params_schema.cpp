@@ -46,10 +46,10 @@ public:
       return {{"type", "object"}, {"properties", properties}, {"additionalProperties", false}, {"minProperties", 1}, {"maxProperties", 1}};
     }
     case ShapeKind::reference:
-      return {
-          {"anyOf",
-           json::array({{{"type", "string"}, {"description", "name of a " + shape.catalogue->kind}, {"examples", shape.catalogue->names()}},
-                        {{"$ref", define(*shape.table, true)}}})}};
+      return {{"anyOf", json::array({{{"type", "string"},
+                                      {"description", "name of " + with_article(shape.catalogue->kind)},
+                                      {"examples", shape.catalogue->names()}},
+                                     {{"$ref", define(*shape.table, true)}}})}};
     }
     return {};
   }
@@ -181,7 +181,7 @@ std::string accepts(const Shape& shape) {
   if (shape.kind == ShapeKind::object)
     return "a map";
   if (shape.kind == ShapeKind::reference)
-    return fmt::format("the name of a {}, or a map", shape.catalogue->kind);
+    return fmt::format("the name of {}, or a map", with_article(shape.catalogue->kind));
   if (shape.kind == ShapeKind::list && shape.item->kind == ShapeKind::object)
     return "a list of maps";
   return allowed_text(shape);

@@ -87,6 +87,9 @@ struct Site {
   }
 };
 
+/// "a device", "an engine".
+std::string with_article(std::string_view noun);
+
 /// What a shape accepts, in words: "a whole number from 1 to 64", "a power of at least 0 W (W, kW, MW, ...)".
 std::string allowed_text(const Shape& shape);
 

@@ -105,7 +105,7 @@ std::string format_quantity(double si, const Dimension& dimension, int digits) {
   }
   if (best == nullptr)
     return format_number(si, digits);
-  if (si == 0) {
+  if (si == 0 || !std::isfinite(si)) {
     for (const Unit& unit : units) {
       if (unit.dimension == dimension && unit.scale() == 1)
         best = &unit;
@@ -116,6 +116,7 @@ std::string format_quantity(double si, const Dimension& dimension, int digits) {
 
 std::string exact_quantity(double si, const Dimension& dimension) {
   std::string best;
+  std::size_t best_rank = 0;
   for (const Unit& unit : units) {
     if (unit.dimension != dimension)
       continue;
@@ -124,9 +125,15 @@ std::string exact_quantity(double si, const Dimension& dimension) {
       continue;
     const std::string digits = number == 0 ? "0" : decimal_text(shortest_decimal(number), -unit.exponent);
     const std::string text = fmt::format("{}{} {}", si < 0 ? "-" : "", digits, unit.name);
+    // Short texts first, but three digits before the point and a common unit are worth some length.
+    const double shown_number = std::abs(si) / unit.scale();
+    const bool readable = si == 0 || (shown_number >= 1 && shown_number < 1000);
+    const std::size_t rank = text.size() + (readable ? 0 : 3) + (unit.shown ? 0 : 6);
     QuantityError error;
-    if (parse_quantity(text, dimension, {}, error) == si && error.message.empty() && (best.empty() || text.size() < best.size()))
+    if (parse_quantity(text, dimension, {}, error) == si && error.message.empty() && (best.empty() || rank < best_rank)) {
       best = text;
+      best_rank = rank;
+    }
   }
   return best;
 }

@@ -204,6 +204,11 @@ double parse_quantity(std::string_view text, const Dimension& dimension, std::st
   const Unit* unit = find_unit(name, dimension);
   if (unit == nullptr) {
     error = {fmt::format("{}, with the unknown unit {}", shown(text), shown(name)), unit_suggestion(digits, name, dimension)};
+    // 1_000 GB or 1,000 GB
+    const std::size_t end = text.find_first_not_of("0123456789_,.");
+    if ((name.front() == '_' || name.front() == ',') && end != std::string_view::npos)
+      error = {fmt::format("{}, not a number with a unit", shown(text)),
+               fmt::format("write '{}{}'", without(text.substr(0, end), "_,"), text.substr(end))};
     return 0;
   }
   if (unit->dimension != dimension) {

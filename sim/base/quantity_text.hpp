@@ -46,7 +46,7 @@ std::string dimension_name(const Dimension& dimension);
 std::vector<std::string> unit_names(const Dimension& dimension);
 /// For people: `digits` significant digits, in the unit that gives a number of few digits.
 std::string format_quantity(double si, const Dimension& dimension, int digits = 3);
-/// The shortest text that parse_quantity reads back to exactly this value.
+/// A short text that parse_quantity reads back to exactly this value.
 std::string exact_quantity(double si, const Dimension& dimension);
 
 /// A plain number with `digits` significant digits, never in scientific notation between 1e-4 and 1e15.

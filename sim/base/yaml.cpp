@@ -5,6 +5,7 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <fstream>
@@ -135,8 +136,10 @@ private:
   }
 
   void refuse_tag(const std::string& tag, const Location& where) {
+    static const std::string core = "tag:yaml.org,2002:";
     if (tag != "?" && !tag.empty())
-      diagnostics_.add(where, path(), fmt::format("a tag, {}", shown(tag)), "values without tags");
+      diagnostics_.add(where, path(), fmt::format("a tag, {}", shown(tag.starts_with(core) ? "!!" + tag.substr(core.size()) : tag)),
+                       "values without tags");
   }
 
   void leaf(Node node, YAML::anchor_t anchor) {
@@ -173,6 +176,8 @@ private:
     } else if (!level.has_key) {
       put_key(level, node);
     } else {
+      if (node.is_null())
+        node.location = level.key_location; // yaml-cpp places a value that is not there at whatever comes next
       if (!level.drop)
         level.node.entries.push_back(Entry{level.key, level.key_location, std::move(node)});
       level.has_key = false;
@@ -250,10 +255,49 @@ bool bytes_are_text(std::string_view text, const std::shared_ptr<const std::stri
   return true;
 }
 
+/// The lines before the first one with content. yaml-cpp ignores directives that it does not know.
+bool has_no_directive(std::string_view text, const std::shared_ptr<const std::string>& file, Diagnostics& diagnostics) {
+  if (text.starts_with("\xEF\xBB\xBF"))
+    text.remove_prefix(3);
+  for (int line = 1; !text.empty(); ++line) {
+    const std::string_view content = text.substr(0, std::min(text.find('\n'), text.size()));
+    if (content.starts_with('%')) {
+      diagnostics.add(Location{file, line, 1}, {}, "a directive", "keys and values");
+      return false;
+    }
+    const std::size_t first = content.find_first_not_of(" \t\r");
+    if (first != std::string_view::npos && content[first] != '#')
+      return true;
+    text.remove_prefix(std::min(content.size() + 1, text.size()));
+  }
+  return true;
+}
+
+std::string_view line_of(std::string_view text, int line) {
+  for (int i = 0; i < line; ++i)
+    text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+  return text.substr(0, text.find('\n'));
+}
+
 /// yaml-cpp's words for a syntax error, with a hint where the usual cause is known.
-void syntax_error(const YAML::Exception& error, const std::shared_ptr<const std::string>& file, Diagnostics& diagnostics) {
+void syntax_error(const YAML::Exception& error, std::string_view text, const std::shared_ptr<const std::string>& file,
+                  Diagnostics& diagnostics) {
   const Location where = error.mark.is_null() ? Location{file, 1, 1} : Location{file, error.mark.line + 1, error.mark.column + 1};
-  diagnostics.add(where, {}, fmt::format("not YAML: {}", error.msg));
+  const int lines = static_cast<int>(std::count(text.begin(), text.end(), '\n'));
+  std::string message = error.msg;
+  std::string hint;
+  if (message == "illegal document indicator in scalar" || message == "illegal EOF in scalar") {
+    message = "a quoted text does not end";
+    hint = "add the closing quote";
+  } else if (where.line - 1 <= lines) {
+    const std::string_view content = line_of(text, where.line - 1);
+    const std::string_view margin = content.substr(0, std::min(content.find_first_not_of(" \t"), content.size()));
+    if (margin.find('\t') != std::string_view::npos)
+      hint = "indent with spaces, not tabs";
+    else if (message == "illegal map value")
+      hint = "put a value that contains ': ' in quotes, and the keys of a map in one column";
+  }
+  diagnostics.add(where, {}, fmt::format("not YAML: {}", message), {}, hint);
 }
 
 } // namespace
@@ -333,12 +377,13 @@ Node parse_yaml(std::string_view text, const std::string& file_name, Diagnostics
     diagnostics.add(Location{file, 0, 0}, {}, fmt::format("{} bytes", text.size()), fmt::format("files of at most {} bytes", max_bytes));
     return root;
   }
-  if (!bytes_are_text(text, file, diagnostics))
+  if (!bytes_are_text(text, file, diagnostics) || !has_no_directive(text, file, diagnostics))
     return root;
   const std::size_t before = diagnostics.size();
   Builder builder(file, diagnostics);
   try {
-    std::istringstream stream{std::string(text)};
+    // The end marker makes yaml-cpp see quotes that are still open: at the end of input it may close them itself.
+    std::istringstream stream{fmt::format("{}{}...\n", text, text.ends_with('\n') ? "" : "\n")};
     YAML::Parser parser(stream);
     parser.HandleNextDocument(builder);
     if (auto value = builder.take())
@@ -348,10 +393,10 @@ Node parse_yaml(std::string_view text, const std::string& file_name, Diagnostics
       diagnostics.add(builder.document_start(), {}, "a second document", "one document per file");
   } catch (const Stop&) {
   } catch (const YAML::Exception& error) {
-    syntax_error(error, file, diagnostics);
+    syntax_error(error, text, file, diagnostics);
   }
   if (root.is_null() && diagnostics.size() == before)
-    diagnostics.add(root.location, {}, "an empty document", "keys and values");
+    diagnostics.add(Location{file, 1, 1}, {}, "an empty document", "keys and values");
   return root;
 }
 
