@@ -121,7 +121,7 @@ std::string exact_quantity(double si, const Dimension& dimension) {
     if (unit.dimension != dimension)
       continue;
     const double number = std::abs(si) * unit.divisor / unit.factor;
-    if (number != 0 && (!std::isfinite(number) || std::fpclassify(number) == FP_SUBNORMAL))
+    if (!std::isfinite(number))
       continue;
     const std::string digits = number == 0 ? "0" : decimal_text(shortest_decimal(number), -unit.exponent);
     const std::string text = fmt::format("{}{} {}", si < 0 ? "-" : "", digits, unit.name);

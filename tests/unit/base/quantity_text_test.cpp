@@ -136,6 +136,9 @@ TEST_CASE("dumped quantities are short where they can be") {
   CHECK(exact_quantity(Watts{}) == "0 W");
   CHECK(exact_quantity(DollarsPerJoule{0.08 / 3.6e6}) == "0.08 USD/kWh");
   CHECK(exact_quantity(JoulesPerByte{}) == "0 J/B");
+  CHECK(exact_quantity(Seconds{1e-320}) == "1e-320 s");
+  CHECK(exact_quantity(Seconds{5e-324}) == "5e-324 s");
+  CHECK(exact_quantity(Watts{1.7976931348623157e308}) == "1.7976931348623157e308 W");
   CHECK(exact_number(1e15) == "1e15");
   CHECK(exact_number(300e9) == "300000000000");
   CHECK(exact_number(0.1) == "0.1");
