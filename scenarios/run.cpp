@@ -1,12 +1,13 @@
 #include "scenarios/run.hpp"
 
+#include "hardware/topology.hpp"
 #include "hardware/words.hpp"
 #include "models/training_cost.hpp"
 #include "scenarios/data_files.hpp"
-#include "scenarios/step_traffic_builder.hpp"
 #include "scenarios/timeline_rows.hpp"
 #include "scenarios/training_metrics.hpp"
 #include "sim/engine/pipeline.hpp"
+#include "sim/engine/step_traffic.hpp"
 
 #include <fmt/format.h>
 
@@ -23,10 +24,10 @@ std::vector<std::string> violations_of(const Scenario& scenario, const TrainingS
     if (job.graph->ranks() != devices)
       found.push_back(fmt::format("the graph has {} ranks, there are {} devices", job.graph->ranks(), devices));
   } else {
-    for (const Violation& violation : check_plan(job.job, job.plan, devices))
+    for (const Violation& violation : check_plan(*job.job, job.plan, devices))
       found.push_back(violation.constraint);
   }
-  const Precision precision = job.graph ? job.graph->precision : job.job.precision;
+  const Precision precision = job.graph ? job.graph->precision : job.job->precision;
   if (!supports(scenario.cluster.node.device, precision))
     found.push_back(
         fmt::format("{} has no unit that computes in {}", scenario.cluster.node.device.name, choice_name(precision_words(), precision)));
@@ -55,7 +56,7 @@ StepEstimate timed_step(TrainingResult& result, const Scenario& scenario, const 
   result.method.fold = "one replica and one rank per stage stand for all";
   if (options.fidelity == Fidelity::estimate)
     return estimate;
-  const StepTraffic traffic = step_traffic(stages.graph, scenario.cluster, stages.costs);
+  const StepTraffic traffic = step_traffic(Topology(scenario.cluster), stages.costs, scenario.simulation.unfold_replicas);
   StepTimeline timeline = simulate_step(stages.costs, {.unfold_replicas = scenario.simulation.unfold_replicas,
                                                        .jitter = scenario.simulation.jitter,
                                                        .seed = scenario.simulation.seed,
@@ -72,12 +73,12 @@ StepEstimate timed_step(TrainingResult& result, const Scenario& scenario, const 
 }
 
 TrainingResult run_job(const Scenario& scenario, const TrainingScenario& job, const RunOptions& options, std::vector<Stages>& done) {
-  TrainingResult result{.name = job.graph ? job.graph->name : job.job.model.name, .plan = job.plan, .devices = job_ranks(job)};
+  TrainingResult result{.name = job.graph ? job.graph->name : job.job->model.name, .plan = job.plan, .devices = job_ranks(job)};
   result.violations = violations_of(scenario, job);
   if (!result.violations.empty())
     return result;
   Stages stages = stages_of(scenario, job);
-  result.parameters = job.graph ? graph_parameters(stages.graph) : job.job.model.parameters();
+  result.parameters = job.graph ? graph_parameters(stages.graph) : job.job->model.parameters();
   check_memory(result, scenario, stages.graph);
   if (!result.violations.empty())
     return result;
@@ -95,7 +96,7 @@ TrainingResult run_job(const Scenario& scenario, const TrainingScenario& job, co
 } // namespace
 
 Stages stages_of(const Scenario& scenario, const TrainingScenario& job) {
-  Stages stages{.graph = job.graph ? *job.graph : build_training_graph(job.job, job.plan, scenario.software)};
+  Stages stages{.graph = job.graph ? *job.graph : build_training_graph(*job.job, job.plan, scenario.software)};
   const TrainingCoster coster(scenario.cluster, scenario.software, load_calibration(), scenario.power.device_cap);
   stages.costs = coster.cost(stages.graph);
   return stages;

@@ -28,9 +28,9 @@ struct SimulationOptions {
 
 /// One training job: from a model and a plan, or from an operator graph.
 struct TrainingScenario {
-  TrainingJob job;
+  std::optional<TrainingJob> job; ///< with `plan`
   Plan plan;
-  std::optional<OpGraph> graph; ///< given instead of model and plan
+  std::optional<OpGraph> graph; ///< instead of both
 };
 
 struct Scenario {

@@ -4,6 +4,8 @@
 #include "hardware/tables.hpp"
 #include "models/failure_tables.hpp"
 #include "scenarios/run.hpp"
+#include "sim/base/catalogue.hpp"
+#include "workloads/graph_tables.hpp"
 #include "workloads/tables.hpp"
 
 namespace orrery {
@@ -29,11 +31,34 @@ const Table<SimulationOptions>& simulation_table() {
   return table;
 }
 
+const Catalogue& graph_catalogue() {
+  static const Catalogue catalogue = folder_catalogue("operator graph", "scenarios/graphs");
+  return catalogue;
+}
+
+/// A graph by the name of a shipped one, by its file, or inline.
+Codec<OpGraph> graph_codec() {
+  Codec<OpGraph> codec;
+  codec.shape = Shape{.kind = ShapeKind::reference, .table = &graph_table(), .catalogue = &graph_catalogue()};
+  codec.read = [](const yaml::Node& node, const Site& site, OpGraph& graph) {
+    if (const auto expanded = expand_reference(node, graph_table(), graph_catalogue(), site))
+      graph = read_graph(*expanded, site.diagnostics, site.path);
+  };
+  codec.write = [](const OpGraph& graph) { return write_graph(graph); };
+  return codec;
+}
+
 const Table<TrainingScenario>& job_table() {
   using J = TrainingScenario;
-  static const Table<J> table = Table<J>("job", "One training job.")
-                                    .object("training", &J::job, training_table(), {.required = true, .help = "what is trained"})
-                                    .object("plan", &J::plan, plan_table(), {.required = true, .help = "how it is laid out"});
+  static const Table<J> table =
+      Table<J>("job", "One training job: a model and a plan, or an operator graph.")
+          .object("training", &J::job, training_table(), {.help = "what is trained; with plan"})
+          .object("plan", &J::plan, plan_table(), {.help = "how it is laid out"})
+          .value("graph", &J::graph, graph_codec(), {.help = "an operator graph instead of both, as --dump graph writes it"})
+          .check([](const J& job, const Report& report) {
+            if (job.job.has_value() == job.graph.has_value())
+              report.error("", job.graph ? "both 'training' and 'graph'" : "neither 'training' nor 'graph'", "one of them");
+          });
   return table;
 }
 

@@ -41,12 +41,10 @@ struct SoftwareRule {
   std::string_view profile;
   bool fp32_gradients_for_bf16; ///< Megatron-LM insists; BLOOM's published memory has no room for them
 };
-constexpr SoftwareRule software_rules[] = {{"NeMo-Megatron", "", "megatron-2022", true},
-                                           {"Megatron-DeepSpeed", "", "megatron-deepspeed-2022", false},
-                                           {"Megatron-Bridge", "", "megatron-core-2024", true},
-                                           {"Mcore", "", "megatron-core-2024", true},
-                                           {"Megatron-LM fork", "", "megatron-2022", true},
-                                           {"Megatron-LM", "", "megatron-2021", true}};
+constexpr SoftwareRule software_rules[] = {
+    {"NeMo-Megatron", "", "megatron-2022", true},        {"Megatron-DeepSpeed", "", "megatron-deepspeed-2022", false},
+    {"Megatron-Bridge", "", "megatron-core-2024", true}, {"Mcore", "", "megatron-core-2024", true},
+    {"Megatron-LM fork", "", "megatron-2022", true},     {"Megatron-LM", "", "megatron-2021", true}};
 
 constexpr std::array columns = {"id",
                                 "group",

@@ -32,7 +32,7 @@ Goodput goodput_of(const Scenario& scenario, const TrainingResult& result, const
 }
 
 Budget budget_of(const Scenario& scenario, const TrainingScenario& job, const TrainingResult& result, const Stages& stages) {
-  Budget budget{.tokens = job.job.tokens, .steps = std::ceil(job.job.tokens / stages.graph.tokens)};
+  Budget budget{.tokens = job.job->tokens, .steps = std::ceil(job.job->tokens / stages.graph.tokens)};
   const Goodput goodput = result.goodput.value_or(Goodput{});
   budget.time = wall_time(budget.steps * result.step_time, goodput);
   const Cluster share = share_of(scenario.cluster, result.devices);
@@ -70,7 +70,7 @@ void fill_run_metrics(TrainingResult& result, const Scenario& scenario, const Tr
     result.goodput = goodput_of(scenario, result, stages);
     result.goodput_run_length = scenario.reliability->run_length;
   }
-  if (job.job.tokens > 0)
+  if (job.job && job.job->tokens > 0)
     result.budget = budget_of(scenario, job, result, stages);
 }
 

@@ -4,6 +4,7 @@
 #include "models/training_cost.hpp"
 #include "models/training_estimate.hpp"
 #include "scenarios/data_files.hpp"
+#include "scenarios/host_profile.hpp"
 #include "scenarios/training_rows.hpp"
 
 #include <fmt/format.h>
@@ -51,6 +52,7 @@ std::string describe(const Plan& plan) {
 
 ScoredRow score(const TrainingRow& row, const Calibration& calibration) {
   ScoredRow scored{.group = row.group, .id = row.id, .measured = row.measured, .refusal = row.refusal};
+  scored.fitted = fits_host_profile(row);
   if (row.memory)
     scored.measured_memory = row.memory->si();
   if (!row.refusal.empty())
@@ -113,7 +115,39 @@ GroupScore macro_average(const std::vector<GroupScore>& groups) {
   return macro;
 }
 
+/// The value below which `share` of the weight lies.
+double weighted_quantile(const std::vector<std::pair<double, double>>& sorted, double share) {
+  double total = 0;
+  for (const auto& [value, weight] : sorted)
+    total += weight;
+  double below = 0;
+  for (const auto& [value, weight] : sorted) {
+    below += weight;
+    if (below >= share * total)
+      return value;
+  }
+  return sorted.back().first;
+}
+
 } // namespace
+
+ErrorBand derive_error_band(const TrainingValidation& validation) {
+  std::map<std::string, int> counts;
+  for (const ScoredRow& row : validation.rows)
+    if (!row.fitted && row.refusal.empty())
+      ++counts[row.group];
+  std::vector<std::pair<double, double>> ratios;
+  for (const ScoredRow& row : validation.rows)
+    if (!row.fitted && row.refusal.empty())
+      ratios.emplace_back(row.measured / row.predicted - 1, 1.0 / counts[row.group]);
+  std::sort(ratios.begin(), ratios.end());
+  if (ratios.empty())
+    return {};
+  return {.low = weighted_quantile(ratios, 0.1),
+          .high = weighted_quantile(ratios, 0.9),
+          .basis = fmt::format("80% of {} published steps in {} groups, none fitted on, every group counting the same", ratios.size(),
+                               counts.size())};
+}
 
 TrainingValidation validate_training(const std::string& file) {
   const std::string name = file.empty() ? data_file("scenarios/validation/training.csv") : file;
@@ -126,7 +160,8 @@ TrainingValidation validate_training(const std::string& file) {
     validation.rows.push_back(score(row, calibration));
   std::map<std::string, std::vector<const ScoredRow*>> groups;
   for (const ScoredRow& row : validation.rows)
-    groups[row.group].push_back(&row);
+    if (!row.fitted)
+      groups[row.group].push_back(&row);
   for (const auto& [group, rows] : groups)
     validation.groups.push_back(score_group(group, rows));
   validation.macro = macro_average(validation.groups);

@@ -1,6 +1,8 @@
 // Scores predictions against published measurements.
 #pragma once
 
+#include "scenarios/result.hpp"
+
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,13 +18,14 @@ struct ScoredRow {
   double error = 0;                      ///< relative, signed: predicted / measured - 1
   std::string refusal;                   ///< why no prediction was made; empty = predicted
   std::string plan;                      ///< the plan taken, where the row left it open
+  bool fitted = false;                   ///< the host profile was fitted on it: not scored
   std::optional<double> measured_memory; ///< bytes per device
   std::optional<double> predicted_memory;
 };
 
 struct GroupScore {
   std::string group;
-  int rows = 0;
+  int rows = 0; ///< that count: not those fitted on
   int predicted = 0;
   double mean = 0; ///< of absolute relative errors
   double median = 0;
@@ -38,5 +41,9 @@ struct TrainingValidation {
 
 /// Scores the rows of `file` (columns of scenarios/validation/training.csv), or the project's own where empty.
 TrainingValidation validate_training(const std::string& file = {});
+
+/// Where 80% of measured step times lie, relative to the predicted ones; every group counts the same. Nothing of the model was fitted to
+/// the rows that it is taken from.
+ErrorBand derive_error_band(const TrainingValidation& validation);
 
 } // namespace orrery
