@@ -25,9 +25,10 @@ def run(*arguments, hide_torch=False):
 
 class Plan(unittest.TestCase):
     def test_the_columns_are_those_of_the_calibration_tables(self):
-        for table in sorted((ROOT / "models" / "calibration" / "kernels").glob("*.csv")):
-            with self.subTest(table=table.name), open(table, encoding="utf-8") as file:
-                self.assertEqual(file.readline().rstrip("\n"), plan.SCHEMAS[table.stem])
+        for name in ("matmul", "attention", "streaming", "collective"):
+            table = ROOT / "models" / "calibration" / "kernels" / f"{name}.csv"
+            with self.subTest(table=name), open(table, encoding="utf-8") as file:
+                self.assertEqual(file.readline().rstrip("\n"), plan.SCHEMAS[name])
 
     def test_no_case_is_measured_twice(self):
         for cases in (plan.matmul_cases(), plan.attention_cases(), plan.streaming_cases(), plan.collective_cases(8)):
