@@ -2,6 +2,7 @@
 #include "hardware/catalogue.hpp"
 #include "hardware/provenance.hpp"
 #include "hardware/tables.hpp"
+#include "hardware/topology.hpp"
 #include "hardware/words.hpp"
 
 #include <fmt/format.h>
@@ -119,6 +120,11 @@ void check_cluster(const Cluster& cluster, const Report& report) {
   if (static_cast<double>(cluster.nodes) * cluster.node.devices > max_devices) {
     report.error("nodes", fmt::format("{} nodes of {} devices", cluster.nodes, cluster.node.devices),
                  fmt::format("at most {} devices", max_devices));
+    return;
+  }
+  if (link_count(cluster) > max_links) {
+    report.error("fabric", fmt::format("a network of {:.3g} links", link_count(cluster)), fmt::format("at most {:.3g} links", max_links),
+                 "more nodes under a leaf, or fewer spines");
     return;
   }
   check_torus(cluster, report);

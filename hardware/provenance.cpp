@@ -77,16 +77,6 @@ const Provenance* source_of(const std::vector<Provenance>& sources, std::string_
   return best;
 }
 
-std::vector<std::string> assumed_figures(const TableInfo& table, const yaml::Node& written, const std::vector<Provenance>& sources) {
-  std::vector<std::string> result;
-  for (const DescribedValue& value : described_values(table, written)) {
-    const Provenance* source = source_of(sources, value.path);
-    if (value.figure && source != nullptr && source->kind == SourceKind::assumed)
-      result.push_back(value.path);
-  }
-  return result;
-}
-
 void check_sources(const TableInfo& table, const yaml::Node& written, const std::vector<Provenance>& sources, const Report& report) {
   if (sources.empty())
     return;

@@ -22,9 +22,6 @@ std::vector<DescribedValue> described_values(const TableInfo& table, const yaml:
 /// The most particular source that covers a path: its own, else that of the nearest part above it, else "*"; null where there is none.
 const Provenance* source_of(const std::vector<Provenance>& sources, std::string_view path);
 
-/// Figures whose source says that they are assumed.
-std::vector<std::string> assumed_figures(const TableInfo& table, const yaml::Node& written, const std::vector<Provenance>& sources);
-
 /// Reports figures without a source, and sources that name nothing. A description without any source is left alone: the scenario that holds
 /// it answers for it, and a catalogue file without sources fails the contract tests.
 void check_sources(const TableInfo& table, const yaml::Node& written, const std::vector<Provenance>& sources, const Report& report);

@@ -14,7 +14,8 @@ const Table<NodeType>& node_table();
 /// `node` likewise.
 const Table<Cluster>& cluster_table();
 
-/// The largest cluster that a description may ask for: link numbers stay well inside 32 bits.
-inline constexpr int max_devices = 10'000'000;
+/// The largest cluster that a description may ask for, and the most links that its topology may have: about half a gigabyte.
+inline constexpr int max_devices = 1'000'000;
+inline constexpr double max_links = 20e6;
 
 } // namespace orrery

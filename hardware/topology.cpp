@@ -20,30 +20,71 @@ std::uint64_t mixed(std::uint64_t x) {
   return x ^ (x >> 31U);
 }
 
+int domain_size(const Cluster& cluster) {
+  const ScaleUp& scale_up = cluster.node.scale_up;
+  if (scale_up.kind == ScaleUpKind::torus)
+    return cluster.devices();
+  if (scale_up.kind == ScaleUpKind::none)
+    return 1;
+  return scale_up.domain > 0 ? scale_up.domain : cluster.node.devices;
+}
+
+/// Whether devices of one node reach each other over the host where no scale-up network joins them.
+bool joined_by_host(const NodeType& node, int domain) {
+  return node.scale_up.root_bandwidth > BytesPerSecond{} && node.devices > 1 && domain <= node.devices;
+}
+
 constexpr LinkId id(int index) { return static_cast<LinkId>(index); }
 
 } // namespace
 
+TreeSize tree_size(const Cluster& cluster) {
+  const Fabric& fabric = cluster.fabric;
+  const int ports = std::min(cluster.node.nics.count, cluster.node.devices);
+  if (ports == 0 || (fabric.kind != FabricKind::rail_fat_tree && fabric.kind != FabricKind::fat_tree))
+    return {};
+  TreeSize tree;
+  tree.rails = fabric.kind == FabricKind::rail_fat_tree ? ports : 1;
+  tree.per_leaf = std::min(fabric.nodes_per_leaf, cluster.nodes);
+  tree.leaves = std::ceil(static_cast<double>(cluster.nodes) / tree.per_leaf) * tree.rails;
+  const int ports_of_leaf = tree.per_leaf * (ports / tree.rails);
+  tree.up_ports = ports_of_leaf / fabric.oversubscription;
+  // The tolerance keeps an exact division from being rounded up by its last bit.
+  if (tree.leaves > 1)
+    tree.spines = fabric.spines > 0 ? fabric.spines : std::max(1.0, std::ceil(tree.up_ports * (1 - 1e-12)));
+  return tree;
+}
+
+double link_count(const Cluster& cluster) {
+  const double devices = static_cast<double>(cluster.nodes) * cluster.node.devices;
+  if (cluster.fabric.kind == FabricKind::torus)
+    return devices * 2 * static_cast<double>(cluster.fabric.torus.size());
+  const double domain = domain_size(cluster);
+  double links = 0;
+  if (cluster.node.scale_up.kind == ScaleUpKind::switched)
+    links += 2 * devices;
+  else if (cluster.node.scale_up.kind == ScaleUpKind::mesh)
+    links += std::ceil(devices / domain) * domain * (domain - 1);
+  if (joined_by_host(cluster.node, domain_size(cluster)))
+    links += 2 * devices + cluster.nodes;
+  const TreeSize tree = tree_size(cluster);
+  if (tree.leaves > 0)
+    links += 2.0 * cluster.nodes * std::min(cluster.node.nics.count, cluster.node.devices);
+  return links + 2 * tree.leaves * tree.spines;
+}
+
 Topology::Topology(const Cluster& cluster)
-    : devices_(cluster.devices()), per_node_(cluster.node.devices), ports_(std::min(cluster.node.nics.count, cluster.node.devices)),
-      kind_(cluster.node.scale_up.kind) {
-  const ScaleUp& scale_up = cluster.node.scale_up;
-  if (kind_ == ScaleUpKind::torus)
-    domain_ = devices_;
-  else if (kind_ != ScaleUpKind::none)
-    domain_ = scale_up.domain > 0 ? scale_up.domain : per_node_;
-  add_scale_up(scale_up, cluster.node.host);
+    : devices_(cluster.devices()), per_node_(cluster.node.devices), domain_(domain_size(cluster)),
+      ports_(std::min(cluster.node.nics.count, cluster.node.devices)), kind_(cluster.node.scale_up.kind) {
+  add_scale_up(cluster.node);
   first_nic_ = id(static_cast<int>(links_.size()));
   first_spine_ = first_nic_;
-  if (ports_ > 0 && (cluster.fabric.kind == FabricKind::rail_fat_tree || cluster.fabric.kind == FabricKind::fat_tree)) {
-    rails_ = cluster.fabric.kind == FabricKind::rail_fat_tree ? ports_ : 1;
-    per_leaf_ = std::min(cluster.fabric.nodes_per_leaf, cluster.nodes);
-    leaves_ = ceil_div(cluster.nodes, per_leaf_) * rails_;
-    add_network(cluster.node.nics, cluster.fabric);
-  }
+  const TreeSize tree = tree_size(cluster);
+  if (tree.leaves > 0)
+    add_network(cluster.node.nics, cluster.fabric.hop_latency, tree);
   first_torus_ = id(static_cast<int>(links_.size()));
   if (cluster.fabric.kind == FabricKind::torus)
-    add_torus(scale_up.bandwidth, cluster.fabric);
+    add_torus(cluster.node.scale_up.bandwidth, cluster.fabric);
 }
 
 LinkId Topology::add(BytesPerSecond bandwidth, Seconds latency, LinkClass kind, LinkDirection direction) {
@@ -51,7 +92,8 @@ LinkId Topology::add(BytesPerSecond bandwidth, Seconds latency, LinkClass kind, 
   return id(static_cast<int>(links_.size()) - 1);
 }
 
-void Topology::add_scale_up(const ScaleUp& scale_up, const Host& host) {
+void Topology::add_scale_up(const NodeType& node) {
+  const ScaleUp& scale_up = node.scale_up;
   const Seconds half = scale_up.latency / 2;
   if (kind_ == ScaleUpKind::switched) {
     for (int device = 0; device < devices_; ++device) {
@@ -64,35 +106,31 @@ void Topology::add_scale_up(const ScaleUp& scale_up, const Host& host) {
       add(scale_up.bandwidth / (domain_ - 1), scale_up.latency, LinkClass::scale_up, LinkDirection::none);
   }
   first_pcie_ = first_root_ = id(static_cast<int>(links_.size()));
-  const bool over_host = scale_up.root_bandwidth > BytesPerSecond{} && per_node_ > 1 && domain_ <= per_node_;
-  if (!over_host)
+  if (!joined_by_host(node, domain_))
     return;
-  const BytesPerSecond own = kind_ == ScaleUpKind::pcie ? scale_up.bandwidth : host.device_link;
+  const BytesPerSecond own = kind_ == ScaleUpKind::pcie ? scale_up.bandwidth : node.host.device_link;
   for (int device = 0; device < devices_; ++device) {
     add(own, half, LinkClass::pcie, LinkDirection::up);
     add(own, half, LinkClass::pcie, LinkDirection::down);
   }
   first_root_ = id(static_cast<int>(links_.size()));
-  for (int node = 0; node < devices_ / per_node_; ++node)
+  for (int root = 0; root < devices_ / per_node_; ++root)
     add(scale_up.root_bandwidth, Seconds{}, LinkClass::root, LinkDirection::none);
 }
 
-void Topology::add_network(const Nics& nics, const Fabric& fabric) {
+void Topology::add_network(const Nics& nics, Seconds hop_latency, const TreeSize& tree) {
+  rails_ = tree.rails;
+  per_leaf_ = tree.per_leaf;
+  leaves_ = static_cast<int>(tree.leaves);
+  spines_ = static_cast<int>(tree.spines);
   for (int port = 0; port < devices_ / per_node_ * ports_; ++port) {
     add(nics.bandwidth, nics.latency / 2, LinkClass::nic, LinkDirection::up);
     add(nics.bandwidth, nics.latency / 2, LinkClass::nic, LinkDirection::down);
   }
   first_spine_ = id(static_cast<int>(links_.size()));
-  if (leaves_ <= 1)
-    return;
-  const double down_ports = static_cast<double>(per_leaf_) * (ports_ / rails_);
-  const double up_ports = down_ports / fabric.oversubscription;
-  // The tolerance keeps an exact division from being rounded up by its last bit.
-  spines_ = fabric.spines > 0 ? fabric.spines : std::max(1, static_cast<int>(std::ceil(up_ports * (1 - 1e-12))));
-  const BytesPerSecond each = nics.bandwidth * up_ports / spines_;
   for (int pair = 0; pair < leaves_ * spines_; ++pair) {
-    add(each, fabric.hop_latency, LinkClass::spine, LinkDirection::up);
-    add(each, fabric.hop_latency, LinkClass::spine, LinkDirection::down);
+    add(nics.bandwidth * tree.up_ports / tree.spines, hop_latency, LinkClass::spine, LinkDirection::up);
+    add(nics.bandwidth * tree.up_ports / tree.spines, hop_latency, LinkClass::spine, LinkDirection::down);
   }
 }
 

@@ -41,6 +41,20 @@ struct Route {
   Seconds latency;           ///< sum over the links
 };
 
+/// What a fabric of leaves and spines is made of; all zero where there is none.
+struct TreeSize {
+  int rails = 0;    ///< leaves of a group of nodes
+  int per_leaf = 0; ///< nodes of a group
+  double leaves = 0;
+  double spines = 0;   ///< 0 for a single leaf
+  double up_ports = 0; ///< of a leaf, in NIC bandwidths
+};
+
+TreeSize tree_size(const Cluster& cluster);
+
+/// Links of the topology that a cluster would have. A double: the caller may be about to refuse it.
+double link_count(const Cluster& cluster);
+
 /// Immutable. The cluster is one that cluster_table() accepts.
 class Topology {
 public:
@@ -69,8 +83,8 @@ public:
   [[nodiscard]] int spines() const { return spines_; }
 
 private:
-  void add_scale_up(const ScaleUp& scale_up, const Host& host);
-  void add_network(const Nics& nics, const Fabric& fabric);
+  void add_scale_up(const NodeType& node);
+  void add_network(const Nics& nics, Seconds hop_latency, const TreeSize& tree);
   void add_torus(BytesPerSecond bandwidth, const Fabric& fabric);
   LinkId add(BytesPerSecond bandwidth, Seconds latency, LinkClass kind, LinkDirection direction);
 

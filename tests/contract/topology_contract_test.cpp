@@ -146,6 +146,13 @@ TEST_CASE("inside a leaf no spine is used, between leaves exactly one") {
   }
 }
 
+TEST_CASE("the number of links is known before they are built") {
+  for (const Case& each : cases()) {
+    INFO(each.name);
+    CHECK(link_count(each.cluster) == static_cast<double>(Topology(each.cluster).links().size()));
+  }
+}
+
 TEST_CASE("oversubscription sets the bandwidth of a leaf towards the spines") {
   for (const FabricKind kind : {FabricKind::rail_fat_tree, FabricKind::fat_tree}) {
     for (const double oversubscription : {1.0, 1.753, 2.0, 7.0}) {

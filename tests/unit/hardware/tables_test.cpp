@@ -79,8 +79,8 @@ TEST_CASE("sources: the most particular one answers") {
   CHECK(source_of(sources, "memory.hbm2.capacity")->reference == "all");
   CHECK(source_of({{"cache", SourceKind::paper, "c"}}, "year") == nullptr);
   const Device h100 = load_device("h100-sxm-80gb");
-  const std::vector<std::string> assumed = assumed_figures(device_table(), device_table().write(h100), h100.sources);
-  CHECK(assumed == std::vector<std::string>{"units.tensor.energy", "units.vector.energy", "memory.hbm.energy", "max_clock"});
+  CHECK(source_of(h100.sources, "units.tensor.peak.bf16")->kind == SourceKind::datasheet);
+  CHECK(source_of(h100.sources, "units.tensor.energy")->kind == SourceKind::assumed);
 }
 
 TEST_CASE("a cluster says what its network cannot do") {
@@ -102,4 +102,12 @@ TEST_CASE("scale-up domains from 2 to 576 devices") {
     CHECK(mistakes(cluster_table(), "node: { base: gb200-nvl72, scale_up: { domain: " + domain + " } }\nnodes: 288\n").empty());
   CHECK_THAT(mistakes(cluster_table(), "node: { base: gb200-nvl72, scale_up: { domain: 7 } }\nnodes: 36\n"),
              Catch::Contains("node.scale_up.domain: 7 devices, with 4 in a node"));
+}
+
+TEST_CASE("a network too large to hold is refused, not built") {
+  CHECK_THAT(mistakes(cluster_table(), "node: dgx-h100\nnodes: 1000000\n"), Catch::Contains("nodes: 1000000 nodes of 8 devices"));
+  CHECK_THAT(mistakes(cluster_table(), "node: dgx-h100\nnodes: 10000\nfabric: { nodes_per_leaf: 1, spines: 1000 }\n"),
+             Catch::Contains("fabric: a network of 1.6e+08 links"));
+  CHECK_THAT(mistakes(cluster_table(), "node: { base: mi300x-oam, scale_up: { domain: 1000000 } }\n"),
+             Catch::Contains("a network of 1e+12 links"));
 }
