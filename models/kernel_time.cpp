@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <numbers>
 
 namespace orrery {
 
@@ -13,9 +14,11 @@ namespace {
 struct Tile {
   double rows;
   double columns;
+  double per_row = 1 / rows; // exact: all sizes are powers of two
+  double per_column = 1 / columns;
 
   /// Operand elements read for each product.
-  [[nodiscard]] constexpr double perimeter() const { return 1 / rows + 1 / columns; }
+  [[nodiscard]] constexpr double perimeter() const { return per_row + per_column; }
 };
 
 // Tile shapes of the vendor libraries, larger first. Products of few rows have tiles of few rows.
@@ -47,15 +50,17 @@ bool misaligned(double elements, double element) { return static_cast<std::int64
 /// Time of all tiles in units of "FLOPs at the rate of the largest tile, the whole device busy".
 double tiled_flops(const Matmul& shape, double multiprocessors, const MatmulCurve& curve) {
   double best = std::numeric_limits<double>::infinity();
+  const double share = 1 / multiprocessors;
+  constexpr double rounding = 1e-7; // far below the share of one multiprocessor
   const double deepest = std::max(1.0, shape.k * (1 / smallest_split));
   for (const Tile tile : tiles) {
-    const double count = shape.batch * ceil_div(shape.m, tile.rows) * ceil_div(shape.n, tile.columns);
+    const double count = shape.batch * ceiling(shape.m * tile.per_row) * ceiling(shape.n * tile.per_column);
     double waves = 1;
     double depth = shape.k;
     if (count <= multiprocessors)
       depth /= std::min(static_cast<double>(static_cast<std::int64_t>(multiprocessors / count)), deepest);
     else
-      waves = ceil_div(count, multiprocessors);
+      waves = ceiling(count * share - rounding);
     const double slowdown = 1 + curve.edge * (tile.perimeter() - tiles.front().perimeter());
     best = std::min(best, waves * tile.rows * tile.columns * (depth + curve.tile_overhead) * slowdown);
   }
@@ -71,7 +76,7 @@ TimeParts matmul_time(const Matmul& shape, const UnitRates& unit, const MatmulCu
   const bool slow = misaligned(shape.k, unit.element) || misaligned(shape.n, unit.element);
   double rate = unit.peak * curve.rate * (slow ? curve.misaligned : 1);
   if (parts.flops > sustained_from)
-    rate /= 1 + curve.sustained * std::log10(parts.flops / sustained_from);
+    rate /= 1 + curve.sustained * std::log(parts.flops / sustained_from) / std::numbers::ln10;
   parts.compute = (unit.multiprocessors > 1 ? tiled_flops(shape, unit.multiprocessors, curve) : parts.flops) / rate;
   parts.memory = parts.bytes / (unit.bandwidth * curve.memory);
   parts.floor = curve.floor.si();
@@ -93,8 +98,11 @@ TimeParts attention_time(const FusedAttention& shape, const UnitRates& unit, con
   const double keys = std::min(shape.keys, mean_keys + rows / 2);
   const double block_flops = 4 * (rows * keys + query_block * curve.block_overhead) * (shape.head_dim + curve.softmax);
   const double rate = unit.peak * curve.rate * (shape.backward ? curve.backward_rate : 1);
-  // Decoding splits the keys of a sequence over idle multiprocessors; otherwise the time of one block is the least.
-  parts.compute = factor * std::max(blocks, decode ? 1 : unit.multiprocessors) * block_flops / rate;
+  if (unit.multiprocessors > 1)
+    // Decoding splits the keys of a sequence over idle multiprocessors; otherwise the time of one block is the least.
+    parts.compute = factor * std::max(blocks, decode ? 1 : unit.multiprocessors) * block_flops / rate;
+  else
+    parts.compute = parts.flops * (1 + curve.softmax / shape.head_dim) / rate;
   const double queries = heads * shape.queries * shape.head_dim;
   const double kept = 2 * shape.batch * shape.kv_heads * shape.keys * shape.head_dim;
   parts.bytes = unit.element * (shape.backward ? 4 * queries + 2 * kept : 2 * queries + kept);

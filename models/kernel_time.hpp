@@ -24,7 +24,7 @@ namespace orrery {
 struct UnitRates {
   double peak = 0;            ///< FLOP/s
   double bandwidth = 0;       ///< byte/s
-  double multiprocessors = 1; ///< over which tiles are dealt; 1 = no quantisation
+  double multiprocessors = 1; ///< over which tiles are dealt; 1 = a plain roofline
   double element = 2;         ///< bytes of one operand element
 };
 

@@ -20,6 +20,7 @@ constexpr Rows (*const registry[])() = {
     engine_rows,
     hardware_rows,
     failure_rows,
+    kernel_rows,
 };
 
 double median_seconds(const Row& row) {

@@ -8,5 +8,6 @@ namespace orrery::bench {
 Rows engine_rows();
 Rows hardware_rows();
 Rows failure_rows();
+Rows kernel_rows();
 
 } // namespace orrery::bench

@@ -1,0 +1,175 @@
+#include "models/kernel_cost.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace orrery;
+
+namespace {
+
+Device gpu() {
+  Device device;
+  device.name = "gpu";
+  device.vendor = "NVIDIA";
+  device.architecture = "ampere";
+  device.units = {{.name = "tensor", .kind = UnitKind::matrix, .peak = {{Precision::bf16, FlopsPerSecond{312e12}}}, .memory = "hbm"},
+                  {.name = "vector", .kind = UnitKind::vector, .peak = {{Precision::fp32, FlopsPerSecond{19.5e12}}}, .memory = "hbm"}};
+  device.memory = {{.name = "hbm", .capacity = Bytes{80e9}, .bandwidth = BytesPerSecond{2.039e12}}};
+  device.multiprocessors = 108;
+  return device;
+}
+
+Device gpu_with_pim() {
+  Device device = gpu();
+  device.units.push_back({.name = "banks",
+                          .kind = UnitKind::pim,
+                          .peak = {{Precision::bf16, FlopsPerSecond{16e12}}, {Precision::fp32, FlopsPerSecond{8e12}}},
+                          .memory = "hbm",
+                          .bandwidth = BytesPerSecond{16e12}});
+  return device;
+}
+
+Operator matmul(double m, double n, double k, double batch = 1) {
+  Operator op;
+  op.shape = Matmul{.batch = batch, .m = m, .n = n, .k = k};
+  return op;
+}
+
+Operator attention(double queries, double keys, bool backward = false) {
+  Operator op;
+  op.op_class = OpClass::attention;
+  op.shape =
+      FusedAttention{.batch = 4, .heads = 32, .kv_heads = 32, .head_dim = 128, .queries = queries, .keys = keys, .backward = backward};
+  return op;
+}
+
+Operator streaming(OpClass op_class, double bytes) {
+  Operator op;
+  op.op_class = op_class;
+  op.shape = Streaming{.read = Bytes{bytes / 2}, .written = Bytes{bytes / 2}};
+  return op;
+}
+
+double seconds(const Device& device, const Operator& op) { return KernelModel(device, Calibration{}).cost(op).time.si(); }
+
+std::vector<Operator> many_operators() {
+  std::vector<Operator> ops;
+  for (const double m : {1.0, 7.0, 128.0, 1000.0, 2048.0, 8192.0})
+    for (const double n : {64.0, 150.0, 4096.0, 12288.0})
+      for (const double k : {64.0, 150.0, 1024.0, 8192.0})
+        ops.push_back(matmul(m, n, k));
+  for (const double keys : {128.0, 2048.0, 16384.0}) {
+    ops.push_back(attention(1, keys));
+    ops.push_back(attention(keys, keys));
+    ops.push_back(attention(keys, keys, true));
+  }
+  for (const double bytes : {1e3, 1e6, 1e9})
+    for (const OpClass op_class : {OpClass::normalization, OpClass::softmax, OpClass::elementwise, OpClass::optimizer, OpClass::embedding})
+      ops.push_back(streaming(op_class, bytes));
+  return ops;
+}
+
+} // namespace
+
+TEST_CASE("no operator beats the roofline", "[models][kernels]") {
+  const KernelModel model(gpu(), Calibration{});
+  for (const Operator& op : many_operators()) {
+    const OpCost cost = model.cost(op);
+    CHECK(cost.time.si() >= cost.flops.si() / 312e12);
+    CHECK(cost.time.si() >= cost.memory.si() / 2.039e12);
+    CHECK(cost.stretchable.si() >= 0);
+    CHECK(cost.stretchable <= cost.time);
+  }
+}
+
+TEST_CASE("a faster device is never slower", "[models][kernels]") {
+  Device bandwidth = gpu();
+  bandwidth.memory[0].bandwidth *= 1.7;
+  Device compute = gpu();
+  compute.units[0].peak[Precision::bf16] *= 1.7;
+  for (const Operator& op : many_operators()) {
+    CHECK(seconds(bandwidth, op) <= seconds(gpu(), op));
+    CHECK(seconds(compute, op) <= seconds(gpu(), op));
+  }
+}
+
+TEST_CASE("more work never takes less time", "[models][kernels]") {
+  double last = 0;
+  for (double m = 1; m <= 16384; m *= 2) {
+    const double now = seconds(gpu(), matmul(m, 4096, 4096));
+    CHECK(now >= last);
+    last = now;
+  }
+  for (double keys = 16; keys <= 65536; keys *= 2)
+    CHECK(seconds(gpu(), attention(1, 2 * keys)) >= seconds(gpu(), attention(1, keys)));
+}
+
+TEST_CASE("operators go to the unit that ends them first", "[models][kernels][pim]") {
+  const KernelModel model(gpu_with_pim(), Calibration{});
+  CHECK(model.cost(matmul(1, 8192, 8192)).unit == 2);
+  CHECK(model.cost(attention(1, 16384)).unit == 2);
+  CHECK(model.cost(matmul(4096, 8192, 8192)).unit == 0);
+  CHECK(model.cost(attention(4096, 4096)).unit == 0);
+  // Without banks of its own, the vector unit passes over memory.
+  CHECK(KernelModel(gpu(), Calibration{}).cost(streaming(OpClass::elementwise, 1e8)).unit == 1);
+}
+
+TEST_CASE("bounds and the stretchable part follow the longer side", "[models][kernels]") {
+  const KernelModel model(gpu(), Calibration{});
+  const OpCost large = model.cost(matmul(8192, 8192, 8192));
+  CHECK(large.bound == Bound::compute);
+  CHECK(large.stretchable.si() > 0.95 * large.time.si());
+  const OpCost skinny = model.cost(matmul(1, 12288, 12288));
+  CHECK(skinny.bound == Bound::memory);
+  CHECK(skinny.stretchable.si() < 0.2 * skinny.time.si());
+  CHECK(model.cost(matmul(8, 64, 64)).bound == Bound::latency);
+}
+
+TEST_CASE("operands that are no multiple of 16 bytes are slower", "[models][kernels]") {
+  CHECK(seconds(gpu(), matmul(2048, 2048, 150, 64)) > 1.3 * seconds(gpu(), matmul(2048, 2048, 152, 64)));
+  CHECK(seconds(gpu(), matmul(2048, 150, 2048, 64)) > 1.3 * seconds(gpu(), matmul(2048, 152, 2048, 64)));
+  // Rows of the left operand may be of any number.
+  CHECK(seconds(gpu(), matmul(2047, 4096, 4096)) == Approx(seconds(gpu(), matmul(2048, 4096, 4096))));
+}
+
+TEST_CASE("one more tile than multiprocessors costs a wave", "[models][kernels]") {
+  const double full = seconds(gpu(), matmul(128 * 108, 256, 8192));
+  CHECK(seconds(gpu(), matmul(128 * 109, 256, 8192)) > 1.05 * full);
+}
+
+TEST_CASE("streaming kernels pay a floor each", "[models][kernels]") {
+  Operator op = streaming(OpClass::elementwise, 1e6);
+  const double one = seconds(gpu(), op);
+  op.kernels = 4;
+  CHECK(seconds(gpu(), op) == Approx(one + 3 * StreamingCurve{}.floor.si()));
+}
+
+TEST_CASE("collectives and unsupported precisions cost nothing here", "[models][kernels]") {
+  const KernelModel model(gpu(), Calibration{});
+  Operator collective;
+  collective.shape = Collective{.bytes = Bytes{1e9}};
+  CHECK(model.cost(collective).time == Seconds{});
+  // fp8 is carried out at the half-precision rate of a device without it.
+  Operator fp8 = matmul(8192, 8192, 8192);
+  fp8.precision = Precision::fp8;
+  CHECK(model.cost(fp8).time.si() > 0.9 * model.cost(matmul(8192, 8192, 8192)).time.si());
+}
+
+TEST_CASE("an architecture that was not measured takes the nearest generation of its line", "[models][kernels]") {
+  Calibration calibration;
+  for (const char* name : {"volta", "ampere", "hopper", "cdna3"})
+    calibration.architectures[name].matmul[Precision::bf16].assumed = false;
+  Device device = gpu();
+  const auto curve = [&](const char* architecture) {
+    device.architecture = architecture;
+    return curve_architecture(device, calibration);
+  };
+  CHECK(curve("ampere") == "ampere");
+  CHECK(curve("ampere-consumer") == "ampere");
+  CHECK(curve("rubin") == "hopper");
+  CHECK(curve("cdna4") == "cdna3");
+  CHECK(curve("tpu").empty());
+  device.architecture = "rubin";
+  CHECK(KernelModel(device, calibration).cost(matmul(4096, 4096, 4096)).assumed);
+  device.architecture = "ampere";
+  CHECK_FALSE(KernelModel(device, calibration).cost(matmul(4096, 4096, 4096)).assumed);
+}
