@@ -5,16 +5,18 @@
 #include <simgrid/kernel/routing/NetZoneImpl.hpp>
 #include <simgrid/s4u.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cmath>
 #include <csignal>
 #include <exception>
 #include <memory>
+#include <utility>
 
 namespace simgrid::kernel {
-/// The library exports its clock but ships no header for it. Declared here to set it back to zero (SimGrid 3.32; section 8 of its notes: a
-/// second Engine in a process goes on from the clock of the first).
+/// SimGrid 3.32 exports its clock but ships no header for it. Declared here to set it back to zero: of itself, the clock of a process only
+/// goes on.
 class EngineImpl {
 public:
   static double now_;

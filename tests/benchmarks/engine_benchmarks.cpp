@@ -56,6 +56,14 @@ void megatron_unfolded() {
   expect(simulate_step(graph, {.unfold_replicas = true, .jitter = 0.05}).simulated_replicas == 192, "all replicas are simulated");
 }
 
+/// The folded step with the traffic of all its ranks on the links of a 2:1 tree; from the topology to the end.
+void megatron_traffic() {
+  static const CostedGraph graph = megatron_step();
+  static const Topology topology(testing::tree_cluster(1536, 2.0));
+  const StepTraffic traffic = step_traffic(topology, graph, false);
+  expect(simulate_step(graph, {.traffic = &traffic}).step.si() > 1, "a step takes time");
+}
+
 /// Transfers that start together.
 class Together final : public WorkSource {
 public:
@@ -156,6 +164,7 @@ void collectives_of_a_step() {
 Rows engine_rows() {
   return {{"engine: 1,000,000 spans, 1,000 at a time", 0.667, million_spans},
           {"step of 12,288 GPUs, TP8 PP8 DP192, 64 micro-batches, 6 chunks: folded", 0.010, megatron_folded, 15},
+          {"step of 12,288 GPUs: folded, traffic of every rank on a 2:1 tree", 1.0, megatron_traffic},
           {"step of 12,288 GPUs: all 192 replicas, 5% jitter", 3.0, megatron_unfolded},
           {"ring all-reduce on 1,024 devices against two rings of 512", 0.050, contended_ring, 15},
           {"step with 48 kernels and 48 all-reduces of 64 MB on 256 devices, contended", 0.050, collectives_of_a_step, 15}};
