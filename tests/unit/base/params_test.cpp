@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+
 using namespace orrery;
 
 namespace {
@@ -217,4 +219,36 @@ TEST_CASE("overrides") {
   CHECK(overridden("box: big", "box.count=500").second == "--set box.count=500: box.count: '500'; allowed: a whole number from 1 to 64\n");
   CHECK(overridden("box: big", "box.parts.7.name=x").second == "--set box.parts.7.name=x: box.parts.7: no such item; allowed: p\n");
   CHECK(overridden("box: big", "box.count.x=1").second == "--set box.count.x=1: box.count.x: a key below a single value\n");
+}
+
+TEST_CASE("schema and help come from the same declarations") {
+  const nlohmann::json schema = shelf_table().schema();
+  CHECK(schema["$schema"] == "https://json-schema.org/draft/2020-12/schema");
+  CHECK(schema["additionalProperties"] == false);
+  CHECK(schema["required"] == nlohmann::json::array({"box"}));
+  CHECK(schema["properties"]["boxes"]["minimum"] == 1);
+  CHECK(schema["properties"]["boxes"]["default"] == 1);
+  CHECK(schema["properties"]["box"]["anyOf"][0]["examples"] == nlohmann::json::array({"big", "bigger"}));
+  const nlohmann::json& box = schema["$defs"]["box_reference"]["properties"];
+  CHECK(box["base"]["type"] == "string");
+  CHECK(box["count"]["description"] == "how many");
+  CHECK(box["count"]["maximum"] == 64);
+  CHECK(box["ratio"]["exclusiveMinimum"] == 0);
+  CHECK(box["color"]["enum"] == nlohmann::json::array({"red", "green"}));
+  CHECK(box["latency"]["default"] == "1 us");
+  CHECK(box["parts"]["items"]["$ref"] == "#/$defs/part");
+  const std::string pattern = schema["$defs"]["part"]["properties"]["bandwidth"]["pattern"];
+  CHECK(pattern.starts_with("^ *(?:[0-9]+"));
+  CHECK(pattern.find("B/s|kB/s|") != std::string::npos);
+
+  const std::vector<HelpRow> rows = help_rows(box_table());
+  const auto row = [&rows](const std::string& path) {
+    return *std::find_if(rows.begin(), rows.end(), [&path](const HelpRow& candidate) { return candidate.path == path; });
+  };
+  CHECK(row("name").standard == "required");
+  CHECK(row("count").accepts == "a whole number from 1 to 64");
+  CHECK(row("count").standard == "4");
+  CHECK(row("main.bandwidth").help == "per direction");
+  CHECK(row("parts.*.bandwidth").standard == "0 B/s");
+  CHECK(row("cap").standard.empty());
 }
