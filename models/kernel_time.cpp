@@ -53,7 +53,11 @@ double tiled_flops(const Matmul& shape, double multiprocessors, const MatmulCurv
   const double share = 1 / multiprocessors;
   constexpr double rounding = 1e-7; // far below the share of one multiprocessor
   const double deepest = std::max(1.0, shape.k * (1 / smallest_split));
+  const double ideal = shape.batch * shape.m * shape.n * shape.k * share; // of no waste at all
   for (const Tile tile : tiles) {
+    const double slowdown = 1 + curve.edge * (tile.perimeter() - tiles.front().perimeter());
+    if (ideal * slowdown >= best)
+      continue;
     const double count = shape.batch * ceiling(shape.m * tile.per_row) * ceiling(shape.n * tile.per_column);
     double waves = 1;
     double depth = shape.k;
@@ -61,7 +65,6 @@ double tiled_flops(const Matmul& shape, double multiprocessors, const MatmulCurv
       depth /= std::min(static_cast<double>(static_cast<std::int64_t>(multiprocessors / count)), deepest);
     else
       waves = ceiling(count * share - rounding);
-    const double slowdown = 1 + curve.edge * (tile.perimeter() - tiles.front().perimeter());
     best = std::min(best, waves * tile.rows * tile.columns * (depth + curve.tile_overhead) * slowdown);
   }
   return 2 * best * multiprocessors;

@@ -5,11 +5,52 @@
 
 using namespace orrery;
 
+namespace {
+
+/// Every constant by name.
+std::map<std::string, double> constants(const Calibration& calibration) {
+  std::map<std::string, double> all;
+  for (const auto& [name, curves] : calibration.architectures) {
+    const auto add = [&](const std::string& curve, std::initializer_list<double> values) {
+      int i = 0;
+      for (const double value : values)
+        all[fmt::format("{} {} {}", name, curve, i++)] = value;
+    };
+    const auto add_collective = [&](const std::string& curve, const CollectiveCurve& c) {
+      add(curve, {c.floor.si(), c.floor_per_rank.si(), c.step.si(), c.share, c.few_loss, double(c.assumed)});
+    };
+    for (const auto& [precision, c] : curves.matmul)
+      add(fmt::format("matmul {}", int(precision)), {c.rate, c.tile_overhead, c.edge, c.sustained, c.memory, c.exposed, c.floor.si(),
+                                                     c.misaligned, c.largest_flops, double(c.assumed)});
+    for (const auto& [precision, c] : curves.attention)
+      add(fmt::format("attention {}", int(precision)), {c.rate, c.softmax, c.block_overhead, c.backward_rate, c.memory, c.floor.si(),
+                                                        c.decode_memory, c.decode_floor.si(), c.largest_keys, double(c.assumed)});
+    for (const auto& [op_class, c] : curves.streaming)
+      add(fmt::format("streaming {}", int(op_class)), {c.memory, c.floor.si(), double(c.assumed)});
+    for (const auto& [kind, c] : curves.collective)
+      add_collective(fmt::format("collective {}", int(kind)), c);
+    if (curves.in_switch)
+      add_collective("in_switch", *curves.in_switch);
+    if (curves.send)
+      add_collective("send", *curves.send);
+  }
+  return all;
+}
+
+} // namespace
+
 TEST_CASE("every constant follows from the kernel tables", "[calibration]") {
-  const yaml::Node fitted = write_calibration(fit_calibration(kernel_tables()));
-  const yaml::Node kept = write_calibration(kept_calibration());
-  INFO("models/calibration/curves.yaml must be written anew from:\n" << yaml::to_yaml(fitted));
-  CHECK(fitted == kept);
+  const std::map<std::string, double> kept = constants(kept_calibration());
+  const Calibration fit = fit_calibration(kernel_tables());
+  INFO("models/calibration/curves.yaml must be written anew from:\n" << yaml::to_yaml(write_calibration(fit)));
+  const std::map<std::string, double> fitted = constants(fit);
+  REQUIRE(fitted.size() == kept.size());
+  for (const auto& [name, value] : fitted) {
+    INFO(name);
+    REQUIRE(kept.contains(name));
+    // Constants that hardly move the fit differ by a little between compilers.
+    CHECK(kept.at(name) == Approx(value).epsilon(0.01).margin(1e-9));
+  }
 }
 
 TEST_CASE("the measured devices are those of the catalogue", "[calibration]") {

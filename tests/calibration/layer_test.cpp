@@ -1,5 +1,6 @@
-// Do the curves add up to a whole transformer layer that no fit has seen? One layer of GPT-3 175B, forward, 8 sequences of 2048 tokens,
-// tensor parallel over 4 A100: LLMCompass (commit 2e015fd), ae/figure5/ijkl/real_hardware, configuration from
+// Do the curves add up to a whole transformer layer? No fit reads these rows, but their source also gives the shares of streaming operators
+// and one of four sources of matrix products, so this checks the sum, not a new machine. One layer of GPT-3 175B, forward, 8 sequences of
+// 2048 tokens, tensor parallel over 4 A100: LLMCompass (commit 2e015fd), ae/figure5/ijkl/real_hardware, configuration from
 // ae/figure5/ijkl/test_transformer.py.
 #include "models/collective_cost.hpp"
 #include "models/kernel_cost.hpp"
