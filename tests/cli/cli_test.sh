@@ -1,0 +1,139 @@
+#!/bin/bash
+# The command line from outside: cli_test.sh ORRERY CHECKOUT. Exit statuses, messages, formats, determinism. Prints what failed.
+set -u
+orrery=$1
+root=$2
+quickstart=$root/scenarios/quickstart.yaml
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+failed=0
+checks=0
+
+# expect STATUS WORDS COMMAND...: the command ends with that status and says WORDS (a grep -E pattern) on either stream.
+expect() {
+  local status=$1 words=$2 got
+  shift 2
+  "$@" >out 2>err
+  got=$?
+  checks=$((checks + 1))
+  if [ "$got" -ne "$status" ]; then
+    echo "FAILED: $*: exit status $got, not $status"
+    head -5 out err
+    failed=$((failed + 1))
+  elif [ -n "$words" ] && ! cat out err | grep -qE -- "$words"; then
+    echo "FAILED: $*: does not say '$words'"
+    head -5 out err
+    failed=$((failed + 1))
+  fi
+}
+
+# holds WHAT COMMAND...: the command succeeds.
+holds() {
+  local what=$1
+  shift
+  checks=$((checks + 1))
+  "$@" || {
+    echo "FAILED: $what"
+    failed=$((failed + 1))
+  }
+}
+
+is_json() { python3 -m json.tool "$1" >/dev/null; }
+is_empty() { [ ! -s "$1" ]; }
+
+# Parsing.
+expect 0 'estimate' "$orrery" --help
+expect 0 '^orrery [0-9]' "$orrery" --version
+expect 0 'PATH=VALUE' "$orrery" run --help
+expect 2 'help' "$orrery"
+expect 2 "unknown command 'rnu'.*did you mean 'run'" "$orrery" rnu "$quickstart"
+expect 2 "unknown option '--formt'.*did you mean '--format'" "$orrery" run "$quickstart" --formt json
+expect 2 'unexpected argument' "$orrery" run "$quickstart" another.yaml
+expect 2 'FILE' "$orrery" run
+expect 2 "--format: 'yml'.*allowed: text, json, csv" "$orrery" run "$quickstart" --format yml
+expect 2 "--why: 'step_tiem'.*did you mean 'step_time'" "$orrery" estimate "$quickstart" --why step_tiem
+expect 2 "--seed: 'x'" "$orrery" run "$quickstart" --seed x
+expect 2 '--seed' "$orrery" run "$quickstart" --seed -1
+
+# Files.
+expect 2 'missing.yaml' "$orrery" run missing.yaml
+mkdir a_folder
+expect 2 'directory' "$orrery" run a_folder
+expect 2 'directory' "$orrery" run "$quickstart" --trace a_folder
+expect 2 'nowhere/trace.json' "$orrery" run "$quickstart" --trace nowhere/trace.json
+printf 'name: x\nclustre: dgx-h100-superpod\n' >bad.yaml
+expect 2 "bad.yaml:2:1: .*did you mean 'cluster'" "$orrery" run bad.yaml
+expect 2 'bad.yaml:1:1: .*software' "$orrery" run bad.yaml
+holds 'nothing on standard output after a user error' is_empty out
+
+# Overrides.
+expect 2 "did you mean 'node" "$orrery" estimate "$quickstart" --set cluster.nods=4
+expect 2 'jobs.0.plan.tp' "$orrery" estimate "$quickstart" --set jobs.0.plan.tp=many
+expect 4 'TP 8 · PP 8 · DP 8' "$orrery" estimate --set jobs.0.plan.dp=8 --set cluster.nodes=64 "$quickstart"
+
+# Answers.
+expect 0 'step time' "$orrery" run "$quickstart"
+holds 'no progress where standard error is no terminal' is_empty err
+cp out first
+expect 0 'step time' "$orrery" run "$quickstart"
+holds 'two runs give the same bytes' cmp -s first out
+expect 0 'step time' "$orrery" estimate "$quickstart"
+expect 0 '"step_time_s"' "$orrery" run "$quickstart" --format json
+holds 'result is JSON' is_json out
+cp out base.json
+expect 0 '^scenario,name' "$orrery" run "$quickstart" --format csv
+expect 0 '' "$orrery" run "$quickstart" --quiet
+holds 'nothing printed with --quiet' is_empty out
+expect 4 'NOT MET.*step_time' "$orrery" estimate "$quickstart" --set expect.step_time.max='1 s'
+expect 4 'expectation not met: step_time' "$orrery" estimate "$quickstart" --set expect.step_time.max='1 s' --quiet
+holds 'nothing printed with --quiet' is_empty out
+expect 3 'Infeasible' "$orrery" estimate "$quickstart" --set jobs.0.plan.tp=7
+expect 3 '> 80' "$orrery" run "$quickstart" --set jobs.0.plan.micro_batch=12
+expect 3 '"feasible": false' "$orrery" run "$quickstart" --set jobs.0.plan.micro_batch=12 --format json
+holds 'infeasible result is JSON' is_json out
+expect 1 'standard output' bash -c "exec '$orrery' run '$quickstart' >/dev/full"
+
+# Stages, sources, traces.
+expect 0 'tp: 8' "$orrery" run "$quickstart" --dump resolved
+cp out resolved.yaml
+expect 0 'step time' "$orrery" run resolved.yaml
+holds 'the resolved scenario gives the same report' cmp -s first out
+expect 0 'micro_batches: 96' "$orrery" estimate "$quickstart" --dump graph
+expect 0 '"bound_by"' "$orrery" estimate "$quickstart" --dump cost
+holds 'costs are JSON' is_json out
+expect 0 '^job,block,pass,operator' "$orrery" estimate "$quickstart" --dump cost --format csv
+expect 0 '"begin_s"' "$orrery" run "$quickstart" --dump timeline
+holds 'timeline is JSON' is_json out
+expect 2 'no timeline' "$orrery" estimate "$quickstart" --dump timeline
+expect 0 '' "$orrery" run "$quickstart" --trace trace.json --quiet
+holds 'trace is JSON' is_json trace.json
+for metric in step_time tokens_per_second mfu memory power energy goodput budget error_band; do
+  expect 0 "^$metric = " "$orrery" estimate "$quickstart" --why $metric
+done
+
+# Comparison.
+expect 0 'step time.*\+0.0%' "$orrery" compare base.json base.json --max-regression 3%
+sed 's/overlap_grad_reduce: true/overlap_grad_reduce: false/; s/schedule: interleaved/schedule: 1f1b/; s/virtual_stages: 6/virtual_stages: 1/' "$quickstart" >slower.yaml
+expect 4 'step time.*regressed' "$orrery" compare base.json slower.yaml --max-regression 1%
+expect 2 'max-regression' "$orrery" compare base.json base.json --max-regression 3
+echo '{}' >empty.json
+expect 2 'is no result' "$orrery" compare base.json empty.json
+
+# What is known.
+expect 0 'h100-sxm-80gb' "$orrery" catalog list devices
+expect 0 'gpt3-175b' "$orrery" catalog list
+expect 2 "did you mean 'devices'" "$orrery" catalog list device
+expect 0 'datasheet' "$orrery" catalog show h100-sxm-80gb
+expect 2 'did you mean' "$orrery" catalog show h100-sxm-80g
+expect 2 'NAME' "$orrery" catalog show
+expect 0 'tensor-parallel' "$orrery" explain jobs.0.plan.tp
+expect 0 'accepts' "$orrery" explain
+expect 2 'no key' "$orrery" explain jobs.0.plan.pt
+expect 0 '"cluster"' "$orrery" schema
+holds 'scenario schema is JSON' is_json out
+expect 0 '"schema_version"' "$orrery" schema result
+holds 'result schema is JSON' is_json out
+
+echo "$checks checks, $failed failed"
+[ $failed -eq 0 ]

@@ -1,0 +1,120 @@
+// `orrery run` and `orrery estimate`: a scenario file to its report.
+#include "scenarios/run.hpp"
+#include "sim/base/diagnostics.hpp"
+#include "tools/command.hpp"
+#include "tools/dump.hpp"
+#include "tools/output.hpp"
+#include "tools/report_json.hpp"
+#include "tools/report_text.hpp"
+#include "tools/trace.hpp"
+#include "tools/why.hpp"
+
+#include <charconv>
+
+namespace orrery {
+
+namespace {
+
+std::uint64_t seed_of(const std::string& text) {
+  std::uint64_t seed = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), seed);
+  if (problem != std::errc() || end != text.data() + text.size())
+    throw UserError("--seed: " + shown(text) + "; allowed: a whole number from 0 to 18446744073709551615");
+  return seed;
+}
+
+/// What is wrong with a result, for those who read nothing else.
+void print_failures(const Result& result, std::ostream& error) {
+  for (const TrainingResult& job : result.jobs) {
+    for (const std::string& violation : job.violations)
+      error << "infeasible: " << (result.jobs.size() > 1 ? job.name + ": " : "") << violation << '\n';
+  }
+  for (const ExpectationOutcome& outcome : result.expectations) {
+    if (!outcome.met && result.feasible())
+      error << "expectation not met: " << expectation_text(outcome) << '\n';
+  }
+}
+
+Exit status_of(const Result& result) {
+  if (!result.feasible())
+    return Exit::infeasible;
+  return result.expectations_met() ? Exit::ok : Exit::expectation;
+}
+
+void print_answer(const Scenario& scenario, const Result& result, const Arguments& arguments, Console& console) {
+  const std::string format = arguments.text("--format", "text");
+  const Style style{.colour = console.colour};
+  if (arguments.has("--dump")) {
+    console.out << dump(dump_kind(arguments.text("--dump")), format, scenario, result);
+  } else if (arguments.has("--why")) {
+    console.out << why(arguments.text("--why"), scenario, result, style);
+  } else if (format == "json") {
+    console.out << result_json(result).dump(2) << '\n';
+  } else if (format == "csv") {
+    console.out << result_csv(result);
+  } else {
+    console.out << report_text(result, style);
+  }
+}
+
+Exit answer(const Arguments& arguments, Console& console, Fidelity fidelity) {
+  const std::string dumped = arguments.text("--dump");
+  if (dumped == "timeline" && fidelity == Fidelity::estimate)
+    throw UserError("--dump timeline: an estimate has no timeline; allowed with 'orrery run'");
+  Scenario scenario = load_scenario(arguments.text("FILE"), arguments.all("--set"));
+  if (arguments.has("--seed"))
+    scenario.simulation.seed = seed_of(arguments.text("--seed"));
+  if (dumped == "resolved") {
+    console.out << dump(DumpKind::resolved, "text", scenario, {});
+    return Exit::ok;
+  }
+  const bool record = arguments.has("--trace") || dumped == "timeline";
+  Result result;
+  {
+    const Progress progress(console.error, fidelity == Fidelity::simulate ? "simulating" : "estimating", console.progress);
+    result = run_scenario(scenario, {.fidelity = fidelity, .record_timeline = record});
+  }
+  if (arguments.has("--trace") && result.feasible())
+    write_file(arguments.text("--trace"), [&](std::ostream& out) { write_trace(out, result); });
+  if (arguments.has("--quiet"))
+    print_failures(result, console.error);
+  else
+    print_answer(scenario, result, arguments, console);
+  return status_of(result);
+}
+
+std::vector<Option> common_options() {
+  return {
+      {.name = "FILE", .kind = OptionKind::positional, .value = {}, .help = "scenario (YAML)", .required = true},
+      {.name = "--set", .kind = OptionKind::values, .value = "PATH=VALUE", .help = "replaces a value of the scenario; may be repeated"},
+      {.name = "--format", .value = "FORMAT", .help = "form of the answer", .choices = {"text", "json", "csv"}},
+      {.name = "--dump", .value = "STAGE", .help = "prints a stage instead of the report (YAML, or JSON and CSV)", .choices = dump_words()},
+      {.name = "--why", .value = "METRIC", .help = "walks from a number to its formula, inputs and sources", .choices = why_words()},
+      {.name = "--seed", .value = "N", .help = "of every random stream"},
+      {.name = "--quiet", .kind = OptionKind::flag, .value = {}, .help = "only the exit status, and what is wrong"},
+  };
+}
+
+constexpr const char* details = "Exit status: 0 answered; 2 the input is wrong; 3 the plan is infeasible; 4 an expectation is not met.";
+
+} // namespace
+
+Command run_command_row() {
+  std::vector<Option> options = common_options();
+  options.push_back({.name = "--trace", .value = "OUT.json", .help = "writes the timeline as Chrome trace events (ui.perfetto.dev)"});
+  return {.name = "run",
+          .summary = "simulates a scenario and prints what it would reach",
+          .details = details,
+          .options = std::move(options),
+          .run = [](const Arguments& arguments, Console& console) { return answer(arguments, console, Fidelity::simulate); }};
+}
+
+Command estimate_command_row() {
+  return {.name = "estimate",
+          .summary = "the same in closed form, in microseconds",
+          .details = details,
+          .options = common_options(),
+          .run = [](const Arguments& arguments, Console& console) { return answer(arguments, console, Fidelity::estimate); }};
+}
+
+} // namespace orrery

@@ -1,0 +1,95 @@
+// `orrery validate`: predictions against published measurements.
+#include "scenarios/validate.hpp"
+#include "sim/base/quantity_text.hpp"
+#include "tools/command.hpp"
+#include "tools/output.hpp"
+#include "tools/text.hpp"
+
+#include <fmt/format.h>
+
+namespace orrery {
+
+namespace {
+
+void write_rows(std::ostream& out, const TrainingValidation& validation) {
+  out << csv_line({"group", "id", "measured_s", "predicted_s", "error_pct", "refusal", "plan"});
+  for (const ScoredRow& row : validation.rows) {
+    const bool predicted = row.refusal.empty();
+    out << csv_line({row.group, row.id, exact_number(row.measured), predicted ? exact_number(row.predicted) : "",
+                     predicted ? fmt::format("{:.3f}", 100 * row.error) : "", row.refusal, row.plan});
+  }
+}
+
+std::vector<std::string> score_cells(const GroupScore& score) {
+  std::vector<std::string> cells = {score.group, std::to_string(score.rows), std::to_string(score.predicted)};
+  if (score.predicted == 0) {
+    cells.resize(7, "-");
+    return cells;
+  }
+  for (const double error : {score.mean, score.median, score.p90})
+    cells.push_back(percent(error));
+  cells.push_back(signed_percent(score.bias));
+  return cells;
+}
+
+/// Refusals by reason, in the order in which they first occur.
+std::string refusals(const TrainingValidation& validation) {
+  std::vector<std::pair<std::string, int>> reasons;
+  for (const ScoredRow& row : validation.rows) {
+    if (row.refusal.empty())
+      continue;
+    auto found = reasons.begin();
+    while (found != reasons.end() && found->first != row.refusal)
+      ++found;
+    if (found == reasons.end())
+      reasons.emplace_back(row.refusal, 1);
+    else
+      ++found->second;
+  }
+  std::string out;
+  for (const auto& [reason, count] : reasons)
+    out += wrap(fmt::format("  {:>3} x {}", count, reason), page_width, 8) + "\n";
+  return out.empty() ? out : "\nRows without a prediction\n" + out;
+}
+
+Exit run(const Arguments& arguments, Console& console) {
+  TrainingValidation validation;
+  {
+    const Progress progress(console.error, "predicting", console.progress);
+    validation = validate_training(arguments.text("--data"));
+  }
+  if (arguments.has("--rows"))
+    write_file(arguments.text("--rows"), [&](std::ostream& out) { write_rows(out, validation); });
+  const Style style{.colour = console.colour};
+  Columns columns({Align::left, Align::right, Align::right, Align::right, Align::right, Align::right, Align::right});
+  columns.row({"group", "rows", "predicted", "mean", "median", "P90", "bias"});
+  for (const GroupScore& group : validation.groups)
+    columns.row(score_cells(group));
+  GroupScore macro = validation.macro;
+  macro.group = "mean over groups";
+  columns.row(score_cells(macro));
+  console.out << style.heading("Absolute error of the step time, prediction against published measurement") << '\n'
+              << columns.str() << refusals(validation);
+  return Exit::ok;
+}
+
+} // namespace
+
+Command validate_command_row() {
+  return {
+      .name = "validate",
+      .summary = "scores predictions against published measurements",
+      .details =
+          "Bias is the mean of predicted / measured - 1. Columns of --rows: group, id, measured_s, predicted_s, error_pct, refusal, plan.",
+      .options = {{.name = "WHAT",
+                   .kind = OptionKind::positional,
+                   .value = {},
+                   .help = "which measurements",
+                   .required = true,
+                   .choices = {"training"}},
+                  {.name = "--data", .value = "FILE.csv", .help = "measurements other than the project's own"},
+                  {.name = "--rows", .value = "OUT.csv", .help = "writes one line per measured row"}},
+      .run = run};
+}
+
+} // namespace orrery

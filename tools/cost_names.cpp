@@ -1,0 +1,62 @@
+#include "tools/cost_names.hpp"
+
+#include "tools/json_object.hpp"
+
+namespace orrery {
+
+std::string op_class_word(OpClass op_class) {
+  static const Words<OpClass> words = {{OpClass::gemm, "matmul"},
+                                       {OpClass::attention, "attention"},
+                                       {OpClass::softmax, "softmax"},
+                                       {OpClass::normalization, "normalization"},
+                                       {OpClass::elementwise, "elementwise"},
+                                       {OpClass::embedding, "embedding"},
+                                       {OpClass::head, "LM head"},
+                                       {OpClass::loss, "loss"},
+                                       {OpClass::optimizer, "optimizer"},
+                                       {OpClass::cast, "cast"},
+                                       {OpClass::communication, "communication"}};
+  return word_of(words, op_class);
+}
+
+std::string bound_word(Bound bound) {
+  static const Words<Bound> words = {{Bound::compute, "compute"},
+                                     {Bound::memory, "memory"},
+                                     {Bound::latency, "latency"},
+                                     {Bound::network, "network"},
+                                     {Bound::host, "host"}};
+  return word_of(words, bound);
+}
+
+std::string precision_word(Precision precision) {
+  static const Words<Precision> words = {{Precision::fp64, "fp64"}, {Precision::fp32, "fp32"}, {Precision::tf32, "tf32"},
+                                         {Precision::bf16, "bf16"}, {Precision::fp16, "fp16"}, {Precision::fp8, "fp8"},
+                                         {Precision::int8, "int8"}, {Precision::fp4, "fp4"}};
+  return word_of(words, precision);
+}
+
+std::string source_word(SourceKind kind) {
+  static const Words<SourceKind> words = {{SourceKind::datasheet, "datasheet"},
+                                          {SourceKind::paper, "paper"},
+                                          {SourceKind::measured, "measured"},
+                                          {SourceKind::derived, "derived"},
+                                          {SourceKind::assumed, "assumed"}};
+  return word_of(words, kind);
+}
+
+std::string collective_word(CollectiveKind kind) {
+  static const Words<CollectiveKind> words = {{CollectiveKind::all_reduce, "all_reduce"},
+                                              {CollectiveKind::all_gather, "all_gather"},
+                                              {CollectiveKind::reduce_scatter, "reduce_scatter"},
+                                              {CollectiveKind::all_to_all, "all_to_all"},
+                                              {CollectiveKind::broadcast, "broadcast"}};
+  return word_of(words, kind);
+}
+
+std::string group_word(Group group) {
+  static const Words<Group> words = {
+      {Group::tensor, "tensor"}, {Group::pipeline, "pipeline"}, {Group::data, "data"}, {Group::embedding, "embedding"}};
+  return word_of(words, group);
+}
+
+} // namespace orrery

@@ -1,0 +1,20 @@
+// The page that a planner acts on.
+#pragma once
+
+#include "scenarios/result.hpp"
+#include "tools/text.hpp"
+
+#include <string>
+
+namespace orrery {
+
+/// At most page_width columns; ends in a newline.
+std::string report_text(const Result& result, const Style& style = {});
+
+/// "TP 8 · PP 8 · DP 16 · micro-batch 1 · ..."
+std::string plan_text(const Plan& plan);
+
+/// "step_time = 8.5 s, at most 9 s"
+std::string expectation_text(const ExpectationOutcome& outcome);
+
+} // namespace orrery

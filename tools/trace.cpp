@@ -1,0 +1,111 @@
+#include "tools/trace.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace orrery {
+
+namespace {
+
+std::string quoted(const std::string& text) { return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace); }
+
+/// Whole picoseconds: rounded once, so that spans that touch in the timeline touch in the trace.
+long long picoseconds(Seconds time) { return std::llround(1e12 * time.si()); }
+std::string micros(long long picoseconds) { return fmt::format("{}.{:06}", picoseconds / 1000000, picoseconds % 1000000); }
+
+/// Writes the events of one file: commas, process and thread names when a row is first seen.
+class TraceWriter {
+public:
+  explicit TraceWriter(std::ostream& out) : out_(out) { out_ << "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n"; }
+  void finish() { out_ << "\n]}\n"; }
+
+  void job(const TrainingResult& job, const std::string& prefix) {
+    processes_.clear();
+    const std::vector<std::size_t> order = in_order(job);
+    for (const std::size_t i : order)
+      span(job.timeline[i], prefix);
+  }
+
+private:
+  struct Process {
+    int id = 0;
+    std::map<std::string, int> threads;
+  };
+
+  /// By begin; spans of no length before those that begin with them.
+  static std::vector<std::size_t> in_order(const TrainingResult& job) {
+    std::vector<std::size_t> order(job.timeline.size());
+    for (std::size_t i = 0; i < order.size(); ++i)
+      order[i] = i;
+    std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) {
+      const RecordedSpan& x = job.timeline[a];
+      const RecordedSpan& y = job.timeline[b];
+      return x.begin.si() != y.begin.si() ? x.begin < y.begin : x.end < y.end;
+    });
+    return order;
+  }
+
+  void event(const std::string& text) {
+    out_ << (first_ ? "" : ",\n") << text;
+    first_ = false;
+  }
+
+  Process& process_of(const RecordedSpan& span, const std::string& prefix) {
+    const auto [found, fresh] = processes_.try_emplace({span.replica, span.stage});
+    if (fresh) {
+      found->second.id = ++last_process_;
+      const std::string name = fmt::format("{}replica {} stage {}", prefix, span.replica, span.stage);
+      event(fmt::format(R"({{"ph":"M","name":"process_name","pid":{},"tid":0,"args":{{"name":{}}}}})", found->second.id, quoted(name)));
+      event(fmt::format(R"({{"ph":"M","name":"process_sort_index","pid":{0},"tid":0,"args":{{"sort_index":{0}}}}})", found->second.id));
+    }
+    return found->second;
+  }
+
+  int thread_of(Process& process, const std::string& stream) {
+    const auto [found, fresh] = process.threads.try_emplace(stream, static_cast<int>(process.threads.size()) + 1);
+    if (fresh)
+      event(fmt::format(R"({{"ph":"M","name":"thread_name","pid":{},"tid":{},"args":{{"name":{}}}}})", process.id, found->second,
+                        quoted(stream)));
+    return found->second;
+  }
+
+  void span(const RecordedSpan& span, const std::string& prefix) {
+    Process& process = process_of(span, prefix);
+    const int thread = thread_of(process, span.stream);
+    const long long begin = picoseconds(span.begin);
+    const std::string arguments = span.micro_batch < 0 ? "" : fmt::format(R"(,"args":{{"micro_batch":{}}})", span.micro_batch);
+    event(fmt::format(R"({{"ph":"X","name":{},"cat":{},"pid":{},"tid":{},"ts":{},"dur":{}{}}})", quoted(span.name), quoted(span.stream),
+                      process.id, thread, micros(begin), micros(picoseconds(span.end) - begin), arguments));
+    if (span.stream != "compute")
+      return;
+    counter(process.id, "power", "W", span.begin, span.power.si());
+    counter(process.id, "memory", "GB", span.begin, span.memory.si() / 1e9);
+  }
+
+  void counter(int process, const char* name, const char* unit, Seconds at, double value) {
+    event(fmt::format(R"json({{"ph":"C","name":"{} ({})","pid":{},"tid":0,"ts":{},"args":{{"{}":{}}}}})json", name, unit, process,
+                      micros(picoseconds(at)), unit, value));
+  }
+
+  std::ostream& out_;
+  bool first_ = true;
+  int last_process_ = 0;
+  std::map<std::pair<std::int32_t, std::int32_t>, Process> processes_;
+};
+
+} // namespace
+
+void write_trace(std::ostream& out, const Result& result) {
+  TraceWriter writer(out);
+  for (const TrainingResult& job : result.jobs)
+    writer.job(job, result.jobs.size() > 1 ? job.name + " " : "");
+  writer.finish();
+}
+
+} // namespace orrery
