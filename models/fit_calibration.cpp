@@ -43,7 +43,7 @@ void round_digits(Seconds& value) {
 
 void round_curves(ArchitectureCurves& curves) {
   for (auto& [precision, c] : curves.matmul) {
-    for (double* value : {&c.rate, &c.tile_overhead, &c.edge, &c.sustained, &c.memory, &c.exposed, &c.misaligned})
+    for (double* value : {&c.rate, &c.tile_overhead, &c.edge, &c.sustained, &c.memory, &c.exposed})
       round_digits(*value);
     round_digits(c.floor);
   }

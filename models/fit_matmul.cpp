@@ -24,25 +24,13 @@ MatmulCurve curve_from(const std::vector<double>& p, const MatmulCurve& base) {
   curve.memory = p[4];
   curve.exposed = p[5];
   curve.floor = Seconds{p[6]};
-  if (p.size() > 7)
-    curve.misaligned = p[7];
   return curve;
-}
-
-/// Do the rows show what a misaligned operand costs?
-bool shows_misalignment(const std::vector<const MatmulRow*>& rows) {
-  const auto odd = std::count_if(rows.begin(), rows.end(), [](const MatmulRow* r) { return std::fmod(r->shape.n, 8) != 0; });
-  return odd > static_cast<std::ptrdiff_t>(rows.size() / 20);
 }
 
 MatmulCurve fit_shape(const std::vector<const MatmulRow*>& rows, const UnitRates& unit) {
   const MatmulCurve base;
-  std::vector<double> start{0.85, 150, 10, 0.03, 0.8, 0.4, 3e-6};
-  std::vector<Bounds> bounds{{0.2, 1}, {1, 3000}, {0.01, 200}, {1e-4, 0.3}, {0.3, 1}, {1e-3, 3}, {5e-7, 3e-5}};
-  if (shows_misalignment(rows)) {
-    start.push_back(0.5);
-    bounds.push_back({0.02, 1});
-  }
+  const std::vector<double> start{0.85, 150, 10, 0.03, 0.8, 0.4, 3e-6};
+  const std::vector<Bounds> bounds{{0.2, 1}, {1, 3000}, {0.01, 200}, {1e-4, 0.3}, {0.3, 1}, {1e-3, 3}, {5e-7, 3e-5}};
   const Residuals residuals = [&](const std::vector<double>& p, std::vector<double>& out) {
     const MatmulCurve curve = curve_from(p, base);
     for (std::size_t i = 0; i < rows.size(); ++i)

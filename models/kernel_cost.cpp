@@ -96,6 +96,15 @@ OpCost from_parts(const TimeParts& parts, int unit) {
   return cost;
 }
 
+/// What matrix products without the alignment that matrix units ask for run at; 0 = no vector unit is described, no penalty.
+double vector_peak(const Device& device) {
+  double best = 0;
+  for (const ComputeUnit& unit : device.units)
+    if (const auto found = unit.peak.find(Precision::fp32); unit.kind == UnitKind::vector && found != unit.peak.end())
+      best = std::max(best, found->second.si());
+  return best;
+}
+
 } // namespace
 
 std::string curve_architecture(const Device& device, const Calibration& calibration) {
@@ -142,6 +151,7 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration) {
       // Curves were fitted on matrix units of GPUs; other units are a plain roofline under the assumed shares, without tiles.
       if (fitted_kind) {
         lane.rates.multiprocessors = std::max(1, device.multiprocessors);
+        lane.rates.unaligned_peak = std::min(lane.rates.peak, vector_peak(device));
         lane.matmul = curve_for(curves.matmul, precision);
         lane.attention = curve_for(curves.attention, precision);
       }

@@ -42,18 +42,16 @@ NumberOptions share(std::string help) { return {.above = 0, .max = 1, .help = st
 
 const Table<MatmulCurve>& matmul_table() {
   using C = MatmulCurve;
-  static const Table<C> table =
-      Table<C>("matmul curve", "Achievable time of matrix products.")
-          .number("rate", &C::rate, share("share of the peak in the main loop of the largest tile"))
-          .number("tile_overhead", &C::tile_overhead, {.help = "start and end of a tile, in elements of k"})
-          .number("edge", &C::edge, {.help = "loss of a small tile"})
-          .number("sustained", &C::sustained, {.help = "loss of rate for each tenfold of work beyond 300 GFLOP"})
-          .number("memory", &C::memory, share("share of the memory bandwidth"))
-          .number("exposed", &C::exposed, {.help = "how badly compute and memory time hide each other"})
-          .quantity("floor", &C::floor, {.help = "added to every kernel"})
-          .number("misaligned", &C::misaligned, share("rate factor where a row of an operand is no multiple of 16 bytes"))
-          .count("largest_flops", &C::largest_flops, {.help = "largest product that was fitted"})
-          .flag("assumed", &C::assumed);
+  static const Table<C> table = Table<C>("matmul curve", "Achievable time of matrix products.")
+                                    .number("rate", &C::rate, share("share of the peak in the main loop of the largest tile"))
+                                    .number("tile_overhead", &C::tile_overhead, {.help = "start and end of a tile, in elements of k"})
+                                    .number("edge", &C::edge, {.help = "loss of a small tile"})
+                                    .number("sustained", &C::sustained, {.help = "loss of rate for each tenfold of work beyond 300 GFLOP"})
+                                    .number("memory", &C::memory, share("share of the memory bandwidth"))
+                                    .number("exposed", &C::exposed, {.help = "how badly compute and memory time hide each other"})
+                                    .quantity("floor", &C::floor, {.help = "added to every kernel"})
+                                    .count("largest_flops", &C::largest_flops, {.help = "largest product that was fitted"})
+                                    .flag("assumed", &C::assumed);
   return table;
 }
 

@@ -23,7 +23,6 @@ struct MatmulCurve {
   double memory = 0.80;        ///< share of the memory bandwidth
   double exposed = 0.4;        ///< how badly compute and memory time hide each other
   Seconds floor{4e-6};         ///< added to every kernel
-  double misaligned = 0.5;     ///< rate factor where a row of an operand is no multiple of 16 bytes
   double largest_flops = 1e15; ///< the largest product that was fitted
   bool assumed = true;
 };

@@ -77,7 +77,7 @@ TimeParts matmul_time(const Matmul& shape, const UnitRates& unit, const MatmulCu
   parts.flops = 2 * shape.batch * shape.m * shape.n * shape.k;
   parts.bytes = unit.element * shape.batch * (shape.m * shape.k + shape.k * shape.n + shape.m * shape.n);
   const bool slow = misaligned(shape.k, unit.element) || misaligned(shape.n, unit.element);
-  double rate = unit.peak * curve.rate * (slow ? curve.misaligned : 1);
+  double rate = (slow && unit.unaligned_peak > 0 ? unit.unaligned_peak : unit.peak) * curve.rate;
   if (parts.flops > sustained_from)
     rate /= 1 + curve.sustained * std::log(parts.flops / sustained_from) / std::numbers::ln10;
   parts.compute = (unit.multiprocessors > 1 ? tiled_flops(shape, unit.multiprocessors, curve) : parts.flops) / rate;

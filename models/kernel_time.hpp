@@ -3,9 +3,10 @@
 // Matrix product. The output is cut into tiles; tiles are dealt to the multiprocessors in waves, the last one partly empty. A tile of a
 // rows and b columns takes 2 a b (k + k0) FLOPs at rate x peak / multiprocessors, slowed by 1 + edge (1/a + 1/b - 1/256 - 1/128). Where
 // there are fewer tiles than multiprocessors, k is split into parts of at least 256. The library picks the best tile, so the minimum over
-// tile shapes counts. Rows of operands that are no multiple of 16 bytes slow the matrix unit by `misaligned` (NVIDIA, Matrix Multiplication
-// Background User's Guide); long products lose rate to power by `sustained`. Memory: each operand once. Time = floor + sqrt(longer^2 +
-// exposed shorter^2).
+// tile shapes counts. Where rows of operands are no multiple of 16 bytes, tensor instructions cannot load them and the product runs on the
+// vector unit at its FP32 rate (NVIDIA, Matrix Multiplication Background User's Guide: tensor cores ask for that alignment); later library
+// releases pad in registers and lose less. Long products lose rate to power by `sustained`. Memory: each operand once. Time = floor +
+// sqrt(longer^2 + exposed shorter^2).
 //
 // Fused attention. Blocks of 128 queries of one head walk over their keys: FLOPs 4 (d + softmax) per score, plus k0 keys per block; a
 // causal block skips the keys beyond its own queries. Memory: queries, keys, values, outputs once. Backward: 2.5 times the FLOPs (five
@@ -23,6 +24,7 @@ namespace orrery {
 /// What a compute unit offers an operator of one precision.
 struct UnitRates {
   double peak = 0;            ///< FLOP/s
+  double unaligned_peak = 0;  ///< FLOP/s where rows of operands are no multiple of 16 bytes; 0 = the same
   double bandwidth = 0;       ///< byte/s
   double multiprocessors = 1; ///< over which tiles are dealt; 1 = a plain roofline
   double element = 2;         ///< bytes of one operand element

@@ -99,6 +99,31 @@ StageTimes cycle(const CostedGraph& graph, int s) {
   return times;
 }
 
+/// Passes that are worth replaying one by one (about a millisecond).
+constexpr int longest_replay = 60'000;
+
+/// Replays as many rounds as it takes to reach the steady state, and returns the time of the others.
+double replay_steadily(const CostedGraph& graph, std::vector<StageEnd>& ends) {
+  const int stages = static_cast<int>(graph.stages.size());
+  // Interleaved passes may settle into a longer cycle only after many rounds, so their replay is cut much later.
+  const int rounds =
+      graph.schedule == ScheduleKind::interleaved ? std::max(3, longest_replay / (2 * stages * stages * graph.virtual_stages)) : 3;
+  const int replayed = std::min(graph.micro_batches, stages == 1 ? 1 : rounds * stages);
+  ends = Replay(graph, replayed).run();
+  if (replayed == graph.micro_batches)
+    return 0;
+  if (stages == 1) {
+    const StageTimes once = cycle(graph, 0);
+    return (graph.micro_batches - 1) * (once.compute + once.send).si();
+  }
+  // One more round of the pipeline: the order of passes may interlock stages in a longer cycle than that of any one of them.
+  const std::vector<StageEnd> before = Replay(graph, replayed - stages).run();
+  double longest = 0;
+  for (std::size_t s = 0; s < ends.size(); ++s)
+    longest = std::max(longest, ends[s].end - before[s].end);
+  return static_cast<double>(graph.micro_batches - replayed) / stages * longest;
+}
+
 /// Runs the reductions of every stage and returns when the last has ended. A reduction of the embedding group starts when all stages that
 /// list it have come to it.
 double reduce_gradients(const CostedGraph& graph, const std::vector<StageEnd>& ends, double rest, std::vector<StageTimes>& stages) {
@@ -132,17 +157,12 @@ double reduce_gradients(const CostedGraph& graph, const std::vector<StageEnd>& e
 StepEstimate estimate_step(const CostedGraph& graph) {
   const int stages = static_cast<int>(graph.stages.size());
   StepEstimate estimate;
-  double longest_cycle = 0;
   for (int s = 0; s < stages; ++s) {
     const StageTimes once = cycle(graph, s);
-    longest_cycle = std::max(longest_cycle, (once.compute + once.send).si());
     estimate.stages.push_back({.compute = once.compute * graph.micro_batches, .send = once.send * graph.micro_batches});
   }
-  // Past two rounds the pipeline is in its steady state.
-  const int replayed = std::min(graph.micro_batches, 2 * stages);
-  std::vector<StageEnd> ends = Replay(graph, replayed).run();
-  const double rest = (graph.micro_batches - replayed) * longest_cycle;
-
+  std::vector<StageEnd> ends;
+  const double rest = replay_steadily(graph, ends);
   const double barrier = reduce_gradients(graph, ends, rest, estimate.stages);
   double step = barrier;
   for (int s = 0; s < stages; ++s) {

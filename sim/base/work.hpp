@@ -1,4 +1,5 @@
-// The interface between the engine and whatever decides work while time runs: schedulers, routers, recovery and power policies, pipeline replays.
+// The interface between the engine and whatever decides work while time runs: schedulers, routers, recovery and power policies, pipeline
+// replays.
 #pragma once
 
 #include "sim/base/units.hpp"
@@ -16,12 +17,12 @@ struct LinkLoad {
 
 /// One piece of costed work. Either a kernel-like span (stretchable + rigid seconds) or a flow (bytes over links), never both.
 struct Work {
-  std::uint32_t actor = 0;   ///< whose clock stretches it; also the row it is drawn on in a trace
-  std::uint64_t tag = 0;     ///< the source's own name for it; the engine hands it back untouched
-  Seconds stretchable;       ///< time at clock 1.0 that scales with 1 / clock
-  Seconds rigid;             ///< time that no clock changes (memory, network, latency)
-  Bytes bytes;               ///< of a flow, per unit of weight
-  Seconds latency;           ///< start delay of a flow
+  std::uint32_t actor = 0;     ///< whose clock stretches it; also the row it is drawn on in a trace
+  std::uint64_t tag = 0;       ///< the source's own name for it; the engine hands it back untouched
+  Seconds stretchable;         ///< time at clock 1.0 that scales with 1 / clock
+  Seconds rigid;               ///< time that no clock changes (memory, network, latency)
+  Bytes bytes;                 ///< of a flow, per unit of weight
+  Seconds latency;             ///< start delay of a flow
   std::vector<LinkLoad> route; ///< empty = not a flow
 };
 

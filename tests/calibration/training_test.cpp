@@ -1,0 +1,71 @@
+// Published training steps against predictions. Nothing was fitted to these rows but the host profile, on rows that are not scored.
+#include "scenarios/data_files.hpp"
+#include "scenarios/host_profile.hpp"
+#include "scenarios/validate.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <map>
+
+using namespace orrery;
+
+namespace {
+
+const TrainingValidation& validation() {
+  static const TrainingValidation result = validate_training();
+  return result;
+}
+
+} // namespace
+
+TEST_CASE("step times of published rows are within the stated mean errors", "[calibration]") {
+  const std::map<std::string, double> bars{
+      {"korthikanti", 0.07}, {"megatron-sc21", 0.12}, {"vtrain-multi", 0.12}, {"bloom-jz", 0.15}, {"vtrain-single", 0.25}};
+  REQUIRE(validation().groups.size() == bars.size());
+  for (const GroupScore& group : validation().groups) {
+    CAPTURE(group.group, group.mean);
+    CHECK(group.mean <= bars.at(group.group));
+  }
+}
+
+TEST_CASE("every published row is predicted or says what is not modelled", "[calibration]") {
+  for (const ScoredRow& row : validation().rows) {
+    CAPTURE(row.id, row.refusal);
+    if (row.refusal.empty())
+      CHECK(row.predicted > 0);
+    else
+      CHECK(row.refusal == "ZeRO-3 is not modelled");
+  }
+}
+
+TEST_CASE("memory of the BLOOM rows is between 82% and 105% of nvidia-smi's figure", "[calibration]") {
+  int rows = 0;
+  for (const ScoredRow& row : validation().rows) {
+    if (row.group != "bloom-jz" || !row.measured_memory)
+      continue;
+    ++rows;
+    CAPTURE(row.id);
+    const double share = *row.predicted_memory / *row.measured_memory;
+    CHECK(share >= 0.82);
+    CHECK(share <= 1.05);
+  }
+  CHECK(rows == 48);
+}
+
+TEST_CASE("the host profile is what the fit gives", "[calibration]") {
+  const std::string file = data_file("scenarios/validation/training.csv");
+  Diagnostics diagnostics;
+  const std::vector<TrainingRow> rows = training_rows(parse_csv(read_text_file(file), file, {}, diagnostics), file);
+  const HostProfile fitted = fit_host_profile(rows, load_calibration());
+  const SoftwareProfile kept = load_software("megatron-deepspeed-2022");
+  CHECK(kept.kernel_launch.si() == Approx(fitted.kernel_launch.si()).epsilon(0.001));
+  CHECK(kept.pass_host.si() == Approx(fitted.pass_host.si()).margin(1e-7));
+  CHECK(kept.step_host.si() == Approx(fitted.step_host.si()).margin(1e-7));
+}
+
+TEST_CASE("the error band is what the published rows give", "[calibration]") {
+  const ErrorBand derived = derive_error_band(validation());
+  CHECK(error_band().low == Approx(derived.low).margin(0.001));
+  CHECK(error_band().high == Approx(derived.high).margin(0.001));
+  CHECK(error_band().basis == derived.basis);
+}
