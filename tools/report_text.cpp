@@ -87,7 +87,7 @@ std::string memory(const TrainingResult& job, const Style& style) {
   const std::string where = job.plan.pp > 1 ? fmt::format("per device of stage {}, the fullest", job.memory_stage) : "per device";
   const std::string note = fmt::format("{}: {} of {} ({})", where, fixed(m.total()), format_quantity(job.memory_capacity),
                                        percent(m.total() / job.memory_capacity));
-  const SameUnit bytes_text(std::max(m.total(), job.memory_capacity));
+  const SameUnit bytes_text(std::max(m.total(), job.memory_capacity), 4);
   Columns columns({Align::left, Align::right, Align::right, Align::left});
   const std::vector<std::pair<std::string, Bytes>> classes = {
       {"parameters", m.parameters},   {"gradients", m.gradients},      {"optimizer", m.optimizer}, {"activations", m.activations},

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,15 +28,30 @@ public:
 
   void job(const TrainingResult& job, const std::string& prefix) {
     processes_.clear();
-    const std::vector<std::size_t> order = in_order(job);
-    for (const std::size_t i : order)
+    waiting_.reset();
+    for (const RecordedSpan& span : job.timeline) {
+      if (span.stream != "compute" && (!waiting_ || span.power < *waiting_))
+        waiting_ = span.power;
+    }
+    for (const std::size_t i : in_order(job))
       span(job.timeline[i], prefix);
+    for (auto& [place, process] : processes_)
+      wait_after(process);
   }
 
 private:
+  /// A thread of the trace. Spans of one stream that overlap (a reduction beside a send) go to lanes of their own: viewers draw a thread as
+  /// a stack.
+  struct Lane {
+    int thread = 0;
+    long long end = 0; ///< ps
+  };
+
   struct Process {
     int id = 0;
-    std::map<std::string, int> threads;
+    std::map<std::string, std::vector<Lane>> streams;
+    int lanes = 0;
+    Seconds busy_until; ///< of the compute stream
   };
 
   /// By begin; spans of no length before those that begin with them.
@@ -67,25 +83,40 @@ private:
     return found->second;
   }
 
-  int thread_of(Process& process, const std::string& stream) {
-    const auto [found, fresh] = process.threads.try_emplace(stream, static_cast<int>(process.threads.size()) + 1);
-    if (fresh)
-      event(fmt::format(R"({{"ph":"M","name":"thread_name","pid":{},"tid":{},"args":{{"name":{}}}}})", process.id, found->second,
-                        quoted(stream)));
-    return found->second;
+  int thread_of(Process& process, const std::string& stream, long long begin, long long end) {
+    std::vector<Lane>& lanes = process.streams[stream];
+    auto lane = std::ranges::find_if(lanes, [begin](const Lane& other) { return other.end <= begin; });
+    if (lane == lanes.end()) {
+      lane = lanes.insert(lane, Lane{.thread = ++process.lanes});
+      const std::string name = lanes.size() == 1 ? stream : fmt::format("{} {}", stream, lanes.size());
+      event(fmt::format(R"({{"ph":"M","name":"thread_name","pid":{},"tid":{},"args":{{"name":{}}}}})", process.id, lane->thread,
+                        quoted(name)));
+    }
+    lane->end = end;
+    return lane->thread;
   }
 
   void span(const RecordedSpan& span, const std::string& prefix) {
     Process& process = process_of(span, prefix);
-    const int thread = thread_of(process, span.stream);
     const long long begin = picoseconds(span.begin);
+    const long long end = picoseconds(span.end);
+    const int thread = thread_of(process, span.stream, begin, end);
     const std::string arguments = span.micro_batch < 0 ? "" : fmt::format(R"(,"args":{{"micro_batch":{}}})", span.micro_batch);
     event(fmt::format(R"({{"ph":"X","name":{},"cat":{},"pid":{},"tid":{},"ts":{},"dur":{}{}}})", quoted(span.name), quoted(span.stream),
-                      process.id, thread, micros(begin), micros(picoseconds(span.end) - begin), arguments));
+                      process.id, thread, micros(begin), micros(end - begin), arguments));
     if (span.stream != "compute")
       return;
+    if (span.begin > process.busy_until)
+      wait_after(process);
+    process.busy_until = span.end;
     counter(process.id, "power", "W", span.begin, span.power.si());
     counter(process.id, "memory", "GB", span.begin, span.memory.si() / 1e9);
+  }
+
+  /// A device that waits for others draws what the spans of its communication draw.
+  void wait_after(const Process& process) {
+    if (waiting_)
+      counter(process.id, "power", "W", process.busy_until, waiting_->si());
   }
 
   void counter(int process, const char* name, const char* unit, Seconds at, double value) {
@@ -96,6 +127,7 @@ private:
   std::ostream& out_;
   bool first_ = true;
   int last_process_ = 0;
+  std::optional<Watts> waiting_;
   std::map<std::pair<std::int32_t, std::int32_t>, Process> processes_;
 };
 

@@ -86,16 +86,21 @@ std::string achieved(Flops work, Seconds time, const ComputeUnit& unit, Precisio
   return found == unit.peak.end() || work.si() <= 0 ? "" : percent(work / time / found->second);
 }
 
+Seconds sum_of(const std::vector<OpCost>& costs) {
+  Seconds sum;
+  for (const OpCost& cost : costs)
+    sum += cost.time;
+  return sum;
+}
+
 /// The costliest operators of one pass through a block.
 std::string operator_lines(const Subject& s, const std::vector<Operator>& operators, const std::vector<OpCost>& costs,
                            const char* direction) {
   constexpr std::size_t most = 8;
   std::vector<std::size_t> order(operators.size());
-  Seconds total;
-  for (std::size_t i = 0; i < order.size(); ++i) {
+  for (std::size_t i = 0; i < order.size(); ++i)
     order[i] = i;
-    total += costs[i].time;
-  }
+  const Seconds total = sum_of(costs);
   if (total.si() <= 0)
     return {};
   std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return costs[a].time > costs[b].time; });
@@ -130,8 +135,10 @@ std::string block_lines(const Subject& s) {
   for (std::size_t b = 0; b < uses.size(); ++b) {
     const Block& block = s.stages.graph.blocks[b];
     const CostedBlock& cost = s.stages.costs.blocks[b];
-    out += fmt::format("\n  {} x {}: forward {}, backward {} per micro-batch\n", block.name, uses[b],
-                       format_quantity(cost.forward_span.total()), format_quantity(cost.backward_span.total()));
+    if (block.forward.empty() && block.backward.empty())
+      continue;
+    out += fmt::format("\n  {} x {}: forward {}, backward {} per micro-batch\n", block.name, uses[b], format_quantity(sum_of(cost.forward)),
+                       format_quantity(sum_of(cost.backward)));
     out += operator_lines(s, block.forward, cost.forward, "forward") + operator_lines(s, block.backward, cost.backward, "backward");
   }
   return out;
@@ -214,7 +221,12 @@ WhyRow memory(const Subject& s) {
                       source_text(device.sources, "memory." + device.memory.front().name + ".capacity")}}};
 }
 
-std::string given(const std::optional<Watts>& power) { return power ? format_quantity(*power) : "none"; }
+/// A figure of the device that its description may leave out.
+Input device_input(const Subject& s, const char* name, const char* figure, const std::optional<Watts>& power) {
+  if (!power)
+    return {name, "-", "not stated by the device"};
+  return {name, format_quantity(*power), source_text(s.scenario.cluster.node.device.sources, figure)};
+}
 
 WhyRow power(const Subject& s) {
   const Device& device = s.scenario.cluster.node.device;
@@ -228,9 +240,9 @@ WhyRow power(const Subject& s) {
       .formula =
           "device: (idle + active) x time + energy per FLOP x FLOPs x voltage^2 + energy per byte x bytes, at the highest clock that the "
           "cap leaves; node: (devices + host) / (1 - fans) / supply efficiency; facility: nodes x PUE",
-      .inputs = {{"idle", given(device.idle_power), source_text(device.sources, "idle_power")},
-                 {"active", given(device.active_power), source_text(device.sources, "active_power")},
-                 {"power cap", given(device.power_cap), source_text(device.sources, "power_cap")},
+      .inputs = {device_input(s, "idle", "idle_power", device.idle_power),
+                 device_input(s, "active", "active_power", device.active_power),
+                 device_input(s, "power cap", "power_cap", device.power_cap),
                  {"energy per FLOP", format_quantity(unit.energy), source_text(device.sources, "units." + unit.name + ".energy")},
                  {"energy per byte", format_quantity(tier.energy), source_text(device.sources, "memory." + tier.name + ".energy")},
                  {"host", format_quantity(node.host.power), source_text(node.sources, "host.power")},
@@ -318,7 +330,7 @@ std::string row_text(const WhyRow& row, const Style& style) {
   }
   for (const Input& input : row.inputs) {
     const std::string lead = "  " + pad_right(input.name, names) + "  " + pad_left(input.value, values) + "  ";
-    out += lead + style.faint(wrap(input.source, page_width - lead.size(), lead.size())) + "\n";
+    out += wrap(lead + input.source, page_width, display_width(lead)) + "\n";
   }
   return out + row.details;
 }

@@ -120,6 +120,15 @@ expect 2 'max-regression' "$orrery" compare base.json base.json --max-regression
 echo '{}' >empty.json
 expect 2 'is no result' "$orrery" compare base.json empty.json
 
+# Measurements.
+expect 0 'mean over groups' "$orrery" validate training --rows rows.csv
+holds 'one line per measured row' grep -q '^group,id,measured_s,predicted_s,error_pct,refusal,plan$' rows.csv
+expect 2 'missing.csv' "$orrery" validate training --data missing.csv
+expect 2 'allowed: training' "$orrery" validate serving
+expect 0 'held out' "$orrery" calibrate --out curves.yaml
+holds 'the fitted curves are written' grep -q 'name: hopper' curves.yaml
+expect 2 'is not a folder' "$orrery" calibrate --data missing
+
 # What is known.
 expect 0 'h100-sxm-80gb' "$orrery" catalog list devices
 expect 0 'gpt3-175b' "$orrery" catalog list

@@ -176,7 +176,8 @@ TEST_CASE("a trace is JSON whose spans of a thread never overlap") {
   }
   CHECK(processes == 2);
   CHECK(sums["compute"] == Approx(8e6 / 3));
-  CHECK(sums["data"] == Approx(0.2e6));
+  CHECK(sums["data"] == Approx(0.4e6));
+  CHECK(out.str().find("\"data 2\"") != std::string::npos);
 }
 
 TEST_CASE("words are counted as they show") {

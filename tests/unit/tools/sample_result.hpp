@@ -70,7 +70,7 @@ inline Result result() {
   return result;
 }
 
-/// One replica of two stages, two micro-batches: spans of one stream touch but never overlap.
+/// One replica of two stages, two micro-batches. Spans of the compute stream touch; of the data stream two overlap.
 inline std::vector<RecordedSpan> timeline() {
   std::vector<RecordedSpan> spans;
   for (int stage = 0; stage < 2; ++stage) {
@@ -94,6 +94,13 @@ inline std::vector<RecordedSpan> timeline() {
                      .micro_batch = -1,
                      .begin = Seconds{at},
                      .end = Seconds{at + 0.1}});
+    spans.push_back({.replica = 0,
+                     .stage = stage,
+                     .stream = "data",
+                     .name = "send",
+                     .micro_batch = -1,
+                     .begin = Seconds{at + 0.05},
+                     .end = Seconds{at + 0.15}});
   }
   return spans;
 }
