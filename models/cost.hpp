@@ -39,8 +39,6 @@ struct Span {
 struct CostedBlock {
   std::vector<OpCost> forward;  ///< parallel to Block::forward
   std::vector<OpCost> backward; ///< parallel to Block::backward
-  Span forward_span;
-  Span backward_span;
 };
 
 struct CostedChunk {
