@@ -9,5 +9,6 @@ Rows engine_rows();
 Rows hardware_rows();
 Rows failure_rows();
 Rows kernel_rows();
+Rows training_rows();
 
 } // namespace orrery::bench

@@ -20,8 +20,8 @@ std::map<std::string, double> constants(const Calibration& calibration) {
       add(curve, {c.floor.si(), c.floor_per_rank.si(), c.step.si(), c.share, c.few_loss, double(c.assumed)});
     };
     for (const auto& [precision, c] : curves.matmul)
-      add(fmt::format("matmul {}", int(precision)), {c.rate, c.tile_overhead, c.edge, c.sustained, c.memory, c.exposed, c.floor.si(),
-                                                     c.misaligned, c.largest_flops, double(c.assumed)});
+      add(fmt::format("matmul {}", int(precision)),
+          {c.rate, c.tile_overhead, c.edge, c.sustained, c.memory, c.exposed, c.floor.si(), c.largest_flops, double(c.assumed)});
     for (const auto& [precision, c] : curves.attention)
       add(fmt::format("attention {}", int(precision)), {c.rate, c.softmax, c.block_overhead, c.backward_rate, c.memory, c.floor.si(),
                                                         c.decode_memory, c.decode_floor.si(), c.largest_keys, double(c.assumed)});

@@ -1,0 +1,121 @@
+// What holds for every training step whatever its figures.
+#include "hardware/topology.hpp"
+#include "scenarios/data_files.hpp"
+#include "scenarios/run.hpp"
+#include "sim/engine/pipeline.hpp"
+#include "sim/engine/step_traffic.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace orrery;
+
+namespace {
+
+using Overrides = std::vector<std::string>;
+
+Scenario quickstart(Overrides overrides = {}) { return load_scenario(data_file("scenarios/quickstart.yaml"), overrides); }
+
+TrainingResult estimated(const Overrides& overrides = {}) {
+  return run_scenario(quickstart(overrides), {.fidelity = Fidelity::estimate}).jobs.front();
+}
+
+const Overrides one_device{"jobs.0.plan.tp=1",
+                           "jobs.0.plan.pp=1",
+                           "jobs.0.plan.dp=1",
+                           "jobs.0.plan.schedule=1f1b",
+                           "jobs.0.plan.virtual_stages=1",
+                           "jobs.0.plan.sequence_parallel=false",
+                           "jobs.0.training.model=gpt-1.7b",
+                           "jobs.0.training.global_batch=8",
+                           "cluster.nodes=1",
+                           "cluster.node.devices=1",
+                           "cluster.node.nics.count=1",
+                           "cluster.fabric.kind=single_node"};
+
+} // namespace
+
+TEST_CASE("shares of the step add up to it", "[contract][training]") {
+  for (const Fidelity fidelity : {Fidelity::estimate, Fidelity::simulate}) {
+    const TrainingResult job = run_scenario(quickstart(), {.fidelity = fidelity}).jobs.front();
+    Seconds sum;
+    for (const TimeShare& share : job.time) {
+      CHECK(share.time.si() >= 0);
+      sum += share.time;
+    }
+    CHECK(sum.si() == Approx(job.step_time.si()).epsilon(1e-9));
+  }
+}
+
+TEST_CASE("a faster part never slows the step", "[contract][training]") {
+  const double base = estimated().step_time.si();
+  for (const char* better : {"cluster.node.device.units.tensor.peak.bf16=1978 TFLOP/s", "cluster.node.device.memory.hbm.bandwidth=6.7 TB/s",
+                             "cluster.node.scale_up.bandwidth=900 GB/s", "cluster.node.nics.bandwidth=100 GB/s"}) {
+    CAPTURE(better);
+    CHECK(estimated({better}).step_time.si() <= base);
+  }
+}
+
+TEST_CASE("one device has no communication and no bubble", "[contract][training]") {
+  const TrainingResult job = estimated(one_device);
+  REQUIRE(job.violations.empty());
+  for (const TimeShare& share : job.time) {
+    CAPTURE(share.name);
+    CHECK(share.kind != TimeKind::communication);
+    CHECK(share.kind != TimeKind::bubble);
+  }
+}
+
+TEST_CASE("power lies between idle and the cap, and energy is its integral", "[contract][training]") {
+  const Scenario scenario = quickstart();
+  const TrainingResult job = run_scenario(scenario).jobs.front();
+  const Device& device = scenario.cluster.node.device;
+  CHECK(job.power.device_mean >= *device.idle_power);
+  CHECK(job.power.device_mean <= job.power.device_peak);
+  CHECK(job.power.device_peak <= *device.power_cap);
+  CHECK(job.power.energy_per_step.si() == Approx((job.power.facility_mean * job.step_time).si()).epsilon(1e-12));
+}
+
+TEST_CASE("a device cap slows compute alone, and saves energy", "[contract][training]") {
+  const TrainingResult base = estimated();
+  const TrainingResult capped = estimated({"power.device_cap=400 W"});
+  CHECK(capped.step_time > base.step_time);
+  CHECK(capped.power.device_peak <= Watts{400.001});
+  CHECK(capped.power.clock < 1);
+  const auto share = [](const TrainingResult& job, const char* name) {
+    for (const TimeShare& s : job.time)
+      if (s.name == name)
+        return s.time.si();
+    return 0.0;
+  };
+  CHECK(share(capped, "tensor parallel") == Approx(share(base, "tensor parallel")).epsilon(1e-9));
+  CHECK(share(capped, "matmul") > share(base, "matmul"));
+}
+
+TEST_CASE("flows carry the bytes that the costs put on shared links", "[contract][training]") {
+  const Scenario scenario = quickstart({"jobs.0.plan.overlap_p2p=false"});
+  const Stages stages = stages_of(scenario, scenario.jobs.front());
+  const StepTraffic traffic = step_traffic(Topology(scenario.cluster), stages.costs, false);
+  const StepTimeline timeline = simulate_step(stages.costs, {.traffic = &traffic});
+  REQUIRE_FALSE(timeline.traffic.empty());
+  Bytes delivered;
+  for (const LinkTraffic& link : timeline.traffic)
+    delivered += link.delivered;
+  CHECK(delivered.si() > 0);
+  const StepTimeline again = simulate_step(stages.costs, {.traffic = &traffic});
+  for (std::size_t i = 0; i < timeline.traffic.size(); ++i)
+    CHECK(again.traffic[i].delivered == timeline.traffic[i].delivered);
+}
+
+TEST_CASE("all replicas without jitter take the time of the folded one", "[contract][training]") {
+  const std::string one_leaf = "cluster.fabric.nodes_per_leaf=128";
+  const double folded = run_scenario(quickstart({one_leaf})).jobs.front().step_time.si();
+  const double unfolded = run_scenario(quickstart({one_leaf, "simulation.unfold_replicas=true"})).jobs.front().step_time.si();
+  CHECK(unfolded == Approx(folded).epsilon(1e-12));
+}
+
+TEST_CASE("flows that collide on a spine break the symmetry: the folded replica bears the worst of them", "[contract][training]") {
+  const double folded = run_scenario(quickstart()).jobs.front().step_time.si();
+  const double unfolded = run_scenario(quickstart({"simulation.unfold_replicas=true"})).jobs.front().step_time.si();
+  CHECK(unfolded <= folded);
+  CHECK(unfolded == Approx(folded).epsilon(0.01));
+}

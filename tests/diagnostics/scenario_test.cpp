@@ -1,0 +1,121 @@
+// What a scenario that cannot be read or cannot run says.
+#include "scenarios/data_files.hpp"
+#include "scenarios/run.hpp"
+#include "sim/base/diagnostics.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+using namespace orrery;
+
+namespace {
+
+using Overrides = std::vector<std::string>;
+
+std::string quickstart() { return data_file("scenarios/quickstart.yaml"); }
+
+std::string refusal_of(const std::string& file, const Overrides& overrides = {}) {
+  try {
+    load_scenario(file, overrides);
+  } catch (const UserError& error) {
+    return error.what();
+  }
+  return "read without a mistake";
+}
+
+std::vector<std::string> violations_of(const Overrides& overrides) {
+  return run_scenario(load_scenario(quickstart(), overrides), {.fidelity = Fidelity::estimate}).jobs.front().violations;
+}
+
+/// Writes `text` to a file that lives as long as this.
+class TemporaryFile {
+public:
+  TemporaryFile(const std::string& name, const std::string& text) : path_(std::filesystem::temp_directory_path() / name) {
+    std::ofstream(path_) << text;
+  }
+  ~TemporaryFile() { std::filesystem::remove(path_); }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  [[nodiscard]] std::string path() const { return path_.string(); }
+
+private:
+  std::filesystem::path path_;
+};
+
+} // namespace
+
+TEST_CASE("values that no scenario can have are refused where they stand", "[diagnostics]") {
+  const std::vector<std::pair<std::string, std::string>> cases{
+      {"jobs.0.plan.tp=0", "jobs.0.plan.tp"},
+      {"jobs.0.plan.pp=-8", "jobs.0.plan.pp"},
+      {"jobs.0.plan.tp=eight", "a whole number"},
+      {"jobs.0.plan.tp=012", "jobs.0.plan.tp"},
+      {"jobs.0.plan.sequence_parallel=no", "true or false"},
+      {"jobs.0.plan.schedule=1f1c", "did you mean '1f1b'"},
+      {"jobs.0.training.global_batch=0", "global_batch"},
+      {"jobs.0.training.tokens=nan", "tokens"},
+      {"jobs.0.training.model=gpt3-175c", "did you mean 'gpt3-175b'"},
+      {"jobs.0.training.precision=fp3", "precision"},
+      {"software=megatron", "software"},
+      {"cluster.nodes=0", "cluster.nodes"},
+      {"cluster.node=dgx-h10", "did you mean 'dgx-h100'"},
+      {"power.feed=1.5", "MW"},
+      {"power.feed=-1 MW", "power.feed"},
+      {"power.feed=inf W", "power.feed"},
+      {"reliability.checkpoint.storage=200 GB", "GB/s"},
+      {"expect.step_tim.max=1 s", "did you mean 'step_time'"},
+      {"jobs.5.plan.tp=1", "jobs"},
+      {"nothing", "="},
+  };
+  for (const auto& [assignment, words] : cases) {
+    CAPTURE(assignment, words);
+    CHECK_THAT(refusal_of(quickstart(), {assignment}), Catch::Contains(words));
+  }
+}
+
+TEST_CASE("plans that the machine or the model cannot carry are results with their inequality", "[diagnostics]") {
+  const std::vector<std::pair<Overrides, std::string>> cases{
+      {{"jobs.0.plan.dp=32"}, "tp x pp x dp = 8 x 8 x 32 = 2048 ranks > 1024 devices"},
+      {{"jobs.0.plan.dp=8"}, "512 ranks < 1024 devices"},
+      {{"jobs.0.plan.tp=16", "jobs.0.plan.dp=8", "jobs.0.training.model=llama3-8b"}, "layers 32 < pp x virtual_stages 48"},
+      {{"jobs.0.training.global_batch=1000"}, "global_batch 1000 is not divisible by dp x micro_batch 16"},
+      {{"jobs.0.training.global_batch=1552"}, "micro-batches per replica 97 is not divisible by pp 8"},
+      {{"jobs.0.plan.tp=7"}, "attention heads 96 is not divisible by tp 7"},
+      {{"jobs.0.training.sequence=4096"}, "sequence 4096 > 2048 learned positions"},
+      {{"jobs.0.plan.micro_batch=12"}, "> 80.0 GB of h100-sxm-80gb"},
+      {{"power.feed=10 kW"}, "peak power of the facility"},
+      {{"cluster.node.device=tpu-v5p", "cluster.node.scale_up.kind=switched", "jobs.0.training.precision=fp16"},
+       "has no unit that computes in fp16"},
+  };
+  for (const auto& [overrides, words] : cases) {
+    CAPTURE(overrides, words);
+    const std::vector<std::string> found = violations_of(overrides);
+    CAPTURE(found);
+    CHECK(std::any_of(found.begin(), found.end(), [&](const std::string& text) { return text.find(words) != std::string::npos; }));
+  }
+}
+
+TEST_CASE("files that are none", "[diagnostics]") {
+  CHECK_THAT(refusal_of("does-not-exist.yaml"), Catch::Contains("no such file"));
+  CHECK_THAT(refusal_of(std::filesystem::temp_directory_path().string()), Catch::Contains("directory"));
+  const TemporaryFile empty("orrery_empty.yaml", "");
+  CHECK_THAT(refusal_of(empty.path()), Catch::Contains("orrery_empty.yaml"));
+  const TemporaryFile broken("orrery_broken_config.json", "{ \"model_type\": \"gpt2\", \"n_layer\": ");
+  CHECK_THAT(refusal_of(quickstart(), {"jobs.0.training.model=" + broken.path()}), Catch::Contains("orrery_broken_config.json:1"));
+  const TemporaryFile odd("orrery_odd_config.json",
+                          R"({ "model_type": "gpt2", "n_layer": -4, "n_embd": "wide", "n_head": 0, "vocab_size": 1 })");
+  const std::string text = refusal_of(quickstart(), {"jobs.0.training.model=" + odd.path()});
+  for (const char* key : {"n_layer", "n_embd", "n_head"})
+    CHECK_THAT(text, Catch::Contains(key));
+}
+
+TEST_CASE("every mistake of a file is reported at once", "[diagnostics]") {
+  const TemporaryFile file("orrery_mistakes.yaml",
+                           "name: x\nclustr: dgx-h100-superpod\nsoftware: megatron-core-2024\njobs:\n"
+                           "  - training: { model: gpt3-175b, sequence: 2048, global_batch: 0 }\n    plan: { tp: 8, tp: 4 }\n");
+  const std::string text = refusal_of(file.path());
+  CHECK_THAT(text, Catch::Contains("6:20"));
+}

@@ -1,0 +1,71 @@
+// Shipped scenarios and the figures they gave when a person last looked. A change of a prediction shows here, in percent.
+// ORRERY_APPROVE=1 writes the new figures; the commit that does says why they moved.
+#include "scenarios/data_files.hpp"
+#include "scenarios/run.hpp"
+
+#include <catch2/catch.hpp>
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+using namespace orrery;
+
+namespace {
+
+using Figures = std::map<std::string, double>;
+
+Figures figures_of(const TrainingResult& job) {
+  Figures figures{{"step_time_s", job.step_time.si()},
+                  {"mfu_causal", job.flop_rates[1].utilisation},
+                  {"memory_gb", job.memory.total().si() / 1e9},
+                  {"device_power_w", job.power.device_mean.si()},
+                  {"energy_per_token_j", job.power.energy_per_token.si()}};
+  for (const TimeShare& share : job.time)
+    if (share.time > 0.01 * job.step_time)
+      figures["time " + share.name] = share.time.si();
+  if (job.goodput)
+    figures["goodput"] = job.goodput->goodput;
+  return figures;
+}
+
+Figures read_figures(const std::string& file) {
+  Figures figures;
+  std::ifstream in(file);
+  std::string line;
+  while (std::getline(in, line)) {
+    const std::size_t at = line.rfind(' ');
+    figures[line.substr(0, at)] = std::stod(line.substr(at));
+  }
+  return figures;
+}
+
+} // namespace
+
+TEST_CASE("shipped scenarios give the figures they gave", "[golden]") {
+  for (const char* name : {"quickstart", "gpt3-a100-selene", "llama3-70b-b200"}) {
+    CAPTURE(name);
+    const TrainingResult job = run_scenario(load_scenario(data_file(fmt::format("scenarios/{}.yaml", name)))).jobs.front();
+    REQUIRE(job.violations.empty());
+    const std::string file = data_file(fmt::format("tests/golden/cases/{}.txt", name));
+    const Figures now = figures_of(job);
+    if (std::getenv("ORRERY_APPROVE") != nullptr) {
+      const Figures before = read_figures(file);
+      std::ofstream out(file);
+      for (const auto& [figure, value] : now) {
+        out << fmt::format("{} {:.6g}\n", figure, value);
+        if (before.contains(figure))
+          fmt::print("{} {}: {:+.3f}%\n", name, figure, 100 * (value / before.at(figure) - 1));
+      }
+      continue;
+    }
+    const Figures kept = read_figures(file);
+    REQUIRE(kept.size() == now.size());
+    for (const auto& [figure, value] : kept) {
+      CAPTURE(figure);
+      CHECK(now.at(figure) == Approx(value).epsilon(1e-4));
+    }
+  }
+}
