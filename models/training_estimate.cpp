@@ -99,24 +99,43 @@ StageTimes cycle(const CostedGraph& graph, int s) {
   return times;
 }
 
-/// Passes that are worth replaying one by one (about a millisecond).
+/// What one more micro-batch adds to GPipe or 1F1B in the steady state: the longest stage of each phase, or of both together.
+double added_cycle(const CostedGraph& graph) {
+  double forward = 0;
+  double backward = 0;
+  double both = 0;
+  const std::size_t last = graph.stages.size() - 1;
+  for (std::size_t s = 0; s <= last; ++s) {
+    const CostedStage& stage = graph.stages[s];
+    const CostedChunk& chunk = stage.chunks.front();
+    double f = chunk.forward.total().si();
+    double b = chunk.backward.total().si();
+    if (!graph.overlap_p2p) {
+      f += s < last ? stage.forward_send.time().si() : 0;
+      b += s > 0 ? stage.backward_send.time().si() : 0;
+    }
+    forward = std::max(forward, f);
+    backward = std::max(backward, b);
+    both = std::max(both, f + b);
+  }
+  return graph.schedule == ScheduleKind::gpipe ? forward + backward : both;
+}
+
+/// Passes of an interleaved pipeline that are worth replaying one by one (about a millisecond): it may settle into a longer cycle than that
+/// of any stage, and only after many rounds.
 constexpr int longest_replay = 60'000;
 
 /// Replays as many rounds as it takes to reach the steady state, and returns the time of the others.
 double replay_steadily(const CostedGraph& graph, std::vector<StageEnd>& ends) {
   const int stages = static_cast<int>(graph.stages.size());
-  // Interleaved passes may settle into a longer cycle only after many rounds, so their replay is cut much later.
-  const int rounds =
-      graph.schedule == ScheduleKind::interleaved ? std::max(3, longest_replay / (2 * stages * stages * graph.virtual_stages)) : 3;
-  const int replayed = std::min(graph.micro_batches, stages == 1 ? 1 : rounds * stages);
+  const bool interleaved = graph.schedule == ScheduleKind::interleaved;
+  const int rounds = interleaved ? std::max(3, longest_replay / (2 * stages * stages * graph.virtual_stages)) : 2;
+  const int replayed = std::min(graph.micro_batches, rounds * stages);
   ends = Replay(graph, replayed).run();
   if (replayed == graph.micro_batches)
     return 0;
-  if (stages == 1) {
-    const StageTimes once = cycle(graph, 0);
-    return (graph.micro_batches - 1) * (once.compute + once.send).si();
-  }
-  // One more round of the pipeline: the order of passes may interlock stages in a longer cycle than that of any one of them.
+  if (!interleaved)
+    return (graph.micro_batches - replayed) * added_cycle(graph);
   const std::vector<StageEnd> before = Replay(graph, replayed - stages).run();
   double longest = 0;
   for (std::size_t s = 0; s < ends.size(); ++s)

@@ -1,10 +1,11 @@
 // Step time in closed form.
 //
 // What:    the time of one training step and where each stage spends it, without events.
-// Formula: the passes of the first rounds of the pipeline are replayed as a max-plus recurrence; every further round adds what the last one
-//          did. Then per stage: gradient reductions, a barrier over all stages (global gradient norm), optimizer, gathers, host. A
-//          reduction of the embedding group starts when both ends of the pipeline have come to it. An overlapped reduction starts with the
-//          stage's first backward pass of the last micro-batch and ends no sooner than its latency after the last backward pass.
+// Formula: the passes of the first rounds of the pipeline are replayed as a max-plus recurrence; every further
+//          micro-batch adds the longest cycle of any stage (interleaved: every further round what the last one did). Then per stage:
+//          gradient reductions, a barrier over all stages (global gradient norm), optimizer, gathers, host. A reduction of the embedding
+//          group starts when both ends of the pipeline have come to it. An overlapped reduction starts with the stage's first backward pass
+//          of the last micro-batch and ends no sooner than its latency after the last backward pass.
 // Source:  1F1B and interleaved schedules as in workloads/schedule.hpp.
 // Units:   SI.
 // Valid:   no contention between stages, no jitter. The engine (sim/engine/pipeline.hpp) shares the semantics and has neither limit.
