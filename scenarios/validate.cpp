@@ -154,7 +154,7 @@ TrainingValidation validate_training(const std::string& file) {
   Diagnostics diagnostics;
   const CsvTable table = parse_csv(read_text_file(name), name, {}, diagnostics);
   diagnostics.throw_if_any();
-  const Calibration calibration = load_calibration();
+  const Calibration& calibration = load_calibration();
   TrainingValidation validation;
   for (const TrainingRow& row : training_rows(table, name))
     validation.rows.push_back(score(row, calibration));
