@@ -91,6 +91,9 @@ CollectiveModel::CollectiveModel(const Cluster& cluster, const Calibration& cali
 BytesPerSecond CollectiveModel::wire_rate(int n) const {
   if (scale_up_.kind == ScaleUpKind::mesh && domain_ > 1)
     return scale_up_.bandwidth * (std::min(n, domain_) - 1.0) / (domain_ - 1.0);
+  // Every group of the node sends through the root at the same time.
+  if (scale_up_.kind == ScaleUpKind::pcie && scale_up_.root_bandwidth.si() > 0)
+    return std::min(scale_up_.bandwidth, scale_up_.root_bandwidth / domain_);
   return scale_up_.bandwidth;
 }
 

@@ -8,7 +8,7 @@
 // gather, scatter and all-to-all, 1 for broadcast. A switch that reduces carries the buffer once: the faster of both is taken. Over d
 // domains of p members: the longer of the part inside and the part outside, which a ring, or for all-reduce a double binary tree, carries
 // over p NIC shares at once; plus (d - 1) hops per pass of the ring, log2(d) of the tree. A mesh of D devices gives n of them (n-1)/(D-1)
-// of their links.
+// of their links; the devices of a PCIe tree share its root.
 //
 // Source: inside, fitted to NCCL measurements (models/calibration/kernels/collective.csv) and carried to other domains by wire rate.
 // Between domains, assumed share and hop times (NetworkCurve); no public table that we know isolates them.

@@ -42,6 +42,7 @@ struct Scenario {
   PowerOptions power;
   SimulationOptions simulation;
   Expectations expect;
+  std::vector<std::string> overrides; ///< "path=value", over what the file says
 };
 
 [[nodiscard]] int job_ranks(const TrainingScenario& job);

@@ -39,12 +39,13 @@ struct SoftwareRule {
   std::string_view framework;
   std::string_view group;
   std::string_view profile;
+  bool interleaves;             ///< knows the interleaved schedule: the DeepSpeed pipeline engine runs plain 1F1B
   bool fp32_gradients_for_bf16; ///< Megatron-LM insists; BLOOM's published memory has no room for them
 };
 constexpr SoftwareRule software_rules[] = {
-    {"NeMo-Megatron", "", "megatron-2022", true},        {"Megatron-DeepSpeed", "", "megatron-deepspeed-2022", false},
-    {"Megatron-Bridge", "", "megatron-core-2024", true}, {"Mcore", "", "megatron-core-2024", true},
-    {"Megatron-LM fork", "", "megatron-2022", true},     {"Megatron-LM", "", "megatron-2021", true}};
+    {"NeMo-Megatron", "", "megatron-2022", true, true},        {"Megatron-DeepSpeed", "", "megatron-deepspeed-2022", false, false},
+    {"Megatron-Bridge", "", "megatron-core-2024", true, true}, {"Mcore", "", "megatron-core-2024", true, true},
+    {"Megatron-LM fork", "", "megatron-2022", true, true},     {"Megatron-LM", "", "megatron-2021", true, true}};
 
 constexpr std::array columns = {"id",
                                 "group",
@@ -180,27 +181,37 @@ bool find_machine(const Cells& row, TrainingRow& out) {
   return true;
 }
 
+const SoftwareRule* software_rule(const Cells& row) {
+  for (const SoftwareRule& rule : software_rules)
+    if (row.contains("framework", rule.framework) && row.contains("group", rule.group))
+      return &rule;
+  return nullptr;
+}
+
 bool find_software(const Cells& row, TrainingRow& out) {
-  for (const SoftwareRule& rule : software_rules) {
-    if (!row.contains("framework", rule.framework) || !row.contains("group", rule.group))
-      continue;
-    out.software = load_software(std::string(rule.profile));
-    if (row.given("flash_attention"))
-      out.software.attention = row.text("flash_attention") == "0" ? AttentionKernel::unfused : AttentionKernel::flash;
-    if (rule.fp32_gradients_for_bf16 && row.text("precision") == "bf16")
-      out.software.gradient = out.software.reduction = Precision::fp32;
-    if (const auto nodes = first_number(row.text("notes"), R"(CUDA_LAUNCH_BLOCKING=1 used for >=(\d+)-node runs)"))
-      out.software.launch_blocking = out.cluster.nodes >= *nodes;
-    return true;
+  const SoftwareRule* rule = software_rule(row);
+  if (rule == nullptr) {
+    out.refusal = "no software profile of framework " + row.text("framework");
+    return false;
   }
-  out.refusal = "no software profile of framework " + row.text("framework");
-  return false;
+  out.software = load_software(std::string(rule->profile));
+  if (row.given("flash_attention"))
+    out.software.attention = row.text("flash_attention") == "0" ? AttentionKernel::unfused : AttentionKernel::flash;
+  if (rule->fp32_gradients_for_bf16 && row.text("precision") == "bf16")
+    out.software.gradient = out.software.reduction = Precision::fp32;
+  if (const auto nodes = first_number(row.text("notes"), R"(CUDA_LAUNCH_BLOCKING=1 used for >=(\d+)-node runs)"))
+    out.software.launch_blocking = out.cluster.nodes >= *nodes;
+  return true;
 }
 
 bool find_job(const Cells& row, TrainingRow& out) {
   const std::string& precision = row.text("precision");
   if (precision != "bf16" && precision != "fp16") {
     out.refusal = "precision " + (precision.empty() ? "not stated" : precision + " is not modelled in training");
+    return false;
+  }
+  if (!supports(out.cluster.node.device, precision == "bf16" ? Precision::bf16 : Precision::fp16)) {
+    out.refusal = out.cluster.node.device.name + " has no unit that computes in " + precision;
     return false;
   }
   if (row.count("experts") > 0) {
@@ -280,7 +291,7 @@ bool find_plans(const Cells& row, TrainingRow& out) {
   plan.overlap_p2p = row.text("overlap_pp") == "1";
   std::string why = "no plan fills its blanks";
   std::vector<int> chunks{1};
-  if (plan.pp > 1 && (schedule.empty() || schedule.find("interleaved") != std::string::npos))
+  if (plan.pp > 1 && software_rule(row)->interleaves && (schedule.empty() || schedule.find("interleaved") != std::string::npos))
     for (int v = 2; v <= 8; ++v)
       chunks.push_back(v);
   for (const int micro_batch : stated_or(row, "micro_batch", {1, 2, 4, 8, 16}))

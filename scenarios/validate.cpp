@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 namespace orrery {
 
@@ -115,38 +116,22 @@ GroupScore macro_average(const std::vector<GroupScore>& groups) {
   return macro;
 }
 
-/// The value below which `share` of the weight lies.
-double weighted_quantile(const std::vector<std::pair<double, double>>& sorted, double share) {
-  double total = 0;
-  for (const auto& [value, weight] : sorted)
-    total += weight;
-  double below = 0;
-  for (const auto& [value, weight] : sorted) {
-    below += weight;
-    if (below >= share * total)
-      return value;
-  }
-  return sorted.back().first;
-}
-
 } // namespace
 
 ErrorBand derive_error_band(const TrainingValidation& validation) {
-  std::map<std::string, int> counts;
+  std::set<std::string> groups;
+  std::vector<double> ratios;
   for (const ScoredRow& row : validation.rows)
-    if (!row.fitted && row.refusal.empty())
-      ++counts[row.group];
-  std::vector<std::pair<double, double>> ratios;
-  for (const ScoredRow& row : validation.rows)
-    if (!row.fitted && row.refusal.empty())
-      ratios.emplace_back(row.measured / row.predicted - 1, 1.0 / counts[row.group]);
-  std::sort(ratios.begin(), ratios.end());
+    if (!row.fitted && row.refusal.empty()) {
+      groups.insert(row.group);
+      ratios.push_back(row.measured / row.predicted - 1);
+    }
   if (ratios.empty())
     return {};
-  return {.low = weighted_quantile(ratios, 0.1),
-          .high = weighted_quantile(ratios, 0.9),
-          .basis = fmt::format("80% of {} published steps in {} groups, none fitted on, every group counting the same", ratios.size(),
-                               counts.size())};
+  std::sort(ratios.begin(), ratios.end());
+  return {.low = percentile(ratios, 0.1),
+          .high = percentile(ratios, 0.9),
+          .basis = fmt::format("80% of {} published steps in {} groups, none fitted on", ratios.size(), groups.size())};
 }
 
 TrainingValidation validate_training(const std::string& file) {

@@ -42,7 +42,7 @@ struct TrainingValidation {
 /// Scores the rows of `file` (columns of scenarios/validation/training.csv), or the project's own where empty.
 TrainingValidation validate_training(const std::string& file = {});
 
-/// Where 80% of measured step times lie, relative to the predicted ones; every group counts the same. Nothing of the model was fitted to
+/// Where 80% of measured step times lie, relative to the predicted ones. Nothing of the model was fitted to
 /// the rows that it is taken from.
 ErrorBand derive_error_band(const TrainingValidation& validation);
 
