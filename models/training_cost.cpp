@@ -21,7 +21,13 @@ struct TrainingCoster::Pass {
 TrainingCoster::TrainingCoster(const Cluster& cluster, const SoftwareProfile& software, const Calibration& calibration,
                                std::optional<Watts> device_cap)
     : cluster_(cluster), software_(software), kernels_(cluster.node.device, calibration), collectives_(cluster, calibration),
-      power_(power_model(cluster.node.device, JoulesPerByte{}, JoulesPerByte{})), device_cap_(device_cap) {}
+      power_(power_model(cluster.node.device, JoulesPerByte{}, JoulesPerByte{})), device_cap_(device_cap) {
+  for (const ComputeUnit& unit : cluster.node.device.units) {
+    auto& energies = arithmetic_.emplace_back();
+    for (std::size_t p = 0; p < energies.size(); ++p)
+      energies[p] = arithmetic_energy(unit, static_cast<Precision>(p));
+  }
+}
 
 OpCost TrainingCoster::operator_cost(const OpGraph& graph, const Operator& op) const {
   const auto* collective = std::get_if<Collective>(&op.shape);
@@ -46,13 +52,15 @@ std::vector<OpCost> TrainingCoster::list_costs(const OpGraph& graph, const std::
   return costs;
 }
 
+void TrainingCoster::add(Pass& pass, const Operator& op, const OpCost& cost) const {
+  pass.work += activity(cost, arithmetic_[static_cast<std::size_t>(cost.unit)][static_cast<std::size_t>(op.precision)], power_);
+  pass.kernels += op.kernels;
+}
+
 TrainingCoster::Pass TrainingCoster::block_pass(const std::vector<Operator>& list, const std::vector<OpCost>& costs) const {
   Pass pass;
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    const ComputeUnit& unit = cluster_.node.device.units[static_cast<std::size_t>(costs[i].unit)];
-    pass.work += activity(costs[i], arithmetic_energy(unit, list[i].precision), power_);
-    pass.kernels += list[i].kernels;
-  }
+  for (std::size_t i = 0; i < list.size(); ++i)
+    add(pass, list[i], costs[i]);
   return pass;
 }
 
@@ -115,7 +123,7 @@ void TrainingCoster::cost_step(const OpGraph& graph, const Stage& stage, CostedS
       continue;
     }
     updated = true;
-    optimizer.add(block_pass({op}, {kernels_.cost(op)}), 1);
+    add(optimizer, op, kernels_.cost(op));
   }
   costed.optimizer = span(optimizer, 1.0);
 }

@@ -19,7 +19,9 @@
 #include "workloads/graph.hpp"
 #include "workloads/software.hpp"
 
+#include <array>
 #include <optional>
+#include <vector>
 
 namespace orrery {
 
@@ -51,6 +53,7 @@ private:
 
   [[nodiscard]] OpCost operator_cost(const OpGraph& graph, const Operator& op) const;
   [[nodiscard]] std::vector<OpCost> list_costs(const OpGraph& graph, const std::vector<Operator>& list) const;
+  void add(Pass& pass, const Operator& op, const OpCost& cost) const;
   [[nodiscard]] Pass block_pass(const std::vector<Operator>& list, const std::vector<OpCost>& costs) const;
   [[nodiscard]] Span span(const Pass& pass, double slowest) const;
   [[nodiscard]] CostedCollective collective(const OpGraph& graph, const Operator& op) const;
@@ -62,6 +65,7 @@ private:
   KernelModel kernels_;
   CollectiveModel collectives_;
   PowerModel power_;
+  std::vector<std::array<JoulesPerFlop, 8>> arithmetic_; ///< energy of a FLOP by unit and precision
   std::optional<Watts> device_cap_;
 };
 
