@@ -111,7 +111,7 @@ std::vector<FlopRate> flop_rates(const Scenario& scenario, const OpGraph& graph,
   };
   return {rate("full attention", "model FLOPs, whole attention square (Korthikanti, PaLM)", graph.flops.full_attention),
           rate("causal attention", "model FLOPs, causal half (Megatron-Core, FlashAttention)", graph.flops.causal),
-          rate("executed", "hardware FLOPs, recomputation counted (HFU; SC21, BLOOM)", graph.flops.executed)};
+          rate("executed", "FLOPs as run, recomputation included (HFU; SC21, BLOOM)", graph.flops.executed)};
 }
 
 /// Energy of one device of stage `s` over a step, and the highest draw of any of its spans.

@@ -55,7 +55,7 @@ template <class Q> std::vector<std::pair<std::string, Q>> without_crumbs(const s
     else
       other += part;
   }
-  if (other.si() > 0)
+  if (other / whole >= crumb / 2) // less would print as zero
     kept.emplace_back("other", other);
   return kept;
 }
