@@ -169,40 +169,38 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration) {
   }
 }
 
-OpCost KernelModel::matmul_cost(const Matmul& shape, std::size_t precision) const {
+template <class Time> OpCost KernelModel::quickest(std::size_t precision, Time time) const {
   OpCost best;
   bool any = false;
   for (const Unit& unit : units_) {
     const Lane& lane = unit.lanes[precision];
     if (!lane.usable)
       continue;
-    const TimeParts parts = matmul_time(shape, lane.rates, lane.matmul);
-    if (any && parts.time >= best.time.si())
+    const OpCost cost = time(unit, lane);
+    if (any && cost.time >= best.time)
       continue;
-    best = from_parts(parts, unit.index);
-    best.assumed = lane.matmul.assumed;
-    best.extrapolated = best.flops.si() > lane.matmul.largest_flops;
+    best = cost;
     any = true;
   }
   return best;
 }
 
+OpCost KernelModel::matmul_cost(const Matmul& shape, std::size_t precision) const {
+  return quickest(precision, [&](const Unit& unit, const Lane& lane) {
+    OpCost cost = from_parts(matmul_time(shape, lane.rates, lane.matmul), unit.index);
+    cost.assumed = lane.matmul.assumed;
+    cost.extrapolated = cost.flops.si() > lane.matmul.largest_flops;
+    return cost;
+  });
+}
+
 OpCost KernelModel::attention_cost(const FusedAttention& shape, std::size_t precision) const {
-  OpCost best;
-  bool any = false;
-  for (const Unit& unit : units_) {
-    const Lane& lane = unit.lanes[precision];
-    if (!lane.usable)
-      continue;
-    const TimeParts parts = attention_time(shape, lane.rates, lane.attention);
-    if (any && parts.time >= best.time.si())
-      continue;
-    best = from_parts(parts, unit.index);
-    best.assumed = lane.attention.assumed || shape.backward;
-    best.extrapolated = shape.keys > lane.attention.largest_keys;
-    any = true;
-  }
-  return best;
+  return quickest(precision, [&](const Unit& unit, const Lane& lane) {
+    OpCost cost = from_parts(attention_time(shape, lane.rates, lane.attention), unit.index);
+    cost.assumed = lane.attention.assumed || shape.backward;
+    cost.extrapolated = shape.keys > lane.attention.largest_keys;
+    return cost;
+  });
 }
 
 OpCost KernelModel::streaming_cost(const Streaming& shape, const Operator& op) const {

@@ -58,6 +58,8 @@ private:
     std::array<StreamingCurve, op_classes> streaming;
   };
 
+  /// Cost on the unit that ends first, of those that compute in `precision`.
+  template <class Time> [[nodiscard]] OpCost quickest(std::size_t precision, Time time) const;
   [[nodiscard]] OpCost matmul_cost(const Matmul& shape, std::size_t precision) const;
   [[nodiscard]] OpCost attention_cost(const FusedAttention& shape, std::size_t precision) const;
   [[nodiscard]] OpCost streaming_cost(const Streaming& shape, const Operator& op) const;

@@ -40,6 +40,16 @@ bool supports(const Device& device, Precision precision) {
   return std::any_of(device.units.begin(), device.units.end(), [&](const ComputeUnit& unit) { return unit.peak.contains(precision); });
 }
 
+std::set<Precision> arithmetic_precisions(const OpGraph& graph) {
+  std::set<Precision> precisions;
+  for (const Block& block : graph.blocks)
+    for (const std::vector<Operator>* list : {&block.forward, &block.backward})
+      for (const Operator& op : *list)
+        if (std::holds_alternative<Matmul>(op.shape) || std::holds_alternative<FusedAttention>(op.shape))
+          precisions.insert(op.precision);
+  return precisions;
+}
+
 double graph_parameters(const OpGraph& graph) {
   Bytes held;
   for (const Stage& stage : graph.stages)

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,8 @@ struct Scenario {
 [[nodiscard]] std::string describe(const Cluster& cluster);
 /// Whether any unit of the device computes in `precision`.
 [[nodiscard]] bool supports(const Device& device, Precision precision);
+/// Precisions of the matrix products and attention of a graph.
+[[nodiscard]] std::set<Precision> arithmetic_precisions(const OpGraph& graph);
 /// Elements of the model that a graph describes, over all its ranks but one replica.
 [[nodiscard]] double graph_parameters(const OpGraph& graph);
 

@@ -159,7 +159,7 @@ std::string how_made(const TrainingResult& job, const Style& style) {
 std::string title(const Result& result, const TrainingResult& job, const Style& style) {
   std::string out = style.heading(clip(result.jobs.size() > 1 ? result.scenario + ": " + job.name : result.scenario, page_width)) + "\n";
   std::string subject = job.parameters > 0 ? scaled(job.parameters) + " parameters on " : "";
-  subject += grouped(job.devices) + " devices · " + result.cluster + " · " + result.software;
+  subject += grouped(job.devices) + (job.devices == 1 ? " device · " : " devices · ") + result.cluster + " · " + result.software;
   out += "  " + wrap(subject, page_width, 2) + "\n";
   const std::string plan =
       plan_text(job.plan) + (job.micro_batches > 0 ? " · " + grouped(job.micro_batches) + " micro-batches per step" : "");

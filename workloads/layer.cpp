@@ -126,18 +126,25 @@ void residual_backward(const BlockBuilder& b, const SoftwareProfile& software, s
               software.hidden_dropout ? 2 : 1);
 }
 
+Operator fused_attention(const BlockBuilder& b, Precision precision, bool backward) {
+  const Sizes& s = b.size;
+  return {.name = backward ? "attention_backward" : "attention",
+          .op_class = OpClass::attention,
+          .precision = precision,
+          .shape = FusedAttention{.batch = s.batch,
+                                  .heads = s.heads,
+                                  .kv_heads = s.kv_heads,
+                                  .head_dim = s.head_dim,
+                                  .queries = s.sequence,
+                                  .keys = s.sequence,
+                                  .backward = backward},
+          .kernels = backward ? 3 : 1};
+}
+
 void core_attention(const BlockBuilder& b, const SoftwareProfile& software, Precision precision, std::vector<Operator>& list) {
   const Sizes& s = b.size;
   if (software.attention == AttentionKernel::flash) {
-    list.push_back({.name = "attention",
-                    .op_class = OpClass::attention,
-                    .precision = precision,
-                    .shape = FusedAttention{.batch = s.batch,
-                                            .heads = s.heads,
-                                            .kv_heads = s.kv_heads,
-                                            .head_dim = s.head_dim,
-                                            .queries = s.sequence,
-                                            .keys = s.sequence}});
+    list.push_back(fused_attention(b, precision, false));
     return;
   }
   const double scores = s.batch * s.heads * s.sequence * s.sequence;
@@ -156,17 +163,7 @@ void core_attention(const BlockBuilder& b, const SoftwareProfile& software, Prec
 void core_attention_backward(const BlockBuilder& b, const SoftwareProfile& software, Precision precision, std::vector<Operator>& list) {
   const Sizes& s = b.size;
   if (software.attention == AttentionKernel::flash) {
-    list.push_back({.name = "attention_backward",
-                    .op_class = OpClass::attention,
-                    .precision = precision,
-                    .shape = FusedAttention{.batch = s.batch,
-                                            .heads = s.heads,
-                                            .kv_heads = s.kv_heads,
-                                            .head_dim = s.head_dim,
-                                            .queries = s.sequence,
-                                            .keys = s.sequence,
-                                            .backward = true},
-                    .kernels = 3});
+    list.push_back(fused_attention(b, precision, true));
     return;
   }
   const double scores = s.batch * s.heads * s.sequence * s.sequence;

@@ -98,6 +98,18 @@ TEST_CASE("plans that the machine or the model cannot carry are results with the
   }
 }
 
+TEST_CASE("an operator in a precision that no unit has is infeasible, not free", "[diagnostics]") {
+  const TemporaryFile file("orrery_fp4.yaml",
+                           "name: x\ncluster: { name: one, node: { base: dgx-h100, devices: 1, nics: { count: 1, bandwidth: 50 GB/s, "
+                           "latency: 2 us } }, nodes: 1, fabric: { kind: single_node }, sources: [{ figure: \"*\", kind: assumed, "
+                           "reference: a test }] }\nsoftware: megatron-core-2024\njobs:\n  - graph:\n      name: fp4\n      blocks:\n"
+                           "        - name: one\n          forward:\n            - { name: up, precision: fp4, matmul: { m: 64, n: "
+                           "64, k: 64 } }\n");
+  const std::vector<std::string> found = run_scenario(load_scenario(file.path())).jobs.front().violations;
+  REQUIRE(found.size() == 1);
+  CHECK_THAT(found.front(), Catch::Contains("no unit that computes in fp4"));
+}
+
 TEST_CASE("files that are none", "[diagnostics]") {
   CHECK_THAT(refusal_of("does-not-exist.yaml"), Catch::Contains("no such file"));
   CHECK_THAT(refusal_of(std::filesystem::temp_directory_path().string()), Catch::Contains("directory"));
