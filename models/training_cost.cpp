@@ -104,15 +104,46 @@ CostedCollective TrainingCoster::collective(const OpGraph& graph, const Operator
           .overlapped = shape.overlapped};
 }
 
-CostedMessage TrainingCoster::message(const OpGraph& graph, Bytes bytes, int from, int to) const {
+CostedMessage TrainingCoster::message(const OpGraph& graph, Bytes bytes, bool same_node) const {
   // The pair as a group of two: every rank of the stage sends at once.
   const int ranks_per_stage = graph.groups.at(Group::pipeline).stride;
-  const int stages_per_node = std::max(1, cluster_.node.devices / std::max(1, ranks_per_stage));
-  const bool same_node = ranks_per_stage < cluster_.node.devices && from / stages_per_node == to / stages_per_node;
   const int distance = same_node ? ranks_per_stage : std::max(ranks_per_stage, cluster_.node.devices);
   return collectives_.message(bytes,
                               place_group(cluster_, {.size = 2, .stride = distance}, std::min(ranks_per_stage, cluster_.node.devices)));
 }
+
+void TrainingCoster::cost_messages(const OpGraph& graph, CostedGraph& costed) const {
+  const int stages = static_cast<int>(costed.stages.size());
+  const int ranks_per_stage = graph.groups.at(Group::pipeline).stride;
+  const int stages_per_node = std::max(1, cluster_.node.devices / std::max(1, ranks_per_stage));
+  const auto same_node = [&](int from, int to) { return from / stages_per_node == to / stages_per_node; };
+  const std::array forward{message(graph, graph.boundary_forward, false), message(graph, graph.boundary_forward, true)};
+  const std::array backward{message(graph, graph.boundary_backward, false), message(graph, graph.boundary_backward, true)};
+  for (int s = 0; s < stages; ++s) {
+    CostedStage& stage = costed.stages[static_cast<std::size_t>(s)];
+    stage.forward_send = forward[same_node(s, (s + 1) % stages) ? 1 : 0];
+    stage.backward_send = backward[same_node(s, (s + stages - 1) % stages) ? 1 : 0];
+  }
+}
+
+namespace {
+
+bool same_shape(const Operator& a, const Operator& b) {
+  if (const auto *x = std::get_if<Collective>(&a.shape), *y = std::get_if<Collective>(&b.shape); x != nullptr && y != nullptr)
+    return x->kind == y->kind && x->group == y->group && x->bytes == y->bytes && x->overlapped == y->overlapped;
+  if (const auto *x = std::get_if<Streaming>(&a.shape), *y = std::get_if<Streaming>(&b.shape); x != nullptr && y != nullptr)
+    return x->read == y->read && x->written == y->written && x->flops == y->flops;
+  return false;
+}
+
+/// Whether two stages end their step alike: those between the ends of a pipeline do.
+bool same_step(const Stage& a, const Stage& b) {
+  return std::equal(a.step.begin(), a.step.end(), b.step.begin(), b.step.end(), [](const Operator& x, const Operator& y) {
+    return same_shape(x, y) && x.op_class == y.op_class && x.precision == y.precision && x.kernels == y.kernels && x.name == y.name;
+  });
+}
+
+} // namespace
 
 void TrainingCoster::cost_step(const OpGraph& graph, const Stage& stage, CostedStage& costed) const {
   Pass optimizer;
@@ -155,17 +186,23 @@ CostedGraph TrainingCoster::cost(const OpGraph& graph) const {
     chunks.push_back({.forward = span(forward, slowest), .backward = span(backward, slowest)});
   }
   const int stages = static_cast<int>(graph.stages.size());
+  costed.stages.reserve(graph.stages.size());
   for (int s = 0; s < stages; ++s) {
     const Stage& stage = graph.stages[static_cast<std::size_t>(s)];
     CostedStage& out = costed.stages.emplace_back();
     for (const int chunk : stage.chunks)
       out.chunks.push_back(chunks[static_cast<std::size_t>(chunk)]);
-    cost_step(graph, stage, out);
-    if (stages > 1) {
-      out.forward_send = message(graph, graph.boundary_forward, s, (s + 1) % stages);
-      out.backward_send = message(graph, graph.boundary_backward, s, (s + stages - 1) % stages);
+    if (s > 0 && same_step(stage, graph.stages[static_cast<std::size_t>(s) - 1])) {
+      const CostedStage& before = costed.stages[static_cast<std::size_t>(s) - 1];
+      out.reductions = before.reductions;
+      out.optimizer = before.optimizer;
+      out.gathers = before.gathers;
+    } else {
+      cost_step(graph, stage, out);
     }
   }
+  if (stages > 1)
+    cost_messages(graph, costed);
   return costed;
 }
 

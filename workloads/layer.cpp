@@ -275,6 +275,8 @@ Block layer_block(const TrainingJob& job, const Plan& plan, const SoftwareProfil
   const BlockBuilder b(job, plan, software);
   const TransformerModel& model = job.model;
   Block block{.name = "layer"};
+  block.forward.reserve(24);
+  block.backward.reserve(64);
   forward_operators(b, model, software, job.precision, block.forward);
   backward_operators(b, model, software, job.precision, block.backward);
   const double all = kept_activations(b, model, software, true);

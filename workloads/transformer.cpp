@@ -65,6 +65,7 @@ StepFlops step_flops(const TrainingJob& job, const Plan& plan, const SoftwarePro
 std::vector<Operator> step_operators(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software, double parameters,
                                      double shared_embedding) {
   std::vector<Operator> list;
+  list.reserve(8);
   const auto collective = [&](const char* name, CollectiveKind kind, Group group, double bytes, bool overlapped) {
     list.push_back({.name = name,
                     .op_class = OpClass::communication,
@@ -165,8 +166,12 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
                   {Group::data, {plan.dp, plan.tp}},
                   {Group::pipeline, {plan.pp, plan.tp * plan.dp}},
                   {Group::embedding, {one_stage ? 1 : 2, plan.tp * plan.dp * (plan.pp - 1)}}};
-  graph.blocks = {layer_block(job, plan, software), embedding_block(job, plan, software), head_block(job, plan, software),
-                  receive_block(job, plan, software)};
+  // In the order of BlockIndex; a braced list would copy them.
+  graph.blocks.reserve(4);
+  graph.blocks.push_back(layer_block(job, plan, software));
+  graph.blocks.push_back(embedding_block(job, plan, software));
+  graph.blocks.push_back(head_block(job, plan, software));
+  graph.blocks.push_back(receive_block(job, plan, software));
   graph.flops = step_flops(job, plan, software);
   graph.sequences = job.global_batch;
   graph.tokens = graph.sequences * job.sequence;
