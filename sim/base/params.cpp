@@ -83,11 +83,10 @@ std::string allowed_text(const Shape& shape) {
   return {};
 }
 
-std::optional<double> read_number(const yaml::Node& node, const Shape& shape, const Site& site) {
-  if (!is_plain_scalar(node, shape, site))
-    return std::nullopt;
-  QuantityError error;
-  const double value = parse_number(node.text, error);
+namespace {
+
+/// A parsed value, or a report of why it is none or out of range.
+std::optional<double> accepted(double value, const QuantityError& error, const yaml::Node& node, const Shape& shape, const Site& site) {
   if (!error.message.empty()) {
     site.error(node, error.message, allowed_text(shape), error.suggestion);
     return std::nullopt;
@@ -97,6 +96,16 @@ std::optional<double> read_number(const yaml::Node& node, const Shape& shape, co
     return std::nullopt;
   }
   return value;
+}
+
+} // namespace
+
+std::optional<double> read_number(const yaml::Node& node, const Shape& shape, const Site& site) {
+  if (!is_plain_scalar(node, shape, site))
+    return std::nullopt;
+  QuantityError error;
+  const double value = parse_number(node.text, error);
+  return accepted(value, error, node, shape, site);
 }
 
 std::optional<double> read_count(const yaml::Node& node, const Shape& shape, const Site& site) {
@@ -115,15 +124,7 @@ std::optional<double> read_quantity(const yaml::Node& node, const Shape& shape, 
   }
   QuantityError error;
   const double value = parse_quantity(node.text, shape.dimension, shape.unit_hint, error);
-  if (!error.message.empty()) {
-    site.error(node, error.message, allowed_text(shape), error.suggestion);
-    return std::nullopt;
-  }
-  if (!in_range(value, shape)) {
-    site.error(node, shown(node.text), allowed_text(shape));
-    return std::nullopt;
-  }
-  return value;
+  return accepted(value, error, node, shape, site);
 }
 
 std::optional<bool> read_flag(const yaml::Node& node, const Shape& shape, const Site& site) {
