@@ -225,6 +225,12 @@ OpCost KernelModel::cost(const Operator& op) const {
   const auto precision = static_cast<std::size_t>(op.precision);
   if (const auto* matmul = std::get_if<Matmul>(&op.shape))
     return matmul_cost(*matmul, precision);
+  if (const auto* grouped = std::get_if<GroupedMatmul>(&op.shape)) {
+    const double rows = grouped->rows / grouped->groups;
+    return matmul_cost(grouped->weight_gradient ? Matmul{.batch = grouped->groups, .m = grouped->n, .n = grouped->k, .k = rows}
+                                                : Matmul{.batch = grouped->groups, .m = rows, .n = grouped->n, .k = grouped->k},
+                       precision);
+  }
   if (const auto* attention = std::get_if<FusedAttention>(&op.shape))
     return attention_cost(*attention, precision);
   if (const auto* streaming = std::get_if<Streaming>(&op.shape))

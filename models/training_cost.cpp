@@ -46,7 +46,7 @@ std::vector<OpCost> TrainingCoster::list_costs(const OpGraph& graph, const std::
     costs.push_back(operator_cost(graph, op));
   for (std::size_t i = 0; i + 1 < list.size(); ++i) {
     const auto* collective = std::get_if<Collective>(&list[i].shape);
-    if (collective != nullptr && collective->overlapped)
+    if (collective != nullptr && collective->overlap == Overlap::next)
       costs[i].time -= overlap_gain * std::min(costs[i].time, costs[i + 1].time);
   }
   return costs;
@@ -101,7 +101,7 @@ CostedCollective TrainingCoster::collective(const OpGraph& graph, const Operator
           .latency = cost.latency,
           .time = cost.time,
           .network = cost.network_bytes,
-          .overlapped = shape.overlapped};
+          .overlapped = shape.overlap == Overlap::pass};
 }
 
 CostedMessage TrainingCoster::message(const OpGraph& graph, Bytes bytes, bool same_node) const {
@@ -130,7 +130,7 @@ namespace {
 
 bool same_shape(const Operator& a, const Operator& b) {
   if (const auto *x = std::get_if<Collective>(&a.shape), *y = std::get_if<Collective>(&b.shape); x != nullptr && y != nullptr)
-    return x->kind == y->kind && x->group == y->group && x->bytes == y->bytes && x->overlapped == y->overlapped;
+    return x->kind == y->kind && x->group == y->group && x->bytes == y->bytes && x->overlap == y->overlap;
   if (const auto *x = std::get_if<Streaming>(&a.shape), *y = std::get_if<Streaming>(&b.shape); x != nullptr && y != nullptr)
     return x->read == y->read && x->written == y->written && x->flops == y->flops;
   return false;

@@ -45,7 +45,8 @@ std::set<Precision> arithmetic_precisions(const OpGraph& graph) {
   for (const Block& block : graph.blocks)
     for (const std::vector<Operator>* list : {&block.forward, &block.backward})
       for (const Operator& op : *list)
-        if (std::holds_alternative<Matmul>(op.shape) || std::holds_alternative<FusedAttention>(op.shape))
+        if (std::holds_alternative<Matmul>(op.shape) || std::holds_alternative<FusedAttention>(op.shape) ||
+            std::holds_alternative<GroupedMatmul>(op.shape))
           precisions.insert(op.precision);
   return precisions;
 }

@@ -1,6 +1,7 @@
 #include "tools/cost_names.hpp"
 
 #include "tools/json_object.hpp"
+#include "workloads/tables.hpp"
 
 namespace orrery {
 
@@ -53,10 +54,6 @@ std::string collective_word(CollectiveKind kind) {
   return word_of(words, kind);
 }
 
-std::string group_word(Group group) {
-  static const Words<Group> words = {
-      {Group::tensor, "tensor"}, {Group::pipeline, "pipeline"}, {Group::data, "data"}, {Group::embedding, "embedding"}};
-  return word_of(words, group);
-}
+std::string group_word(Group group) { return choice_name(group_words(), group); }
 
 } // namespace orrery

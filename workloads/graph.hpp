@@ -6,7 +6,7 @@
 #include "sim/base/units.hpp"
 #include "workloads/plan.hpp"
 
-#include <map>
+#include <array>
 #include <string>
 #include <variant>
 #include <vector>
@@ -24,14 +24,26 @@ struct Matmul {
   double k = 0;
 };
 
+/// Products of several groups of rows with a matrix of their own each (experts): sum over g of (rows_g x k) * (k x n).
+struct GroupedMatmul {
+  double groups = 1;
+  double rows = 0;    ///< over all groups
+  double busiest = 0; ///< rows of the largest group; 0 = all alike
+  double n = 0;
+  double k = 0;
+  bool weight_gradient = false; ///< per group (n x rows_g) * (rows_g x k) instead
+};
+
 /// A fused attention kernel over `batch` sequences of one rank's heads.
 struct FusedAttention {
   double batch = 1;
   double heads = 0;
   double kv_heads = 0;
   double head_dim = 0;
-  double queries = 0; ///< per sequence
-  double keys = 0;    ///< per sequence, including the queries' own
+  double value_dim = 0; ///< width of a value; 0 = head_dim (latent attention: 192 and 128)
+  double window = 0;    ///< keys that a query reaches back; 0 = all
+  double queries = 0;   ///< per sequence
+  double keys = 0;      ///< per sequence, including the queries' own
   bool causal = true;
   bool backward = false;
 };
@@ -46,23 +58,46 @@ struct Streaming {
 enum class CollectiveKind { all_reduce, all_gather, reduce_scatter, all_to_all, broadcast };
 
 /// The parallel groups of a plan.
-enum class Group { tensor, pipeline, data, embedding };
+enum class Group {
+  tensor,
+  context,
+  data, ///< ranks that hold the same parameters: replicas and their context-parallel ranks
+  pipeline,
+  embedding,        ///< first and last stage
+  shard,            ///< share one copy of the parameters (zero 3)
+  secondary_shard,  ///< share the copy that backward passes gather from
+  gradient_shard,   ///< share one copy of the gradients
+  gradient_replica, ///< hold the same shard of the gradients
+  optimizer_shard,
+  expert,        ///< hold the experts of one layer between them
+  expert_tensor, ///< share an expert
+  expert_data    ///< hold the same experts
+};
+inline constexpr std::size_t group_kinds = 13;
+
+/// What a collective runs beside.
+enum class Overlap {
+  none,
+  next, ///< the operator listed after it
+  pass  ///< everything else of its block, or, at the end of a step, the passes around it
+};
 
 /// `bytes` is the full buffer: what every rank holds before an all-reduce, or after an all-gather, or before a reduce-scatter.
 struct Collective {
   CollectiveKind kind = CollectiveKind::all_reduce;
   Group group = Group::tensor;
   Bytes bytes;
-  bool overlapped = false; ///< may run in the shadow of the pass it follows
+  Overlap overlap = Overlap::none;
 };
 
 struct Operator {
   std::string name;
   OpClass op_class = OpClass::gemm;
   Precision precision = Precision::bf16;
-  std::variant<Matmul, FusedAttention, Streaming, Collective> shape;
-  int kernels = 1;         ///< device kernels launched by the host
-  bool recomputed = false; ///< part of a backward pass that repeats forward work
+  std::variant<Matmul, GroupedMatmul, FusedAttention, Streaming, Collective> shape;
+  int kernels = 1;              ///< device kernels launched by the host
+  bool recomputed = false;      ///< part of a backward pass that repeats forward work
+  bool weight_gradient = false; ///< only the optimizer waits for it: a split backward pass runs it later
 };
 
 /// Operators that repeat as a unit (a layer, the embedding, the head), for one micro-batch on one rank.
@@ -72,7 +107,8 @@ struct Block {
   std::vector<Operator> backward; ///< with the recomputed forward operators first
   Bytes activations;              ///< kept from forward to backward, per micro-batch and rank
   Bytes working_set;              ///< live at once at the peak inside the block, beyond what is kept
-  double parameters = 0;          ///< elements held by one rank
+  double parameters = 0;          ///< elements held by one rank, experts apart
+  double expert_parameters = 0;   ///< elements of experts held by one rank
 };
 
 struct BlockUse {
@@ -97,6 +133,18 @@ struct Stage {
 struct GroupShape {
   int size = 1;
   int stride = 1;
+
+  friend bool operator==(const GroupShape&, const GroupShape&) = default;
+};
+
+/// The shape of every parallel group.
+class GroupShapes {
+public:
+  GroupShape& operator[](Group group) { return shapes_[static_cast<std::size_t>(group)]; }
+  [[nodiscard]] const GroupShape& at(Group group) const { return shapes_[static_cast<std::size_t>(group)]; }
+
+private:
+  std::array<GroupShape, group_kinds> shapes_{};
 };
 
 /// FLOPs of one step over all ranks, under the field's conventions.
@@ -109,7 +157,7 @@ struct StepFlops {
 struct OpGraph {
   std::string name;
   Precision precision = Precision::bf16;
-  std::map<Group, GroupShape> groups;
+  GroupShapes groups;
   ScheduleKind schedule = ScheduleKind::one_f_one_b;
   int micro_batches = 1;
   int virtual_stages = 1;

@@ -27,12 +27,6 @@ const Choices<OpClass>& class_words() {
   return words;
 }
 
-const Choices<Group>& group_words() {
-  static const Choices<Group> words = {
-      {"tensor", Group::tensor}, {"pipeline", Group::pipeline}, {"data", Group::data}, {"embedding", Group::embedding}};
-  return words;
-}
-
 NumberOptions positive(std::string help, bool required = true) {
   return {.above = 0, .max = 1e15, .required = required, .help = std::move(help)};
 }
@@ -49,6 +43,18 @@ const Table<Matmul>& matmul_table() {
   return table;
 }
 
+const Table<GroupedMatmul>& grouped_table() {
+  using G = GroupedMatmul;
+  static const Table<G> table = Table<G>("grouped", "Products of several groups of rows with a matrix of their own each (experts).")
+                                    .number("groups", &G::groups, positive("groups, with a matrix each"))
+                                    .number("rows", &G::rows, positive("rows of all groups together"))
+                                    .number("busiest", &G::busiest, {.max = 1e15, .help = "rows of the largest group; 0 = all alike"})
+                                    .number("n", &G::n, positive("columns of the result"))
+                                    .number("k", &G::k, positive("length of the inner products"))
+                                    .flag("weight_gradient", &G::weight_gradient, {.help = "the inner products run over the rows"});
+  return table;
+}
+
 const Table<FusedAttention>& attention_table() {
   using A = FusedAttention;
   static const Table<A> table = Table<A>("attention", "A fused attention kernel.")
@@ -58,6 +64,8 @@ const Table<FusedAttention>& attention_table() {
                                     .number("head_dim", &A::head_dim, positive("width of a head"))
                                     .number("queries", &A::queries, positive("queries per sequence"))
                                     .number("keys", &A::keys, positive("keys per sequence, the queries' own included"))
+                                    .number("value_dim", &A::value_dim, {.max = 1e15, .help = "width of a value; 0 = head_dim"})
+                                    .number("window", &A::window, {.max = 1e15, .help = "keys that a query reaches back; 0 = all"})
                                     .flag("causal", &A::causal, {.help = "a query sees only the keys before it"})
                                     .flag("backward", &A::backward, {.help = "the gradient's kernel"});
   return table;
@@ -77,6 +85,7 @@ const Table<Collective>& collective_table() {
                                                 {"reduce_scatter", CollectiveKind::reduce_scatter},
                                                 {"all_to_all", CollectiveKind::all_to_all},
                                                 {"broadcast", CollectiveKind::broadcast}};
+  static const Choices<Overlap> overlaps = {{"none", Overlap::none}, {"next", Overlap::next}, {"pass", Overlap::pass}};
   QuantityOptions<Bytes> bytes = size_in_bytes("the full buffer: before an all-reduce or reduce-scatter, after an all-gather");
   bytes.above = Bytes{};
   bytes.required = true;
@@ -85,14 +94,16 @@ const Table<Collective>& collective_table() {
           .choice("kind", &Collective::kind, kinds, {.required = true, .help = "what is done"})
           .choice("group", &Collective::group, group_words(), {.required = true, .help = "who takes part"})
           .quantity("bytes", &Collective::bytes, bytes)
-          .flag("overlapped", &Collective::overlapped, {.help = "may run in the shadow of the pass that it follows"});
+          .choice("overlap", &Collective::overlap, overlaps, {.help = "what it runs beside: the next operator, or the whole pass"});
   return table;
 }
 
 void check_operator(const OperatorFile& op, const Report& report) {
-  const int shapes = op.matmul.has_value() + op.attention.has_value() + op.stream.has_value() + op.collective.has_value();
+  const int shapes =
+      op.matmul.has_value() + op.grouped.has_value() + op.attention.has_value() + op.stream.has_value() + op.collective.has_value();
   if (shapes != 1)
-    report.error("", fmt::format("{} shapes in operator {}", shapes, shown(op.name)), "one of matmul, attention, stream, collective");
+    report.error("", fmt::format("{} shapes in operator {}", shapes, shown(op.name)),
+                 "one of matmul, grouped, attention, stream, collective");
   if (op.attention && std::max(op.attention->heads, op.attention->kv_heads) != op.attention->heads)
     report.error("attention.kv_heads", fmt::format("{} key/value heads for {} heads", op.attention->kv_heads, op.attention->heads));
 }
@@ -105,11 +116,13 @@ const Table<OperatorFile>& operator_table() {
           .choice("class", &O::op_class, class_words(), {.help = "what its cost is reported under; by default that of its shape"})
           .choice("precision", &O::precision, precision_words(), {.help = "by default the graph's"})
           .object("matmul", &O::matmul, matmul_table(), {.help = "a matrix product"})
+          .object("grouped", &O::grouped, grouped_table(), {.help = "matrix products of experts"})
           .object("attention", &O::attention, attention_table(), {.help = "a fused attention kernel"})
           .object("stream", &O::stream, stream_table(), {.help = "memory traffic"})
           .object("collective", &O::collective, collective_table(), {.help = "communication"})
           .count("kernels", &O::kernels, {.min = 1, .max = 1'000'000, .help = "device kernels that the host launches"})
           .flag("recomputed", &O::recomputed, {.help = "repeats forward work in a backward pass"})
+          .flag("weight_gradient", &O::weight_gradient, {.help = "only the optimizer waits for it"})
           .check(check_operator);
   return table;
 }
@@ -123,7 +136,8 @@ const Table<BlockFile>& block_table() {
           .list("backward", &B::backward, operator_table(), {.help = "operators of the backward pass in order, recomputed ones first"})
           .quantity("activations", &B::activations, size_in_bytes("kept from forward to backward, per micro-batch"))
           .quantity("working_set", &B::working_set, size_in_bytes("live at the peak inside the block beyond what is kept"))
-          .number("parameters", &B::parameters, {.max = 1e15, .help = "elements held by one rank"});
+          .number("parameters", &B::parameters, {.max = 1e15, .help = "elements held by one rank, experts apart"})
+          .number("expert_parameters", &B::expert_parameters, {.max = 1e15, .help = "elements of experts held by one rank"});
   return table;
 }
 
@@ -194,12 +208,12 @@ void check_references(const GraphFile& file, const Report& report) {
 void check_groups(const GraphFile& file, const Report& report) {
   double ranks = 1;
   for (const auto& [group, shape] : file.groups)
-    ranks *= group == Group::embedding ? 1 : shape.size;
+    ranks *= group == Group::tensor || group == Group::data || group == Group::pipeline ? shape.size : 1;
   if (ranks > max_ranks) {
     report.error("groups", fmt::format("{} ranks", exact_number(ranks)), fmt::format("at most {}", exact_number(max_ranks)));
     return;
   }
-  const std::map<Group, GroupShape> groups = groups_of(file);
+  const GroupShapes groups = groups_of(file);
   const GroupShape tensor = groups.at(Group::tensor), data = groups.at(Group::data), pipeline = groups.at(Group::pipeline);
   const GroupShape ends = groups.at(Group::embedding);
   const bool tensor_inside = (tensor.size == 1 || tensor.stride == 1) && (data.size == 1 || data.stride == tensor.size);
@@ -275,15 +289,15 @@ const Table<GraphFile>& graph_file_table() {
 }
 
 OpClass standard_class(const OperatorFile& op) {
-  if (op.matmul)
+  if (op.matmul || op.grouped)
     return OpClass::gemm;
   if (op.attention)
     return OpClass::attention;
   return op.collective ? OpClass::communication : OpClass::elementwise;
 }
 
-std::map<Group, GroupShape> groups_of(const GraphFile& file) {
-  std::map<Group, GroupShape> groups;
+GroupShapes groups_of(const GraphFile& file) {
+  GroupShapes groups;
   int stride = 1;
   const auto add = [&](Group group, int size, int standard) {
     const auto given = file.groups.find(group);
@@ -296,6 +310,9 @@ std::map<Group, GroupShape> groups_of(const GraphFile& file) {
   }
   const GroupShape& pipeline = groups[Group::pipeline];
   add(Group::embedding, pipeline.size > 1 ? 2 : 1, stride - stride / pipeline.size);
+  for (const auto& [group, shape] : file.groups)
+    if (group > Group::embedding || group == Group::context)
+      add(group, 1, 1);
   return groups;
 }
 

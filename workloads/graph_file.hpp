@@ -15,11 +15,13 @@ struct OperatorFile {
   std::optional<OpClass> op_class;    ///< by default that of its shape
   std::optional<Precision> precision; ///< by default the graph's
   std::optional<Matmul> matmul;
+  std::optional<GroupedMatmul> grouped;
   std::optional<FusedAttention> attention;
   std::optional<Streaming> stream;
   std::optional<Collective> collective;
   int kernels = 1;
   bool recomputed = false;
+  bool weight_gradient = false;
 };
 
 struct BlockFile {
@@ -29,6 +31,7 @@ struct BlockFile {
   Bytes activations;
   Bytes working_set;
   double parameters = 0;
+  double expert_parameters = 0;
 };
 
 struct BlockUseFile {
@@ -78,6 +81,6 @@ const Table<GraphFile>& graph_file_table();
 OpClass standard_class(const OperatorFile& op);
 
 /// Groups in full: sizes as given, strides as given or by the rule tensor inside data inside pipeline.
-std::map<Group, GroupShape> groups_of(const GraphFile& file);
+GroupShapes groups_of(const GraphFile& file);
 
 } // namespace orrery

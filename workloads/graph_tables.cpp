@@ -15,9 +15,12 @@ Operator operator_of(const OperatorFile& file, Precision precision) {
               .op_class = file.op_class.value_or(standard_class(file)),
               .precision = file.precision.value_or(precision),
               .kernels = file.kernels,
-              .recomputed = file.recomputed};
+              .recomputed = file.recomputed,
+              .weight_gradient = file.weight_gradient};
   if (file.matmul)
     op.shape = *file.matmul;
+  else if (file.grouped)
+    op.shape = *file.grouped;
   else if (file.attention)
     op.shape = *file.attention;
   else if (file.stream)
@@ -28,9 +31,11 @@ Operator operator_of(const OperatorFile& file, Precision precision) {
 }
 
 OperatorFile file_of(const Operator& op, Precision precision) {
-  OperatorFile file{.name = op.name, .kernels = op.kernels, .recomputed = op.recomputed};
+  OperatorFile file{.name = op.name, .kernels = op.kernels, .recomputed = op.recomputed, .weight_gradient = op.weight_gradient};
   if (const auto* matmul = std::get_if<Matmul>(&op.shape))
     file.matmul = *matmul;
+  else if (const auto* grouped = std::get_if<GroupedMatmul>(&op.shape))
+    file.grouped = *grouped;
   else if (const auto* attention = std::get_if<FusedAttention>(&op.shape))
     file.attention = *attention;
   else if (const auto* stream = std::get_if<Streaming>(&op.shape))
@@ -69,6 +74,8 @@ void add_flops(const std::vector<Operator>& list, double times, StepFlops& sum) 
     double full = 0, causal = 0, executed = 0;
     if (const auto* m = std::get_if<Matmul>(&op.shape)) {
       full = causal = executed = 2 * m->batch * m->m * m->n * m->k;
+    } else if (const auto* g = std::get_if<GroupedMatmul>(&op.shape)) {
+      full = causal = executed = 2 * g->rows * g->n * g->k;
     } else if (const auto* a = std::get_if<FusedAttention>(&op.shape)) {
       const double product = 2 * a->batch * a->heads * a->queries * a->keys * a->head_dim;
       full = (a->backward ? 4 : 2) * product;
@@ -151,7 +158,8 @@ OpGraph resolve(const GraphFile& file) {
                             .backward = operators_of(block.backward, file.precision),
                             .activations = block.activations,
                             .working_set = block.working_set,
-                            .parameters = block.parameters});
+                            .parameters = block.parameters,
+                            .expert_parameters = block.expert_parameters});
   resolve_chunks(file, graph);
   resolve_stages(file, graph);
   graph.flops = file.flops ? *file.flops : summed_flops(graph);
@@ -204,15 +212,17 @@ yaml::Node write_graph(const OpGraph& graph) {
                  .flops = graph.flops,
                  .tokens = graph.tokens,
                  .sequences = graph.sequences};
-  for (const auto& [group, shape] : graph.groups)
-    file.groups[group] = {shape.size, shape.stride};
+  for (std::size_t g = 0; g < group_kinds; ++g)
+    if (const auto group = static_cast<Group>(g); group <= Group::embedding || graph.groups.at(group).size > 1)
+      file.groups[group] = {graph.groups.at(group).size, graph.groups.at(group).stride};
   for (const Block& block : graph.blocks)
     file.blocks.push_back({.name = block.name,
                            .forward = files_of(block.forward, graph.precision),
                            .backward = files_of(block.backward, graph.precision),
                            .activations = block.activations,
                            .working_set = block.working_set,
-                           .parameters = block.parameters});
+                           .parameters = block.parameters,
+                           .expert_parameters = block.expert_parameters});
   for (std::size_t c = 0; c < graph.chunks.size(); ++c) {
     ChunkFile& chunk = file.chunks.emplace_back(ChunkFile{.name = fmt::format("chunk-{}", c)});
     for (const BlockUse& use : graph.chunks[c].blocks)

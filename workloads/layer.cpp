@@ -53,13 +53,13 @@ public:
   }
 
   /// A tensor-parallel collective over `elements` of the full tensor.
-  void collective(std::vector<Operator>& list, std::string name, CollectiveKind kind, double bytes, bool overlapped = false) const {
+  void collective(std::vector<Operator>& list, std::string name, CollectiveKind kind, double bytes, Overlap overlap = Overlap::none) const {
     if (plan_.tp == 1)
       return;
     list.push_back({.name = std::move(name),
                     .op_class = OpClass::communication,
                     .precision = job_.precision,
-                    .shape = Collective{.kind = kind, .group = Group::tensor, .bytes = Bytes{bytes}, .overlapped = overlapped}});
+                    .shape = Collective{.kind = kind, .group = Group::tensor, .bytes = Bytes{bytes}, .overlap = overlap}});
   }
 
   /// Entry of a column-parallel region: nothing forward (the tokens are replicated) or a gather of the sequence shards.
@@ -79,11 +79,11 @@ public:
     // The sharded operand is gathered again: the input of a column layer, the output gradient of a row layer.
     if (plan_.sequence_parallel && side != Side::inner)
       collective(list, name + (column ? "_input_gather" : "_grad_gather"), CollectiveKind::all_gather, activation(),
-                 column && software_.overlap_tp_backward);
+                 column && software_.overlap_tp_backward ? Overlap::next : Overlap::none);
     matmul(list, name + "_dgrad", op_class, {.m = size.tokens, .n = in, .k = out});
     if (column)
       collective(list, name + "_dgrad_reduce", plan_.sequence_parallel ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce,
-                 activation(), software_.overlap_tp_backward);
+                 activation(), software_.overlap_tp_backward ? Overlap::next : Overlap::none);
     matmul(list, name + "_wgrad", op_class, {.m = out, .n = in, .k = size.tokens});
   }
 
@@ -143,7 +143,7 @@ Operator fused_attention(const BlockBuilder& b, Precision precision, bool backwa
 
 void core_attention(const BlockBuilder& b, const SoftwareProfile& software, Precision precision, std::vector<Operator>& list) {
   const Sizes& s = b.size;
-  if (software.attention == AttentionKernel::flash) {
+  if (is_fused(software.attention)) {
     list.push_back(fused_attention(b, precision, false));
     return;
   }
@@ -162,7 +162,7 @@ void core_attention(const BlockBuilder& b, const SoftwareProfile& software, Prec
 
 void core_attention_backward(const BlockBuilder& b, const SoftwareProfile& software, Precision precision, std::vector<Operator>& list) {
   const Sizes& s = b.size;
-  if (software.attention == AttentionKernel::flash) {
+  if (is_fused(software.attention)) {
     list.push_back(fused_attention(b, precision, true));
     return;
   }
@@ -195,7 +195,7 @@ double kept_activations(const BlockBuilder& b, const TransformerModel& model, co
   const double context = s.tokens * s.query * s.element;
   const double ffn = s.tokens * s.ffn * s.element * (model.ffn == FfnKind::gated ? 3 : 2);
   double core = 0;
-  if (software.attention == AttentionKernel::flash)
+  if (is_fused(software.attention))
     core = context + s.batch * s.heads * s.sequence * 4; // output, and the log-sum-exp of each row in fp32
   else if (keep_core)
     core = s.batch * s.heads * s.sequence * s.sequence * (s.element + (software.attention_dropout ? s.element + 1 : 0));
@@ -286,7 +286,7 @@ Block layer_block(const TrainingJob& job, const Plan& plan, const SoftwareProfil
     break;
   case Recompute::selective: { // a fused kernel already recomputes its scores
     kept = kept_activations(b, model, software, false);
-    if (software.attention == AttentionKernel::unfused) {
+    if (!is_fused(software.attention)) {
       std::vector<Operator> core;
       core_attention(b, software, job.precision, core);
       prepend_recomputed(block.backward, std::move(core));

@@ -12,7 +12,25 @@ enum class FfnKind { gelu, gated }; ///< two matrices, or three (SwiGLU, GeGLU)
 enum class PositionKind { learned, rotary, alibi };
 enum class NormKind { layer_norm, rms_norm };
 
-/// Dense decoder-only transformer. All sizes are counts of elements.
+/// A mixture of experts in place of the feed-forward network.
+struct Experts {
+  int count = 0;         ///< 0 = dense
+  int top_k = 1;         ///< experts that a token is sent to
+  int hidden = 0;        ///< inner width of an expert
+  int shared_hidden = 0; ///< inner width of what every token passes besides, all shared experts together
+  int dense_layers = 0;  ///< first layers that keep a feed-forward network of `ffn_hidden`
+  double capacity = 0;   ///< tokens that an expert takes, over the mean; 0 = all that it gets (dropless)
+};
+
+/// Keys and values from one latent vector per token (multi-head latent attention).
+struct LatentAttention {
+  int kv_rank = 0;    ///< width of the latent; 0 = plain attention
+  int query_rank = 0; ///< width of the queries' own latent; 0 = none
+  int rope_dim = 0;   ///< part of a head's width that carries positions, shared by all heads of a key
+  int value_dim = 0;  ///< width of a value; `head_dim` is that of a key, `rope_dim` included
+};
+
+/// Decoder-only transformer. All sizes are counts of elements.
 struct TransformerModel {
   std::string name;
   int layers = 0;
@@ -29,7 +47,9 @@ struct TransformerModel {
   PositionKind position = PositionKind::learned;
   NormKind norm = NormKind::layer_norm;
   bool parallel_block = false; ///< attention and FFN side by side on the layer's input (GPT-J form): one tensor-parallel sum for both
-  int attention_window = 0;    ///< tokens that attention reaches back; 0 = all. Longer sequences are refused.
+  Experts experts;
+  LatentAttention latent;
+  int attention_window = 0; ///< tokens that attention reaches back; 0 = all. Longer sequences are refused.
   std::vector<Provenance> sources;
 
   [[nodiscard]] double attention_parameters() const; ///< one layer: QKV, output projection, biases

@@ -11,18 +11,37 @@ namespace orrery {
 enum class ScheduleKind { gpipe, one_f_one_b, interleaved };
 enum class Recompute { none, selective, full };
 
-/// Parallelism plan of a training job. Ranks = tp * pp * dp.
+/// How the keys and values of other ranks reach a rank that holds a part of the sequence.
+enum class ContextParallel {
+  ring,       ///< point to point, one part at a time beside the attention of the part before (zigzag order: equal causal work)
+  all_gather, ///< before the attention
+  ulysses     ///< all-to-all from sequence shards to head shards and back
+};
+
+/// Dimensions of the rank grid.
+enum class RankAxis { tensor, context, data, pipeline };
+
+/// Parallelism plan of a training job. Ranks = tp * cp * dp * pp.
 struct Plan {
   int tp = 1;
+  int cp = 1; ///< ranks that share a sequence
   int pp = 1;
   int dp = 1;
+  int ep = 1;  ///< ranks over which experts are spread, inside the dp x cp x tp ranks of a stage
+  int etp = 0; ///< tensor-parallel degree of an expert; 0 = tp
+  std::vector<RankAxis> order{RankAxis::tensor, RankAxis::context, RankAxis::data, RankAxis::pipeline}; ///< fastest first
+  ContextParallel context = ContextParallel::ring;
   int micro_batch = 1; ///< sequences per micro-batch and replica
   ScheduleKind schedule = ScheduleKind::one_f_one_b;
   int virtual_stages = 1;        ///< model chunks per pipeline stage (interleaved)
   std::vector<int> stage_layers; ///< layers per chunk in pipeline order (pp * virtual_stages entries); empty = as even as possible
   Recompute recompute = Recompute::none;
   bool sequence_parallel = false;
-  int zero = 0;                      ///< 0 or 1
+  int zero = 0;                      ///< states sharded over the replicas: 1 optimizer, 2 and gradients, 3 and parameters (FSDP)
+  int shard = 0;                     ///< replicas that share one copy of the sharded states (HSDP); 0 = all dp x cp of them
+  int shard_parameters = 0;          ///< the same for parameters alone (zero 3); 0 = shard
+  int shard_gradients = 0;           ///< the same for gradients alone (zero 2 and 3); 0 = shard
+  int secondary_shard = 0;           ///< zero 3: backward passes gather from a second copy inside this many neighbours (ZeRO++); 0 = none
   bool overlap_grad_reduce = false;  ///< gradient reduction in the shadow of the last micro-batch's backward pass
   bool overlap_param_gather = false; ///< ZeRO-1 parameter gather in the shadow of the next forward pass
   bool overlap_p2p = false;          ///< pipeline sends do not hold up the compute stream

@@ -12,8 +12,13 @@ namespace orrery {
 
 enum class AttentionKernel {
   unfused, ///< scores, softmax, dropout and context as kernels of their own
-  flash    ///< one fused kernel each way
+  flash1,  ///< one fused kernel each way: FlashAttention
+  flash,   ///< FlashAttention-2 and the kernels of its class
+  flash3   ///< FlashAttention-3 and cuDNN 9: asynchronous on Hopper and later
 };
+
+/// Whether scores never reach memory.
+constexpr bool is_fused(AttentionKernel kernel) { return kernel != AttentionKernel::unfused; }
 
 struct SoftwareProfile {
   std::string name;

@@ -49,6 +49,23 @@ const Choices<ScheduleKind>& schedule_words() {
   return words;
 }
 
+const Choices<Group>& group_words() {
+  static const Choices<Group> words = {{"tensor", Group::tensor},
+                                       {"context", Group::context},
+                                       {"data", Group::data},
+                                       {"pipeline", Group::pipeline},
+                                       {"embedding", Group::embedding},
+                                       {"shard", Group::shard},
+                                       {"secondary_shard", Group::secondary_shard},
+                                       {"gradient_shard", Group::gradient_shard},
+                                       {"gradient_replica", Group::gradient_replica},
+                                       {"optimizer_shard", Group::optimizer_shard},
+                                       {"expert", Group::expert},
+                                       {"expert_tensor", Group::expert_tensor},
+                                       {"expert_data", Group::expert_data}};
+  return words;
+}
+
 const Choices<Precision>& training_precision_words() {
   static const Choices<Precision> words = {
       {"fp32", Precision::fp32}, {"tf32", Precision::tf32}, {"bf16", Precision::bf16}, {"fp16", Precision::fp16}};

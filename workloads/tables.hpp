@@ -19,6 +19,7 @@ const Catalogue& model_catalogue();    ///< workloads/catalogue/models, and conf
 const Catalogue& software_catalogue(); ///< workloads/catalogue/software
 
 const Choices<ScheduleKind>& schedule_words();
+const Choices<Group>& group_words();
 /// Precisions that a model is trained in.
 const Choices<Precision>& training_precision_words();
 

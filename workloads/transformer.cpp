@@ -49,7 +49,7 @@ StepFlops step_flops(const TrainingJob& job, const Plan& plan, const SoftwarePro
   const double linear = 2 * tokens * m.layers * (m.hidden * (2 * q + 2 * kv) + ffn_matrices * m.hidden * m.ffn_hidden);
   const double attention = 4 * tokens * m.layers * job.sequence * q; // scores and context over the full square
   const double head = 2 * tokens * static_cast<double>(m.hidden) * m.vocabulary;
-  const bool flash = software.attention == AttentionKernel::flash;
+  const bool flash = is_fused(software.attention);
   const double computed = flash ? attention / 2 : attention;                         // a fused causal kernel skips the masked half
   double executed = 3 * (linear + head) + 3 * computed + (flash ? computed / 2 : 0); // its backward pass repeats the scores
   if (plan.recompute == Recompute::full)
@@ -66,11 +66,11 @@ std::vector<Operator> step_operators(const TrainingJob& job, const Plan& plan, c
                                      double shared_embedding) {
   std::vector<Operator> list;
   list.reserve(8);
-  const auto collective = [&](const char* name, CollectiveKind kind, Group group, double bytes, bool overlapped) {
+  const auto collective = [&](const char* name, CollectiveKind kind, Group group, double bytes, Overlap overlap) {
     list.push_back({.name = name,
                     .op_class = OpClass::communication,
                     .precision = software.reduction,
-                    .shape = Collective{.kind = kind, .group = group, .bytes = Bytes{bytes}, .overlapped = overlapped}});
+                    .shape = Collective{.kind = kind, .group = group, .bytes = Bytes{bytes}, .overlap = overlap}});
   };
   const auto streaming = [&](const char* name, OpClass op_class, double read, double written, int kernels) {
     list.push_back({.name = name,
@@ -85,9 +85,9 @@ std::vector<Operator> step_operators(const TrainingJob& job, const Plan& plan, c
   const double owned = plan.zero >= 1 ? parameters / plan.dp : parameters;
   if (plan.dp > 1)
     collective("gradient_reduce", plan.zero >= 1 ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce, Group::data,
-               parameters * wire, plan.overlap_grad_reduce);
+               parameters * wire, plan.overlap_grad_reduce ? Overlap::pass : Overlap::none);
   if (shared_embedding > 0)
-    collective("embedding_reduce", CollectiveKind::all_reduce, Group::embedding, shared_embedding * wire, false);
+    collective("embedding_reduce", CollectiveKind::all_reduce, Group::embedding, shared_embedding * wire, Overlap::none);
   // Gradients held in half precision are copied to fp32 once.
   const double copy = held < 4 ? held + 4 : 0;
   streaming("gradient_norm", OpClass::optimizer, owned * (2 * 4 + copy), owned * (copy > 0 ? 4 : 0),
@@ -98,7 +98,8 @@ std::vector<Operator> step_operators(const TrainingJob& job, const Plan& plan, c
     streaming("parameter_cast", OpClass::cast, owned * 4, owned * half, 4);
   streaming("gradient_zero", OpClass::optimizer, 0, parameters * held, 2);
   if (plan.zero >= 1 && plan.dp > 1)
-    collective("parameter_gather", CollectiveKind::all_gather, Group::data, parameters * half, plan.overlap_param_gather);
+    collective("parameter_gather", CollectiveKind::all_gather, Group::data, parameters * half,
+               plan.overlap_param_gather ? Overlap::pass : Overlap::none);
   return list;
 }
 
@@ -162,10 +163,10 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
   graph.virtual_stages = one_stage ? 1 : plan.virtual_stages;
   graph.micro_batches = job.global_batch / (plan.dp * plan.micro_batch);
   graph.overlap_p2p = plan.overlap_p2p;
-  graph.groups = {{Group::tensor, {plan.tp, 1}},
-                  {Group::data, {plan.dp, plan.tp}},
-                  {Group::pipeline, {plan.pp, plan.tp * plan.dp}},
-                  {Group::embedding, {one_stage ? 1 : 2, plan.tp * plan.dp * (plan.pp - 1)}}};
+  graph.groups[Group::tensor] = {plan.tp, 1};
+  graph.groups[Group::data] = {plan.dp, plan.tp};
+  graph.groups[Group::pipeline] = {plan.pp, plan.tp * plan.dp};
+  graph.groups[Group::embedding] = {one_stage ? 1 : 2, plan.tp * plan.dp * (plan.pp - 1)};
   // In the order of BlockIndex; a braced list would copy them.
   graph.blocks.reserve(4);
   graph.blocks.push_back(layer_block(job, plan, software));
@@ -220,13 +221,6 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
   return graph;
 }
 
-int OpGraph::ranks() const {
-  int ranks = 1;
-  for (const Group group : {Group::tensor, Group::data, Group::pipeline}) {
-    const auto found = groups.find(group);
-    ranks *= found == groups.end() ? 1 : found->second.size;
-  }
-  return ranks;
-}
+int OpGraph::ranks() const { return groups.at(Group::tensor).size * groups.at(Group::data).size * groups.at(Group::pipeline).size; }
 
 } // namespace orrery

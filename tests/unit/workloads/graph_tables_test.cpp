@@ -39,7 +39,7 @@ void check_same(const std::vector<Operator>& a, const std::vector<Operator>& b) 
     } else {
       const auto& c = std::get<Collective>(a[i].shape);
       const auto& d = std::get<Collective>(b[i].shape);
-      CHECK((c.kind == d.kind && c.group == d.group && c.bytes == d.bytes && c.overlapped == d.overlapped));
+      CHECK((c.kind == d.kind && c.group == d.group && c.bytes == d.bytes && c.overlap == d.overlap));
     }
   }
 }
