@@ -51,9 +51,16 @@ std::string describe(const Plan& plan) {
                      plan.zero, recompute);
 }
 
+std::string setting_of(const TrainingRow& row) {
+  const TransformerModel& model = row.job.model;
+  return fmt::format("{} x{}, {} {}x{} {} heads, sequence {}, batch {}", row.cluster.node.device.name, row.cluster.devices(), model.name,
+                     model.layers, model.hidden, model.heads, row.job.sequence, row.job.global_batch);
+}
+
 ScoredRow score(const TrainingRow& row, const Calibration& calibration) {
   ScoredRow scored{.group = row.group, .id = row.id, .measured = row.measured, .refusal = row.refusal};
   scored.fitted = fits_host_profile(row);
+  scored.setting = setting_of(row);
   if (row.memory)
     scored.measured_memory = row.memory->si();
   if (!row.refusal.empty())

@@ -13,6 +13,7 @@ namespace orrery {
 struct ScoredRow {
   std::string group;
   std::string id;
+  std::string setting;                   ///< machine, model, sequence, devices and batch: rows that share them differ by their plan
   double measured = 0;                   ///< s
   double predicted = 0;                  ///< s; 0 where refused
   double error = 0;                      ///< relative, signed: predicted / measured - 1

@@ -1,5 +1,6 @@
 // `orrery validate`: predictions against published measurements.
 #include "scenarios/validate.hpp"
+#include "scenarios/validate_ranking.hpp"
 #include "sim/base/quantity_text.hpp"
 #include "tools/command.hpp"
 #include "tools/output.hpp"
@@ -52,6 +53,34 @@ std::string refusals(const TrainingValidation& validation) {
   return out.empty() ? out : "\nRows without a prediction\n" + out;
 }
 
+/// How well the order of plans is predicted; nothing where no two rows share a setting.
+std::string ranking(const TrainingValidation& validation, const Style& style) {
+  const RankAgreement pooled = pooled_rank_agreement(validation.rows);
+  if (pooled.pairs() == 0)
+    return {};
+  Columns columns({Align::left, Align::right, Align::right, Align::right, Align::right, Align::right});
+  columns.row({"group", "settings", "pairs", "Kendall tau", "mean regret", "worst"});
+  const auto add = [&](const std::string& name, const RankAgreement& found) {
+    if (found.settings > 0)
+      columns.row({name, std::to_string(found.settings), std::to_string(found.pairs()),
+                   found.pairs() > 0 ? fmt::format("{:.2f}", found.tau) : "-", percent(found.mean_regret), percent(found.worst_regret)});
+  };
+  for (const std::string& group : ranked_groups()) {
+    std::vector<ScoredRow> rows;
+    for (const ScoredRow& row : validation.rows)
+      if (row.group == group)
+        rows.push_back(row);
+    add(group, rank_agreement(rows));
+  }
+  add("pooled", pooled);
+  return "\n" + style.heading("Order of plans at equal model, devices and batch") + "\n" + columns.str() + "  " +
+         style.faint(wrap(fmt::format("pairs measured more than {:.0f}% apart; regret: how much slower than the fastest measured plan the "
+                                      "plan predicted fastest is",
+                                      100 * ranking_resolution),
+                          page_width, 2)) +
+         "\n";
+}
+
 Exit run(const Arguments& arguments, Console& console) {
   TrainingValidation validation;
   {
@@ -69,7 +98,7 @@ Exit run(const Arguments& arguments, Console& console) {
   macro.group = "mean over groups";
   columns.row(score_cells(macro));
   console.out << style.heading("Absolute error of the step time, prediction against published measurement") << '\n'
-              << columns.str() << refusals(validation);
+              << columns.str() << ranking(validation, style) << refusals(validation);
   return Exit::ok;
 }
 
