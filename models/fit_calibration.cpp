@@ -27,6 +27,21 @@ void take_best_matmul(const KernelTables& tables, Calibration& calibration) {
   }
 }
 
+/// Where only products were measured, fused attention keeps the ratio to them that the assumed curves have.
+void take_attention(Calibration& calibration) {
+  for (auto& [architecture, curves] : calibration.architectures) {
+    if (!curves.attention.empty())
+      continue;
+    for (const auto& [precision, matmul] : curves.matmul) {
+      if (precision != Precision::bf16 && precision != Precision::fp16)
+        continue;
+      AttentionCurve curve;
+      curve.rate *= matmul.rate / MatmulCurve{}.rate;
+      curves.attention[precision] = curve;
+    }
+  }
+}
+
 /// Four digits are more than any of the constants is worth, and keep the file the same across compilers.
 void round_digits(double& value) {
   if (value <= 0)
@@ -75,11 +90,12 @@ void round_curves(ArchitectureCurves& curves) {
 
 Calibration fit_calibration(const KernelTables& tables, FitRows rows) {
   Calibration calibration;
+  fit_streaming(tables, rows, calibration); // first: narrow products were measured with the cast of their operand
   fit_matmul(tables, rows, calibration);
   fit_attention(tables, rows, calibration);
   fit_collective(tables, rows, calibration);
-  fit_streaming(tables, rows, calibration);
   take_best_matmul(tables, calibration);
+  take_attention(calibration);
   for (auto& [architecture, curves] : calibration.architectures)
     round_curves(curves);
   return calibration;

@@ -5,7 +5,8 @@
 // times.
 //          The shape of a curve comes from the largest source of a device. Sources of one device differ by 5 to 15% in large products
 //          (library generation, operand values and so clocks), so the rate is then moved to the mean of the sources' medians, each source
-//          counting once.
+//          counting once. Of a narrow precision, the search for the best product counts as a source too (the vendor's library beside the
+//          serving engine's kernels), less what it finds above the curve in half precision.
 // Source:  models/calibration/kernels. Never end-to-end measurements.
 #pragma once
 
@@ -41,6 +42,10 @@ std::vector<FitError> calibration_errors(const KernelTables& tables, const Calib
 
 /// The class whose curve a measured streaming operator belongs to.
 OpClass streaming_class(const std::string& op);
+
+/// What a matrix product was measured with, in seconds: the quantisation of its left operand where the source timed a linear layer of a
+/// serving engine in a narrow precision, nothing elsewhere.
+double quantisation_time(const MatmulRow& row, const MeasuredDevice& device, const Calibration& calibration);
 
 /// Time of a measured collective inside one node; nothing where its architecture has no curve of the kind.
 std::optional<double> predicted_time(const CollectiveRow& row, const MeasuredDevice& device, const Calibration& calibration);

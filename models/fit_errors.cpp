@@ -47,8 +47,9 @@ void matmul_errors(const KernelTables& tables, const Calibration& calibration, F
     const ArchitectureCurves* curves = curves_of(tables, calibration, row.device);
     if (curves == nullptr || !curves->matmul.contains(row.precision))
       continue;
-    const TimeParts parts = matmul_time(row.shape, tables.devices.at(row.device).rates(row.precision), curves->matmul.at(row.precision));
-    const double error = parts.time / row.time - 1;
+    const MeasuredDevice& device = tables.devices.at(row.device);
+    const TimeParts parts = matmul_time(row.shape, device.rates(row.precision), curves->matmul.at(row.precision));
+    const double error = (parts.time + quantisation_time(row, device, calibration)) / row.time - 1;
     const std::string precision = row.precision == Precision::fp8 ? "fp8" : row.precision == Precision::fp4 ? "fp4" : "half";
     const auto add = [&](const char* group) { groups[{"matmul", row.device, row.source, precision + " " + group}].push_back(error); };
     add("all");

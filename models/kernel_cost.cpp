@@ -26,8 +26,11 @@ constexpr std::array<Generation, 11> generations{{{"volta", 1},
                                                   {"cdna4", 14},
                                                   {"gaudi", 22}}};
 
-/// 0 = of no known line.
+/// 0 = of no known line. Matrix engines of a few large systolic arrays under a graph compiler stand in for each other: Gaudi's are the
+/// only ones of which a product was published by itself.
 int generation(std::string_view architecture) {
+  if (architecture == "tpu" || architecture == "trainium")
+    architecture = "gaudi";
   for (const Generation& g : generations)
     if (architecture.starts_with(g.architecture))
       return g.rank;

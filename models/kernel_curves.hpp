@@ -1,6 +1,14 @@
 // Constants of the achievable-time models: what models/fit_*.cpp derives from models/calibration/kernels/*.csv, and
-// models/calibration/curves.yaml keeps. Plain values. The defaults are the assumed curves of an architecture and a vendor of which nothing
-// was measured.
+// models/calibration/curves.yaml keeps. Plain values.
+//
+// Which curve an architecture takes, in this order:
+//   1. its own, fitted to rows of its devices (ampere, hopper, blackwell, volta);
+//   2. of products, the assumed curve with the mean share of the best product that a search found on its devices as its rate (cdna3, cdna4,
+//      gaudi); fused attention then keeps the assumed ratio to products, since power and clocks bound both;
+//   3. those of the nearest generation of its vendor (ada takes ampere's, cdna2 takes cdna3's), marked assumed;
+//   4. tpu and trainium take gaudi's: a few large systolic arrays under a graph compiler, without the tiles and waves of a GPU;
+//   5. the defaults below, marked assumed. Ascend has no table here; the published shares of its int8 products, 0.774 to 0.827 of the peak
+//      of a 910C die, and of its attention, 0.654 (CloudMatrix384, arXiv 2506.12708), lie around these defaults.
 #pragma once
 
 #include "hardware/description.hpp"

@@ -74,10 +74,11 @@ void read_devices(Reader file, KernelTables& tables) {
     device.fp4_peak = 1e12 * file.number(i, 4);
     device.vector_peak = 1e12 * file.positive(i, 5);
     device.bandwidth = 1e9 * file.positive(i, 6);
-    device.multiprocessors = static_cast<int>(file.positive(i, 7));
-    device.scale_up = 1e9 * file.positive(i, 8);
-    device.in_switch_reduction = file.number(i, 9) != 0;
-    device.mesh = file.number(i, 10) != 0;
+    device.cache = 1e6 * file.positive(i, 7);
+    device.multiprocessors = static_cast<int>(file.positive(i, 8));
+    device.scale_up = 1e9 * file.positive(i, 9);
+    device.in_switch_reduction = file.number(i, 10) != 0;
+    device.mesh = file.number(i, 11) != 0;
     tables.devices[device.name] = device;
   }
 }
@@ -154,8 +155,8 @@ KernelTables parse_kernel_tables(const std::map<std::string, std::string>& files
   KernelTables tables;
   read_devices({files,
                 "devices.csv",
-                {"device", "architecture", "half_tflops", "fp8_tflops", "fp4_tflops", "vector_tflops", "bandwidth_gb_s", "multiprocessors",
-                 "scale_up_gb_s", "in_switch_reduction", "mesh"},
+                {"device", "architecture", "half_tflops", "fp8_tflops", "fp4_tflops", "vector_tflops", "bandwidth_gb_s", "cache_mb",
+                 "multiprocessors", "scale_up_gb_s", "in_switch_reduction", "mesh"},
                 diagnostics},
                tables);
   read_matmul({files, "matmul.csv", {"source", "device", "precision", "batch", "m", "n", "k", "time_us"}, diagnostics}, tables);

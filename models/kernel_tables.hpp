@@ -32,7 +32,7 @@ struct AttentionRow {
 struct StreamingRow {
   std::string source;
   std::string device;
-  std::string op; ///< layer_norm, rms_norm, softmax, gelu, silu_mul, add, rotary
+  std::string op; ///< layer_norm, rms_norm, softmax, gelu, silu_mul, add, rotary, fp8_cast, fp8_scaled_cast
   Streaming shape;
   double time = 0;
 };
@@ -65,6 +65,7 @@ struct MeasuredDevice {
   double fp4_peak = 0;
   double vector_peak = 0; ///< fp32
   double bandwidth = 0;   ///< byte/s
+  double cache = 0;       ///< bytes of the last-level cache
   int multiprocessors = 0;
   double scale_up = 0; ///< byte/s per direction
   bool in_switch_reduction = false;

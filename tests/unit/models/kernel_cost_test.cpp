@@ -156,7 +156,7 @@ TEST_CASE("collectives and unsupported precisions cost nothing here", "[models][
 
 TEST_CASE("an architecture that was not measured takes the nearest generation of its line", "[models][kernels]") {
   Calibration calibration;
-  for (const char* name : {"volta", "ampere", "hopper", "cdna3"})
+  for (const char* name : {"volta", "ampere", "hopper", "cdna3", "gaudi"})
     calibration.architectures[name].matmul[Precision::bf16].assumed = false;
   Device device = gpu();
   const auto curve = [&](const char* architecture) {
@@ -167,7 +167,8 @@ TEST_CASE("an architecture that was not measured takes the nearest generation of
   CHECK(curve("ampere-consumer") == "ampere");
   CHECK(curve("rubin") == "hopper");
   CHECK(curve("cdna4") == "cdna3");
-  CHECK(curve("tpu").empty());
+  CHECK(curve("tpu") == "gaudi");
+  CHECK(curve("ascend").empty());
   device.architecture = "rubin";
   CHECK(KernelModel(device, calibration).cost(matmul(4096, 4096, 4096)).assumed);
   device.architecture = "ampere";
