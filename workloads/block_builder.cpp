@@ -1,0 +1,82 @@
+#include "workloads/block_builder.hpp"
+
+#include <algorithm>
+
+namespace orrery {
+
+Sizes::Sizes(const TrainingJob& job, const Plan& plan)
+    : tokens(static_cast<double>(plan.micro_batch) * job.sequence), sequence(job.sequence), batch(plan.micro_batch),
+      hidden(job.model.hidden), tp(plan.tp), element(element_bytes(job.precision)),
+      query(static_cast<double>(job.model.heads) * job.model.head_dim / plan.tp),
+      // Keys are replicated when there are fewer of them than ranks.
+      kv(std::max(1.0, static_cast<double>(job.model.kv_heads) / plan.tp) * job.model.head_dim),
+      heads(static_cast<double>(job.model.heads) / plan.tp), kv_heads(std::max(1.0, static_cast<double>(job.model.kv_heads) / plan.tp)),
+      head_dim(job.model.head_dim), ffn(static_cast<double>(job.model.ffn_hidden) / plan.tp),
+      shard(plan.sequence_parallel ? tokens / plan.tp : tokens) {}
+
+void BlockBuilder::streaming(List& list, std::string name, OpClass op_class, double read, double written, int kernels) const {
+  list.push_back({.name = std::move(name),
+                  .op_class = op_class,
+                  .precision = job.precision,
+                  .shape = Streaming{.read = Bytes{read}, .written = Bytes{written}, .flops = Flops{read / size.element}},
+                  .kernels = kernels});
+}
+
+void BlockBuilder::matmul(List& list, std::string name, OpClass op_class, Matmul shape) const {
+  list.push_back({.name = std::move(name), .op_class = op_class, .precision = job.precision, .shape = shape});
+}
+
+void BlockBuilder::collective(List& list, std::string name, CollectiveKind kind, double bytes, Overlap overlap) const {
+  if (plan.tp == 1)
+    return;
+  list.push_back({.name = std::move(name),
+                  .op_class = OpClass::communication,
+                  .precision = job.precision,
+                  .shape = Collective{.kind = kind, .group = Group::tensor, .bytes = Bytes{bytes}, .overlap = overlap}});
+}
+
+void BlockBuilder::enter_parallel(List& list, const std::string& name) const {
+  if (plan.sequence_parallel)
+    collective(list, name + "_gather", CollectiveKind::all_gather, activation());
+}
+
+void BlockBuilder::leave_parallel(List& list, const std::string& name) const {
+  collective(list, name + "_reduce", plan.sequence_parallel ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce, activation());
+}
+
+void BlockBuilder::linear_backward(List& list, const std::string& name, OpClass op_class, double in, double out, Side side) const {
+  const bool column = side == Side::column;
+  // The sharded operand is gathered again: the input of a column layer, the output gradient of a row layer.
+  if (plan.sequence_parallel && side != Side::inner)
+    collective(list, name + (column ? "_input_gather" : "_grad_gather"), CollectiveKind::all_gather, activation(),
+               column && software.overlap_tp_backward ? Overlap::next : Overlap::none);
+  matmul(list, name + "_dgrad", op_class, {.m = size.tokens, .n = in, .k = out});
+  if (column)
+    collective(list, name + "_dgrad_reduce", plan.sequence_parallel ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce,
+               activation(), software.overlap_tp_backward ? Overlap::next : Overlap::none);
+  matmul(list, name + "_wgrad", op_class, {.m = out, .n = in, .k = size.tokens});
+}
+
+void BlockBuilder::norm(List& list, const std::string& name) const { streaming(list, name, OpClass::normalization, shard(), shard()); }
+
+void BlockBuilder::norm_backward(List& list, const std::string& name) const {
+  // Input and output gradient are read, the input gradient written; a second kernel sums the weight gradients.
+  streaming(list, name + "_backward", OpClass::normalization, 3 * shard(), shard(), 2);
+}
+
+void BlockBuilder::residual(List& list, const std::string& name) const {
+  const double mask = software.hidden_dropout ? shard() / size.element : 0;
+  if (software.fused_bias_activation)
+    streaming(list, name, OpClass::elementwise, 2 * shard(), shard() + mask);
+  else
+    streaming(list, name, OpClass::elementwise, 4 * shard(), 3 * shard() + mask, 3);
+}
+
+void BlockBuilder::residual_backward(List& list, const std::string& name) const {
+  // The residual's gradient is added to the branch's; dropout scales the branch by its mask.
+  const double mask = software.hidden_dropout ? shard() / size.element : 0;
+  streaming(list, name + "_backward", OpClass::elementwise, 2 * shard() + mask, (software.hidden_dropout ? 2 : 1) * shard(),
+            software.hidden_dropout ? 2 : 1);
+}
+
+} // namespace orrery

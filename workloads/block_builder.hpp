@@ -1,0 +1,68 @@
+// Appends operators to the two lists of a block in the order of execution, for one micro-batch on one tensor-parallel rank.
+#pragma once
+
+#include "workloads/graph.hpp"
+#include "workloads/transformer.hpp"
+
+#include <string>
+#include <vector>
+
+namespace orrery {
+
+/// Sizes of one micro-batch on one rank.
+struct Sizes {
+  double tokens, sequence, batch, hidden, tp;
+  double element;   ///< bytes of an activation element
+  double query, kv; ///< width of this rank's queries, and of its keys
+  double heads, kv_heads, head_dim;
+  double ffn;   ///< width of this rank's share of the FFN
+  double shard; ///< tokens whose norms and residuals this rank computes
+
+  Sizes(const TrainingJob& job, const Plan& plan);
+};
+
+/// How a linear layer stands in its tensor-parallel region.
+enum class Side {
+  column, ///< the first: its input gradient is summed over TP
+  row,    ///< the last: its output is summed over TP
+  inner   ///< shares the sums of another layer
+};
+
+class BlockBuilder {
+public:
+  using List = std::vector<Operator>;
+
+  BlockBuilder(const TrainingJob& training_job, const Plan& parallel_plan, const SoftwareProfile& profile)
+      : job(training_job), model(training_job.model), plan(parallel_plan), software(profile), size(training_job, parallel_plan) {}
+
+  const TrainingJob& job;
+  const TransformerModel& model;
+  const Plan& plan;
+  const SoftwareProfile& software;
+  Sizes size;
+
+  void streaming(List& list, std::string name, OpClass op_class, double read, double written, int kernels = 1) const;
+  void matmul(List& list, std::string name, OpClass op_class, Matmul shape) const;
+  /// A tensor-parallel collective; `bytes` of the full tensor.
+  void collective(List& list, std::string name, CollectiveKind kind, double bytes, Overlap overlap = Overlap::none) const;
+
+  /// Entry of a column-parallel region: nothing forward (the tokens are replicated) or a gather of the sequence shards.
+  void enter_parallel(List& list, const std::string& name) const;
+  /// Exit of a row-parallel region.
+  void leave_parallel(List& list, const std::string& name) const;
+  /// Input and weight gradients of a linear layer with `out` x `in` weights on this rank.
+  void linear_backward(List& list, const std::string& name, OpClass op_class, double in, double out, Side side) const;
+
+  void norm(List& list, const std::string& name) const;
+  void norm_backward(List& list, const std::string& name) const;
+  /// Bias, dropout and residual addition after a row-parallel layer.
+  void residual(List& list, const std::string& name) const;
+  void residual_backward(List& list, const std::string& name) const;
+
+  /// Bytes of the full activation of one micro-batch.
+  [[nodiscard]] double activation() const { return size.tokens * size.hidden * size.element; }
+  /// Bytes of the part whose norms and residuals this rank computes.
+  [[nodiscard]] double shard() const { return size.shard * size.hidden * size.element; }
+};
+
+} // namespace orrery

@@ -1,0 +1,53 @@
+#include "workloads/feed_forward.hpp"
+
+namespace orrery {
+
+namespace {
+
+using List = BlockBuilder::List;
+
+/// Matrices of which the activation function takes the outputs.
+double gates(const TransformerModel& model) { return model.ffn == FfnKind::gated ? 2 : 1; }
+
+} // namespace
+
+void feed_forward(const BlockBuilder& b, List& list) {
+  const Sizes& s = b.size;
+  const double gate = gates(b.model);
+  b.norm(list, "ffn_norm");
+  if (!b.model.parallel_block)
+    b.enter_parallel(list, "ffn_up");
+  b.matmul(list, "ffn_up", OpClass::gemm, {.m = s.tokens, .n = gate * s.ffn, .k = s.hidden});
+  const double wide = s.tokens * s.ffn * s.element;
+  if (b.software.fused_bias_activation)
+    b.streaming(list, "activation", OpClass::elementwise, gate * wide, wide);
+  else
+    b.streaming(list, "activation", OpClass::elementwise, 2 * gate * wide, 2 * wide, 2);
+  b.matmul(list, "ffn_down", OpClass::gemm, {.m = s.tokens, .n = s.hidden, .k = s.ffn});
+  if (b.model.parallel_block)
+    b.streaming(list, "branch_sum", OpClass::elementwise, 2 * b.activation(), b.activation());
+  b.leave_parallel(list, "ffn_down");
+  b.residual(list, "ffn_residual");
+}
+
+void feed_forward_backward(const BlockBuilder& b, List& list) {
+  const Sizes& s = b.size;
+  const double gate = gates(b.model);
+  const double wide = s.tokens * s.ffn * s.element;
+  b.residual_backward(list, "ffn_residual");
+  b.linear_backward(list, "ffn_down", OpClass::gemm, s.ffn, s.hidden, Side::row);
+  b.streaming(list, "activation_backward", OpClass::elementwise, (1 + gate) * wide, gate * wide, b.software.fused_bias_activation ? 1 : 3);
+  b.linear_backward(list, "ffn_up", OpClass::gemm, s.hidden, gate * s.ffn, b.model.parallel_block ? Side::inner : Side::column);
+  b.norm_backward(list, "ffn_norm");
+}
+
+double feed_forward_kept(const BlockBuilder& b) { return b.size.tokens * b.size.ffn * b.size.element * (gates(b.model) + 1); }
+
+double feed_forward_rank_parameters(const BlockBuilder& b) {
+  const Sizes& s = b.size;
+  const double matrices = gates(b.model) + 1;
+  const double biases = b.model.biases ? (matrices - 1) * s.ffn + s.hidden : 0;
+  return matrices * s.hidden * s.ffn + biases;
+}
+
+} // namespace orrery
