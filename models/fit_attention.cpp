@@ -1,3 +1,4 @@
+#include "models/attention_generation.hpp"
 #include "models/fit_calibration.hpp"
 #include "models/fit_least_squares.hpp"
 
@@ -57,13 +58,13 @@ void fit_decode(const Rows& rows, const UnitRates& unit, AttentionCurve& curve) 
   curve.decode_floor = Seconds{best[1]};
 }
 
-} // namespace
-
-void fit_attention(const KernelTables& tables, FitRows rows, Calibration& calibration) {
+/// Curves of one table, by architecture.
+std::map<std::string, AttentionCurve> fit_table(const KernelTables& tables, const std::vector<AttentionRow>& table, FitRows rows) {
+  std::map<std::string, AttentionCurve> curves;
   for (const auto& [name, device] : tables.devices) {
     Rows prefill;
     Rows decode;
-    for (const AttentionRow& row : tables.attention)
+    for (const AttentionRow& row : table)
       if (row.device == name && (rows == FitRows::all || !held_out(row.shape)))
         (row.decode ? decode : prefill).push_back(&row);
     if (prefill.empty() || decode.empty())
@@ -71,13 +72,27 @@ void fit_attention(const KernelTables& tables, FitRows rows, Calibration& calibr
     const UnitRates unit = device.rates(Precision::bf16);
     AttentionCurve curve = fit_prefill(prefill, unit);
     fit_decode(decode, unit, curve);
+    curve.kernel = generation_of(prefill.front()->kernel, device.architecture);
+    curve.backward_rate = backward_over_forward(curve.kernel);
     curve.assumed = false;
     curve.largest_keys = 0;
     for (const AttentionRow* row : prefill)
       curve.largest_keys = std::max(curve.largest_keys, row->shape.keys);
-    ArchitectureCurves& curves = calibration.architectures[device.architecture];
-    curves.attention[Precision::bf16] = curve;
-    curves.attention[Precision::fp16] = curve;
+    curves[device.architecture] = curve;
+  }
+  return curves;
+}
+
+} // namespace
+
+void fit_attention(const KernelTables& tables, FitRows rows, Calibration& calibration) {
+  for (const auto& [architecture, curve] : fit_table(tables, tables.attention, rows)) {
+    calibration.architectures[architecture].attention[Precision::bf16] = curve;
+    calibration.architectures[architecture].attention[Precision::fp16] = curve;
+  }
+  for (const auto& [architecture, curve] : fit_table(tables, tables.latent_attention, rows)) {
+    calibration.architectures[architecture].latent_attention[Precision::bf16] = curve;
+    calibration.architectures[architecture].latent_attention[Precision::fp16] = curve;
   }
 }
 

@@ -62,12 +62,13 @@ void round_curves(ArchitectureCurves& curves) {
       round_digits(*value);
     round_digits(c.floor);
   }
-  for (auto& [precision, c] : curves.attention) {
-    for (double* value : {&c.rate, &c.softmax, &c.block_overhead, &c.memory, &c.decode_memory})
-      round_digits(*value);
-    round_digits(c.floor);
-    round_digits(c.decode_floor);
-  }
+  for (auto* attention : {&curves.attention, &curves.latent_attention})
+    for (auto& [precision, c] : *attention) {
+      for (double* value : {&c.rate, &c.softmax, &c.block_overhead, &c.memory, &c.decode_memory})
+        round_digits(*value);
+      round_digits(c.floor);
+      round_digits(c.decode_floor);
+    }
   for (auto& [op_class, c] : curves.streaming) {
     round_digits(c.memory);
     round_digits(c.floor);

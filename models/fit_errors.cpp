@@ -60,23 +60,27 @@ void matmul_errors(const KernelTables& tables, const Calibration& calibration, F
   }
 }
 
-void attention_errors(const KernelTables& tables, const Calibration& calibration, FitRows fitted, Groups& groups) {
-  for (const AttentionRow& row : tables.attention) {
+using AttentionCurves = std::map<Precision, AttentionCurve>;
+
+void attention_errors(const KernelTables& tables, const std::vector<AttentionRow>& rows, const std::string& table,
+                      AttentionCurves ArchitectureCurves::* curves_in, const Calibration& calibration, FitRows fitted, Groups& groups) {
+  for (const AttentionRow& row : rows) {
     if (fitted == FitRows::first_half && !held_out(row.shape))
       continue;
     const ArchitectureCurves* curves = curves_of(tables, calibration, row.device);
-    if (curves == nullptr || !curves->attention.contains(row.precision))
+    if (curves == nullptr || !(curves->*curves_in).contains(row.precision))
       continue;
     const TimeParts parts =
-        attention_time(row.shape, tables.devices.at(row.device).rates(row.precision), curves->attention.at(row.precision));
+        attention_time(row.shape, tables.devices.at(row.device).rates(row.precision), (curves->*curves_in).at(row.precision));
     const double error = parts.time / row.time - 1;
-    const auto add = [&](const char* group) { groups[{"attention", row.device, row.source, group}].push_back(error); };
+    const auto add = [&](const char* group) { groups[{table, row.device, row.source, group}].push_back(error); };
     add(row.decode ? "decode" : "prefill");
     if (!row.decode && row.shape.queries >= 512)
       add("prefill, 512 queries and more");
     if (!row.decode && row.shape.queries >= 1024 && row.shape.queries * row.shape.batch * row.shape.heads >= 32768)
       add("prefill, training shapes");
-    if (row.decode && row.shape.batch * row.shape.kv_heads * row.shape.keys * row.shape.head_dim * 4 > 100e6)
+    const double kept_dim = row.shape.shared_values ? row.shape.head_dim : 2 * row.shape.head_dim;
+    if (row.decode && row.shape.batch * row.shape.kv_heads * row.shape.keys * kept_dim * 2 > 100e6)
       add("decode, cache above 100 MB");
   }
 }
@@ -117,7 +121,8 @@ void collective_errors(const KernelTables& tables, const Calibration& calibratio
 std::vector<FitError> calibration_errors(const KernelTables& tables, const Calibration& calibration, FitRows fitted) {
   Groups groups;
   matmul_errors(tables, calibration, fitted, groups);
-  attention_errors(tables, calibration, fitted, groups);
+  attention_errors(tables, tables.attention, "attention", &ArchitectureCurves::attention, calibration, fitted, groups);
+  attention_errors(tables, tables.latent_attention, "latent", &ArchitectureCurves::latent_attention, calibration, fitted, groups);
   streaming_errors(tables, calibration, fitted, groups);
   collective_errors(tables, calibration, fitted, groups);
   std::vector<FitError> result;

@@ -1,5 +1,7 @@
 #include "models/kernel_cost.hpp"
 
+#include "models/attention_generation.hpp"
+
 #include <algorithm>
 #include <cstdlib>
 #include <string_view>
@@ -128,7 +130,7 @@ std::string curve_architecture(const Device& device, const Calibration& calibrat
   return best;
 }
 
-KernelModel::KernelModel(const Device& device, const Calibration& calibration) {
+KernelModel::KernelModel(const Device& device, const Calibration& calibration, const SoftwareProfile& software) {
   const std::string source = curve_architecture(device, calibration);
   const auto found = calibration.architectures.find(source);
   const ArchitectureCurves curves = found == calibration.architectures.end() ? ArchitectureCurves{} : found->second;
@@ -157,9 +159,14 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration) {
         lane.rates.unaligned_peak = std::min(lane.rates.peak, vector_peak(device));
         lane.matmul = curve_for(curves.matmul, precision);
         lane.attention = curve_for(curves.attention, precision);
+        lane.latent_attention = curve_for(curves.latent_attention.empty() ? curves.attention : curves.latent_attention, precision);
       }
       lane.matmul.assumed = lane.matmul.assumed || carried;
-      lane.attention.assumed = lane.attention.assumed || carried;
+      lane.latent_attention.assumed = lane.latent_attention.assumed || curves.latent_attention.empty();
+      for (AttentionCurve* curve : {&lane.attention, &lane.latent_attention}) {
+        curve->assumed = curve->assumed || carried;
+        *curve = of_generation(*curve, software.attention);
+      }
     }
     for (std::size_t c = 0; c < op_classes; ++c) {
       unit.streaming[c] = assumed_streaming(static_cast<OpClass>(c));
@@ -199,9 +206,11 @@ OpCost KernelModel::matmul_cost(const Matmul& shape, std::size_t precision) cons
 
 OpCost KernelModel::attention_cost(const FusedAttention& shape, std::size_t precision) const {
   return quickest(precision, [&](const Unit& unit, const Lane& lane) {
-    OpCost cost = from_parts(attention_time(shape, lane.rates, lane.attention), unit.index);
-    cost.assumed = lane.attention.assumed || shape.backward;
-    cost.extrapolated = shape.keys > lane.attention.largest_keys;
+    const bool latent = shape.value_dim > 0 && shape.value_dim != shape.head_dim;
+    const AttentionCurve& curve = latent ? lane.latent_attention : lane.attention;
+    OpCost cost = from_parts(attention_time(shape, lane.rates, curve), unit.index);
+    cost.assumed = curve.assumed || shape.backward;
+    cost.extrapolated = shape.keys > curve.largest_keys;
     return cost;
   });
 }

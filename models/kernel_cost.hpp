@@ -21,6 +21,7 @@
 #include "models/kernel_curves.hpp"
 #include "models/kernel_time.hpp"
 #include "workloads/graph.hpp"
+#include "workloads/software.hpp"
 
 #include <array>
 #include <string>
@@ -34,7 +35,8 @@ std::string curve_architecture(const Device& device, const Calibration& calibrat
 /// Prices operators on one device. Immutable; building it resolves every curve once.
 class KernelModel {
 public:
-  KernelModel(const Device& device, const Calibration& calibration);
+  /// `software` says which generation of kernels runs.
+  KernelModel(const Device& device, const Calibration& calibration, const SoftwareProfile& software = {});
 
   /// Device time: at least one floor per kernel of a streaming operator, one floor per matrix product or attention. Host launch time is not
   /// in it. A collective costs nothing here (models/collective_cost.hpp prices it).
@@ -49,6 +51,7 @@ private:
     UnitRates rates;
     MatmulCurve matmul;
     AttentionCurve attention;
+    AttentionCurve latent_attention;
     bool usable = false;
   };
   struct Unit {

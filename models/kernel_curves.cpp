@@ -57,8 +57,11 @@ const Table<MatmulCurve>& matmul_table() {
 
 const Table<AttentionCurve>& attention_table() {
   using C = AttentionCurve;
+  static const Choices<AttentionKernel> kernels{
+      {"flash1", AttentionKernel::flash1}, {"flash", AttentionKernel::flash}, {"flash3", AttentionKernel::flash3}};
   static const Table<C> table =
       Table<C>("attention curve", "Achievable time of fused attention.")
+          .choice("kernel", &C::kernel, kernels, {.help = "generation that was measured"})
           .number("rate", &C::rate, share("share of the matrix peak in the main loop, softmax apart"))
           .number("softmax", &C::softmax, {.help = "time of the softmax of one score, in elements of the head dimension"})
           .number("block_overhead", &C::block_overhead, {.help = "start and end of a block of queries, in keys"})
@@ -98,6 +101,7 @@ const Table<ArchitectureCurves>& architecture_table() {
   static const Table<C> table = Table<C>("architecture curves", "Everything known of one architecture.")
                                     .object_map("matmul", &C::matmul, precision_words(), matmul_table())
                                     .object_map("attention", &C::attention, precision_words(), attention_table())
+                                    .object_map("latent_attention", &C::latent_attention, precision_words(), attention_table())
                                     .object_map("streaming", &C::streaming, streaming_words(), streaming_table())
                                     .object_map("collective", &C::collective, collective_words(), collective_table())
                                     .object("in_switch", &C::in_switch, collective_table(), {.help = "all-reduce in the switch"})

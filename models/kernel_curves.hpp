@@ -15,6 +15,7 @@
 #include "sim/base/units.hpp"
 #include "sim/base/yaml.hpp"
 #include "workloads/graph.hpp"
+#include "workloads/software.hpp" // AttentionKernel
 
 #include <map>
 #include <optional>
@@ -35,12 +36,13 @@ struct MatmulCurve {
   bool assumed = true;
 };
 
-/// Fused (FlashAttention class) kernels.
+/// Fused (FlashAttention class) kernels, of the generation that was measured (models/attention_generation.hpp turns one into another).
 struct AttentionCurve {
+  AttentionKernel kernel = AttentionKernel::flash;
   double rate = 0.64;          ///< share of the matrix peak in the main loop, softmax apart
   double softmax = 16;         ///< time of the softmax of one score, in elements of the head dimension
   double block_overhead = 300; ///< start and end of a block of queries, in keys
-  double backward_rate = 0.80; ///< backward over forward FLOP rate; assumed (FlashAttention-2, arXiv 2307.08691, fig. 4 to 6)
+  double backward_rate = 0.86; ///< backward over forward FLOP rate; assumed, by generation (models/attention_generation.hpp)
   double memory = 0.70;        ///< share of the memory bandwidth
   Seconds floor{8e-6};         ///< added to every kernel
   double decode_memory = 0.70; ///< share of the memory bandwidth where a sequence has few queries
@@ -84,6 +86,7 @@ struct CollectiveCurve {
 struct ArchitectureCurves {
   std::map<Precision, MatmulCurve> matmul;
   std::map<Precision, AttentionCurve> attention;
+  std::map<Precision, AttentionCurve> latent_attention; ///< keys wider than values; its decoding reads one latent for all heads
   std::map<OpClass, StreamingCurve> streaming;
   std::map<CollectiveKind, CollectiveCurve> collective;
   std::optional<CollectiveCurve> in_switch; ///< all-reduce in the switch; its wire carries the buffer once

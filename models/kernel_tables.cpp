@@ -98,13 +98,16 @@ void read_matmul(Reader file, KernelTables& tables) {
                                micro * file.positive(i, 7)});
 }
 
-void read_attention(Reader file, KernelTables& tables) {
+/// Latent attention has a column more: values are narrower than keys, and part of them where they were absorbed.
+std::vector<AttentionRow> read_attention(Reader file, const KernelTables& tables, bool latent) {
+  std::vector<AttentionRow> rows;
   for (std::size_t i = 0; i < file.rows(); ++i) {
     if (!known_device(file, i, tables))
       continue;
     AttentionRow row;
     row.source = file.text(i, 0);
     row.device = file.text(i, 1);
+    row.kernel = file.text(i, 2);
     row.precision = file.precision(i, 3);
     row.decode = file.text(i, 4) == "decode";
     row.shape.batch = file.positive(i, 5);
@@ -113,9 +116,12 @@ void read_attention(Reader file, KernelTables& tables) {
     row.shape.heads = file.positive(i, 8);
     row.shape.kv_heads = file.positive(i, 9);
     row.shape.head_dim = file.positive(i, 10);
-    row.time = micro * file.positive(i, 11);
-    tables.attention.push_back(row);
+    row.shape.value_dim = latent ? file.positive(i, 11) : 0;
+    row.shape.shared_values = latent && row.decode;
+    row.time = micro * file.positive(i, latent ? 12 : 11);
+    rows.push_back(row);
   }
+  return rows;
 }
 
 void read_streaming(Reader file, KernelTables& tables) {
@@ -160,12 +166,11 @@ KernelTables parse_kernel_tables(const std::map<std::string, std::string>& files
                 diagnostics},
                tables);
   read_matmul({files, "matmul.csv", {"source", "device", "precision", "batch", "m", "n", "k", "time_us"}, diagnostics}, tables);
-  read_attention(
-      {files,
-       "attention.csv",
-       {"source", "device", "kernel", "precision", "pass", "batch", "queries", "keys", "heads", "kv_heads", "head_dim", "time_us"},
-       diagnostics},
-      tables);
+  std::vector<std::string> columns{"source",  "device", "kernel", "precision", "pass",     "batch",
+                                   "queries", "keys",   "heads",  "kv_heads",  "head_dim", "time_us"};
+  tables.attention = read_attention({files, "attention.csv", columns, diagnostics}, tables, false);
+  columns.insert(columns.end() - 1, "value_dim");
+  tables.latent_attention = read_attention({files, "latent_attention.csv", columns, diagnostics}, tables, true);
   read_streaming(
       {files, "streaming.csv", {"source", "device", "op", "precision", "bytes_read", "bytes_written", "flops", "time_us"}, diagnostics},
       tables);

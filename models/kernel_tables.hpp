@@ -23,6 +23,7 @@ struct MatmulRow {
 struct AttentionRow {
   std::string source;
   std::string device;
+  std::string kernel; ///< flash_attn_2, flash_attn_3, flashinfer, trtllm_mla
   Precision precision = Precision::bf16;
   bool decode = false;
   FusedAttention shape;
@@ -78,12 +79,13 @@ struct KernelTables {
   std::map<std::string, MeasuredDevice> devices;
   std::vector<MatmulRow> matmul;
   std::vector<AttentionRow> attention;
+  std::vector<AttentionRow> latent_attention;
   std::vector<StreamingRow> streaming;
   std::vector<CollectiveRow> collective;
   std::vector<BestMatmul> best_matmul;
 };
 
-/// Texts of the six files, by name ("devices.csv", "matmul.csv", ...).
+/// Texts of the files, by name ("devices.csv", "matmul.csv", ...).
 KernelTables parse_kernel_tables(const std::map<std::string, std::string>& files, Diagnostics& diagnostics);
 
 /// Half of the shapes, by a hash of the shape alone (of a matrix product: of n and k): what a fit of the other half is judged by.

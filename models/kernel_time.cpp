@@ -70,6 +70,18 @@ double tiled_flops(const Matmul& shape, double multiprocessors, const MatmulCurv
   return 2 * best * multiprocessors;
 }
 
+/// Keys that a query sees, on average over the queries.
+double mean_keys(const FusedAttention& shape) {
+  const double reach = shape.window > 0 ? std::min(shape.window, shape.keys) : shape.keys;
+  if (!shape.causal)
+    return reach;
+  const double first = shape.keys - shape.queries + 1; // seen by the first query; the last one sees all
+  if (reach <= first)
+    return reach;
+  const double growing = reach - first; // queries that see less than the window
+  return (growing * (first + reach - 1) / 2 + (shape.queries - growing) * reach) / shape.queries;
+}
+
 } // namespace
 
 TimeParts matmul_time(const Matmul& shape, const UnitRates& unit, const MatmulCurve& curve) {
@@ -89,26 +101,30 @@ TimeParts matmul_time(const Matmul& shape, const UnitRates& unit, const MatmulCu
 
 TimeParts attention_time(const FusedAttention& shape, const UnitRates& unit, const AttentionCurve& curve) {
   TimeParts parts;
-  const double mean_keys = shape.causal ? shape.keys - (shape.queries - 1) / 2 : shape.keys;
+  const double value_dim = shape.value_dim > 0 ? shape.value_dim : shape.head_dim;
+  const double width = (shape.head_dim + value_dim) / 2;
+  const double seen = mean_keys(shape);
   const double heads = shape.batch * shape.heads;
   const double factor = shape.backward ? 2.5 : 1;
-  parts.flops = factor * 4 * heads * shape.queries * mean_keys * shape.head_dim;
+  parts.flops = factor * 4 * heads * shape.queries * seen * width;
   // Kernels for few queries pack the heads that share keys into one small block; the others pad to whole blocks.
   const bool decode = shape.queries < few_queries;
-  const double rows = decode ? few_queries : std::min(query_block, shape.queries);
-  const double blocks = (decode ? shape.batch * shape.kv_heads : heads) * ceil_div(shape.queries, rows);
+  const double packed = shape.queries * shape.heads / shape.kv_heads;
+  const double rows = decode ? few_queries * ceil_div(packed, few_queries) : std::min(query_block, shape.queries);
+  const double blocks = decode ? shape.batch * shape.kv_heads : heads * ceil_div(shape.queries, rows);
   // A causal block walks over whole tiles of keys, half of the last one in vain.
-  const double keys = std::min(shape.keys, mean_keys + rows / 2);
-  const double block_flops = 4 * (rows * keys + query_block * curve.block_overhead) * (shape.head_dim + curve.softmax);
+  const double keys = decode ? seen : std::min(shape.keys, seen + rows / 2);
+  const double block_flops = 4 * (rows * keys + query_block * curve.block_overhead) * (width + curve.softmax);
   const double rate = unit.peak * curve.rate * (shape.backward ? curve.backward_rate : 1);
   if (unit.multiprocessors > 1)
     // Decoding splits the keys of a sequence over idle multiprocessors; otherwise the time of one block is the least.
     parts.compute = factor * std::max(blocks, decode ? 1 : unit.multiprocessors) * block_flops / rate;
   else
-    parts.compute = parts.flops * (1 + curve.softmax / shape.head_dim) / rate;
-  const double queries = heads * shape.queries * shape.head_dim;
-  const double kept = 2 * shape.batch * shape.kv_heads * shape.keys * shape.head_dim;
-  parts.bytes = unit.element * (shape.backward ? 4 * queries + 2 * kept : 2 * queries + kept);
+    parts.compute = parts.flops * (1 + curve.softmax / width) / rate;
+  const double queries = heads * shape.queries * (shape.head_dim + value_dim);
+  const double kept =
+      shape.batch * shape.kv_heads * (decode ? seen : shape.keys) * (shape.head_dim + (shape.shared_values ? 0 : value_dim));
+  parts.bytes = unit.element * (shape.backward ? 2 * (queries + kept) : queries + kept);
   parts.memory = parts.bytes / (unit.bandwidth * (decode ? curve.decode_memory : curve.memory));
   parts.floor = decode ? curve.decode_floor.si() : curve.floor.si();
   parts.time = parts.floor + std::max(parts.compute, parts.memory);

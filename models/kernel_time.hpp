@@ -8,9 +8,10 @@
 // releases pad in registers and lose less. Long products lose rate to power by `sustained`. Memory: each operand once. Time = floor +
 // sqrt(longer^2 + exposed shorter^2).
 //
-// Fused attention. Blocks of 128 queries of one head walk over their keys: FLOPs 4 (d + softmax) per score, plus k0 keys per block; a
-// causal block skips the keys beyond its own queries. Memory: queries, keys, values, outputs once. Backward: 2.5 times the FLOPs (five
-// products for two).
+// Fused attention. Blocks of 128 queries of one head walk over their keys: FLOPs 4 (d + softmax) per score, d the mean width of keys and
+// values, plus k0 keys per block; a causal block skips the keys beyond its own queries, a window those out of its reach. With few queries,
+// the heads that share keys are packed into blocks of 16 rows. Memory: queries, keys, values, outputs once. Backward: 2.5 times the FLOPs
+// (five products for two).
 //
 // Streaming. kernels x floor + bytes / (bandwidth x share), or the FLOPs at the vector unit's peak if they take longer.
 #pragma once

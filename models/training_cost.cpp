@@ -20,7 +20,7 @@ struct TrainingCoster::Pass {
 
 TrainingCoster::TrainingCoster(const Cluster& cluster, const SoftwareProfile& software, const Calibration& calibration,
                                std::optional<Watts> device_cap)
-    : cluster_(cluster), software_(software), kernels_(cluster.node.device, calibration), collectives_(cluster, calibration),
+    : cluster_(cluster), software_(software), kernels_(cluster.node.device, calibration, software), collectives_(cluster, calibration),
       power_(power_model(cluster.node.device, JoulesPerByte{}, JoulesPerByte{})), device_cap_(device_cap) {
   for (const ComputeUnit& unit : cluster.node.device.units) {
     auto& energies = arithmetic_.emplace_back();

@@ -195,8 +195,12 @@ bool find_software(const Cells& row, TrainingRow& out) {
     return false;
   }
   out.software = load_software(std::string(rule->profile));
-  if (row.given("flash_attention"))
-    out.software.attention = row.text("flash_attention") == "0" ? AttentionKernel::unfused : AttentionKernel::flash;
+  if (row.given("flash_attention")) {
+    if (row.text("flash_attention") == "0")
+      out.software.attention = AttentionKernel::unfused;
+    else if (!is_fused(out.software.attention))
+      out.software.attention = AttentionKernel::flash;
+  }
   if (rule->fp32_gradients_for_bf16 && row.text("precision") == "bf16")
     out.software.gradient = out.software.reduction = Precision::fp32;
   if (const auto nodes = first_number(row.text("notes"), R"(CUDA_LAUNCH_BLOCKING=1 used for >=(\d+)-node runs)"))

@@ -46,6 +46,7 @@ struct FusedAttention {
   double keys = 0;      ///< per sequence, including the queries' own
   bool causal = true;
   bool backward = false;
+  bool shared_values = false; ///< values are part of the keys (absorbed latent attention, 576 and 512 wide) and are read with them
 };
 
 /// An operator that reads and writes each of its operands about once.

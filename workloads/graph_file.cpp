@@ -57,17 +57,19 @@ const Table<GroupedMatmul>& grouped_table() {
 
 const Table<FusedAttention>& attention_table() {
   using A = FusedAttention;
-  static const Table<A> table = Table<A>("attention", "A fused attention kernel.")
-                                    .number("batch", &A::batch, positive("sequences", false))
-                                    .number("heads", &A::heads, positive("query heads of one rank"))
-                                    .number("kv_heads", &A::kv_heads, positive("key/value heads of one rank"))
-                                    .number("head_dim", &A::head_dim, positive("width of a head"))
-                                    .number("queries", &A::queries, positive("queries per sequence"))
-                                    .number("keys", &A::keys, positive("keys per sequence, the queries' own included"))
-                                    .number("value_dim", &A::value_dim, {.max = 1e15, .help = "width of a value; 0 = head_dim"})
-                                    .number("window", &A::window, {.max = 1e15, .help = "keys that a query reaches back; 0 = all"})
-                                    .flag("causal", &A::causal, {.help = "a query sees only the keys before it"})
-                                    .flag("backward", &A::backward, {.help = "the gradient's kernel"});
+  static const Table<A> table =
+      Table<A>("attention", "A fused attention kernel.")
+          .number("batch", &A::batch, positive("sequences", false))
+          .number("heads", &A::heads, positive("query heads of one rank"))
+          .number("kv_heads", &A::kv_heads, positive("key/value heads of one rank"))
+          .number("head_dim", &A::head_dim, positive("width of a head"))
+          .number("queries", &A::queries, positive("queries per sequence"))
+          .number("keys", &A::keys, positive("keys per sequence, the queries' own included"))
+          .number("value_dim", &A::value_dim, {.max = 1e15, .help = "width of a value; 0 = head_dim"})
+          .number("window", &A::window, {.max = 1e15, .help = "keys that a query reaches back; 0 = all"})
+          .flag("causal", &A::causal, {.help = "a query sees only the keys before it"})
+          .flag("backward", &A::backward, {.help = "the gradient's kernel"})
+          .flag("shared_values", &A::shared_values, {.help = "values are part of the keys (absorbed latent attention)"});
   return table;
 }
 

@@ -132,7 +132,10 @@ const Table<Plan>& plan_table() {
 
 const Table<SoftwareProfile>& software_table() {
   using S = SoftwareProfile;
-  static const Choices<AttentionKernel> attention = {{"unfused", AttentionKernel::unfused}, {"flash", AttentionKernel::flash}};
+  static const Choices<AttentionKernel> attention = {{"unfused", AttentionKernel::unfused},
+                                                     {"flash1", AttentionKernel::flash1},
+                                                     {"flash", AttentionKernel::flash},
+                                                     {"flash3", AttentionKernel::flash3}};
   static const Choices<Precision> held = {{"fp32", Precision::fp32}, {"bf16", Precision::bf16}, {"fp16", Precision::fp16}};
   const auto host_time = [](std::string help) {
     return QuantityOptions<Seconds>{.max = Seconds{1000}, .unit_hint = "us", .help = std::move(help)};
@@ -140,7 +143,9 @@ const Table<SoftwareProfile>& software_table() {
   static const Table<S> table =
       Table<S>("software", "What a framework release fuses, overlaps, keeps and costs the host.")
           .text("name", &S::name, {.required = true, .help = "name in reports"})
-          .choice("attention", &S::attention, attention, {.help = "kernels of their own, or one fused kernel each way"})
+          .choice(
+              "attention", &S::attention, attention,
+              {.help = "kernels of their own, or one fused kernel each way: FlashAttention, FlashAttention-2, FlashAttention-3 or cuDNN 9"})
           .flag("hidden_dropout", &S::hidden_dropout, {.help = "dropout after attention, feed-forward network and embedding"})
           .flag("attention_dropout", &S::attention_dropout, {.help = "dropout on the attention scores"})
           .flag("fused_softmax", &S::fused_softmax, {.help = "scale, mask and softmax in one kernel (unfused attention)"})

@@ -1,3 +1,4 @@
+#include "models/attention_generation.hpp"
 #include "models/kernel_cost.hpp"
 
 #include <catch2/catch.hpp>
@@ -111,6 +112,61 @@ TEST_CASE("operators go to the unit that ends them first", "[models][kernels][pi
   CHECK(model.cost(attention(4096, 4096)).unit == 0);
   // Without banks of its own, the vector unit passes over memory.
   CHECK(KernelModel(gpu(), Calibration{}).cost(streaming(OpClass::elementwise, 1e8)).unit == 1);
+}
+
+TEST_CASE("a newer generation of attention kernels is faster where it runs", "[models][kernels][attention]") {
+  Calibration calibration;
+  calibration.architectures["hopper"].attention[Precision::bf16] =
+      AttentionCurve{.kernel = AttentionKernel::flash3, .rate = 0.8, .backward_rate = backward_over_forward(AttentionKernel::flash3)};
+  calibration.architectures["ampere"].attention[Precision::bf16] = AttentionCurve{.kernel = AttentionKernel::flash};
+  const auto time = [&](const char* architecture, AttentionKernel kernel, bool backward) {
+    Device device = gpu();
+    device.architecture = architecture;
+    SoftwareProfile software;
+    software.attention = kernel;
+    return KernelModel(device, calibration, software).cost(attention(16384, 16384, backward)).time.si();
+  };
+  for (const bool backward : {false, true}) {
+    // FlashAttention-3, abstract: 1.5 to 2.0 times FlashAttention-2 on H100.
+    CHECK(time("hopper", AttentionKernel::flash, backward) / time("hopper", AttentionKernel::flash3, backward) ==
+          Approx(backward ? 1.63 : 1.75).epsilon(0.01));
+    CHECK(time("ampere", AttentionKernel::flash3, backward) == time("ampere", AttentionKernel::flash, backward));
+    // FlashAttention-2, abstract: about twice FlashAttention.
+    CHECK(time("ampere", AttentionKernel::flash1, backward) / time("ampere", AttentionKernel::flash, backward) ==
+          Approx(1.85).epsilon(0.1));
+  }
+}
+
+TEST_CASE("a window bounds what a query sees", "[models][kernels][attention]") {
+  const UnitRates unit{.peak = 1e12, .bandwidth = 1e12};
+  const auto flops = [&](double queries, double keys, double window, bool causal = true) {
+    return attention_time({.heads = 1, .kv_heads = 1, .head_dim = 1, .window = window, .queries = queries, .keys = keys, .causal = causal},
+                          unit, {})
+        .flops;
+  };
+  const auto counted = [](int queries, int keys, int window) {
+    double sum = 0;
+    for (int q = 0; q < queries; ++q)
+      sum += std::min(window, keys - queries + q + 1);
+    return 4 * sum;
+  };
+  CHECK(flops(8, 8, 3) == Approx(counted(8, 8, 3)));
+  CHECK(flops(8, 20, 15) == Approx(counted(8, 20, 15)));
+  CHECK(flops(8, 20, 5) == Approx(counted(8, 20, 5)));
+  CHECK(flops(8, 8, 100) == Approx(flops(8, 8, 0)));
+  CHECK(flops(8, 8, 0) == Approx(counted(8, 8, 8)));
+  CHECK(flops(8, 8, 0, false) == Approx(4.0 * 8 * 8));
+}
+
+TEST_CASE("latent attention counts its keys and values by their own widths", "[models][kernels][attention]") {
+  const UnitRates unit{.peak = 1e15, .bandwidth = 1e12};
+  FusedAttention shape{.heads = 16, .kv_heads = 16, .head_dim = 192, .value_dim = 128, .queries = 1024, .keys = 1024};
+  const double scores = 16.0 * 1024 * 1025 / 2;
+  CHECK(attention_time(shape, unit, {}).flops == Approx(2 * scores * (192 + 128)));
+  CHECK(attention_time(shape, unit, {}).bytes == Approx(2.0 * 2 * 16 * 1024 * (192 + 128)));
+  // Decoding reads one latent for all heads; its values are the first 512 of 576.
+  shape = {.heads = 16, .kv_heads = 1, .head_dim = 576, .value_dim = 512, .queries = 1, .keys = 4096, .shared_values = true};
+  CHECK(attention_time(shape, unit, {}).bytes == Approx(2.0 * (4096 * 576 + 16 * (576 + 512))));
 }
 
 TEST_CASE("bounds and the stretchable part follow the longer side", "[models][kernels]") {
