@@ -57,7 +57,8 @@ struct Device {
   int multiprocessors = 0;        ///< SMs, CUs or cores over which work is tiled; 0 = unknown
   Bytes cache;                    ///< last-level on-chip cache
   std::optional<Hertz> max_clock;
-  std::optional<Watts> power_cap; ///< TDP
+  std::optional<Watts> power_cap;  ///< TDP
+  std::optional<Watts> kernel_cap; ///< cap of the devices that its curves were measured on; unset = its own
   std::optional<Watts> idle_power;
   std::optional<Watts> active_power;                ///< with work resident but every unit waiting: clocks up, memory on
   std::optional<BytesPerSecond> scale_up_bandwidth; ///< per direction, all links of the device together
@@ -80,7 +81,7 @@ enum class ScaleUpKind {
   switched, ///< every device reaches every other at its full rate (NVSwitch, UB)
   mesh,     ///< point-to-point links between all pairs: a pair gets bandwidth / (devices - 1)
   pcie,     ///< a tree under the host: all devices of the node share its root
-  torus,    ///< links to the neighbours in the fabric's torus, no others
+  torus,    ///< links to the neighbours in the slice's torus, no others
   none      ///< a device reaches others over its NIC only, or there are none
 };
 
@@ -91,7 +92,11 @@ struct ScaleUp {
   BytesPerSecond bandwidth; ///< per device and direction, all its links together
   Seconds latency;          ///< one hop
   bool in_switch_reduction = false;
-  BytesPerSecond root_bandwidth = {}; ///< what a pcie tree or the host shares between the devices of a node, every byte counted once
+  BytesPerSecond root_bandwidth = {};   ///< what a pcie tree or the host shares between the devices of a node, every byte counted once
+  int island = 0;                       ///< neighbouring devices of a mesh with faster links among them (two dies of a package); 0 = none
+  BytesPerSecond island_bandwidth = {}; ///< per device and direction inside its island; `bandwidth` is then that of the links out of it
+  int dimensions = 0;                   ///< of the torus that the links are made for; 0 = those of the fabric
+  int ring_from = 0;                    ///< a dimension of the torus shorter than this is a line, not a ring
 };
 
 /// Network interfaces of a node. `count` may be smaller than the number of devices: then neighbours share one.
@@ -123,15 +128,35 @@ struct NodeType {
   std::vector<Provenance> sources;
 };
 
-enum class FabricKind { single_node, rail_fat_tree, fat_tree, torus };
+enum class FabricKind {
+  single_node,
+  rail_fat_tree,
+  fat_tree,
+  dragonfly, ///< groups of routers, all joined inside a group; all groups joined by global links
+  torus      ///< slices of a torus; several slices are joined by the NICs of their nodes, as in a fat tree
+};
+
+enum class PathKind {
+  hashed, ///< ECMP: by a hash of the two ports and the flow, so that flows may meet on one spine while another is idle
+  planned ///< by the port of the destination: flows from one leaf to different ports under another share no up-link while there are enough
+};
 
 struct Fabric {
   FabricKind kind = FabricKind::rail_fat_tree;
-  double oversubscription = 1.0; ///< leaf down-bandwidth / up-bandwidth
-  int nodes_per_leaf = 32;       ///< nodes under one leaf group (one leaf per rail, or one leaf in a plain fat tree)
-  int spines = 0;                ///< 0 = as many as the up-bandwidth asks for at NIC rate
-  std::vector<int> torus;        ///< devices per dimension; product = all devices
-  Seconds hop_latency{0.6e-6};   ///< one switch and its cable; assumed where not given: an InfiniBand HDR switch
+  double oversubscription = 1.0; ///< bandwidth into a leaf / out of it; of a dragonfly group over its global links: its taper
+  int nodes_per_leaf = 32; ///< nodes under one leaf group (one leaf per rail, or one leaf in a plain fat tree), or of a dragonfly group
+  int spines = 0;          ///< 0 = as many as the up-bandwidth asks for at NIC rate
+  PathKind paths = PathKind::hashed; ///< how a spine is chosen
+  int routers = 16;                  ///< of a dragonfly group
+  double detour = 0;                 ///< share of the traffic between dragonfly groups that goes over a third one (Valiant)
+  std::vector<int> torus;            ///< devices per dimension of a slice; the product divides all devices
+  Seconds hop_latency{0.6e-6};       ///< one switch and its cable; assumed where not given: an InfiniBand HDR switch
+};
+
+/// A link that is slower than built.
+struct Degraded {
+  std::string link;  ///< as Topology::name() gives it, or without its last part for both directions: "node3/nic1"
+  double factor = 1; ///< of its bandwidth
 };
 
 struct Cluster {
@@ -139,6 +164,7 @@ struct Cluster {
   NodeType node;
   int nodes = 1;
   Fabric fabric;
+  std::vector<Degraded> degraded;
   double pue = 1.0; ///< facility power / IT power
   DollarsPerJoule electricity_price;
   Seconds depreciation; ///< straight line over this time

@@ -123,6 +123,8 @@ const Table<Device>& device_table() {
           .quantity("cache", &Device::cache, {.unit_hint = "MB", .help = "last level on the chip"})
           .quantity("max_clock", &Device::max_clock, {.above = Hertz{}, .unit_hint = "MHz"})
           .quantity("power_cap", &Device::power_cap, {.above = Watts{}, .unit_hint = "W", .help = "TDP"})
+          .quantity("kernel_cap", &Device::kernel_cap,
+                    {.above = Watts{}, .unit_hint = "W", .help = "cap of the devices that its curves were measured on, where another"})
           .quantity("idle_power", &Device::idle_power, {.unit_hint = "W"})
           .quantity("active_power", &Device::active_power, {.unit_hint = "W", .help = "with work resident but every unit waiting"})
           .quantity("scale_up_bandwidth", &Device::scale_up_bandwidth,

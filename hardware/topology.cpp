@@ -20,15 +20,6 @@ std::uint64_t mixed(std::uint64_t x) {
   return x ^ (x >> 31U);
 }
 
-int domain_size(const Cluster& cluster) {
-  const ScaleUp& scale_up = cluster.node.scale_up;
-  if (scale_up.kind == ScaleUpKind::torus)
-    return cluster.devices();
-  if (scale_up.kind == ScaleUpKind::none)
-    return 1;
-  return scale_up.domain > 0 ? scale_up.domain : cluster.node.devices;
-}
-
 /// Whether devices of one node reach each other over the host where no scale-up network joins them.
 bool joined_by_host(const NodeType& node, int domain) {
   return node.scale_up.root_bandwidth > BytesPerSecond{} && node.devices > 1 && domain <= node.devices;
@@ -38,10 +29,32 @@ constexpr LinkId id(int index) { return static_cast<LinkId>(index); }
 
 } // namespace
 
+int scale_up_domain(const Cluster& cluster) {
+  const ScaleUp& scale_up = cluster.node.scale_up;
+  if (scale_up.kind == ScaleUpKind::none)
+    return 1;
+  if (scale_up.kind != ScaleUpKind::torus)
+    return std::max(1, scale_up.domain > 0 ? scale_up.domain : cluster.node.devices);
+  double slice = 1; // what a user asks for may be beyond any integer
+  for (const int size : cluster.fabric.torus)
+    slice *= size;
+  return static_cast<int>(std::min(slice, 2e9));
+}
+
+std::vector<int> torus_slice(const NodeType& node, int devices) {
+  std::vector<int> sizes(static_cast<std::size_t>(std::max(1, node.scale_up.dimensions)), 1);
+  int filled = 1;
+  // The last of the shortest grows, which keeps them in ascending order of use: 4 x 4 x 8, then 4 x 8 x 8.
+  for (; filled < devices; filled *= 2)
+    *(std::min_element(sizes.rbegin(), sizes.rend())) *= 2;
+  return filled == devices ? sizes : std::vector<int>{};
+}
+
 TreeSize tree_size(const Cluster& cluster) {
   const Fabric& fabric = cluster.fabric;
   const int ports = std::min(cluster.node.nics.count, cluster.node.devices);
-  if (ports == 0 || (fabric.kind != FabricKind::rail_fat_tree && fabric.kind != FabricKind::fat_tree))
+  if (ports == 0 || fabric.kind == FabricKind::single_node ||
+      (fabric.kind == FabricKind::torus && scale_up_domain(cluster) == cluster.devices()))
     return {};
   TreeSize tree;
   tree.rails = fabric.kind == FabricKind::rail_fat_tree ? ports : 1;
@@ -50,41 +63,49 @@ TreeSize tree_size(const Cluster& cluster) {
   const int ports_of_leaf = tree.per_leaf * (ports / tree.rails);
   tree.up_ports = ports_of_leaf / fabric.oversubscription;
   // The tolerance keeps an exact division from being rounded up by its last bit.
-  if (tree.leaves > 1)
+  if (tree.leaves > 1 && fabric.kind != FabricKind::dragonfly)
     tree.spines = fabric.spines > 0 ? fabric.spines : std::max(1.0, std::ceil(tree.up_ports * (1 - 1e-12)));
   return tree;
 }
 
 double link_count(const Cluster& cluster) {
   const double devices = static_cast<double>(cluster.nodes) * cluster.node.devices;
-  if (cluster.fabric.kind == FabricKind::torus)
-    return devices * 2 * static_cast<double>(cluster.fabric.torus.size());
-  const double domain = domain_size(cluster);
+  const double domain = scale_up_domain(cluster);
   double links = 0;
+  if (cluster.fabric.kind == FabricKind::torus)
+    links += devices * 2 * static_cast<double>(cluster.fabric.torus.size());
   if (cluster.node.scale_up.kind == ScaleUpKind::switched)
     links += 2 * devices;
   else if (cluster.node.scale_up.kind == ScaleUpKind::mesh)
     links += std::ceil(devices / domain) * domain * (domain - 1);
-  if (joined_by_host(cluster.node, domain_size(cluster)))
+  if (joined_by_host(cluster.node, scale_up_domain(cluster)))
     links += 2 * devices + cluster.nodes;
   const TreeSize tree = tree_size(cluster);
   if (tree.leaves > 0)
     links += 2.0 * cluster.nodes * std::min(cluster.node.nics.count, cluster.node.devices);
+  if (cluster.fabric.kind == FabricKind::dragonfly)
+    return links + tree.leaves * cluster.fabric.routers * (cluster.fabric.routers - 1.0) + tree.leaves * (tree.leaves - 1);
   return links + 2 * tree.leaves * tree.spines;
 }
 
 Topology::Topology(const Cluster& cluster)
-    : devices_(cluster.devices()), per_node_(cluster.node.devices), domain_(domain_size(cluster)),
-      ports_(std::min(cluster.node.nics.count, cluster.node.devices)), kind_(cluster.node.scale_up.kind) {
+    : devices_(cluster.devices()), per_node_(cluster.node.devices), domain_(scale_up_domain(cluster)),
+      ports_(std::min(cluster.node.nics.count, cluster.node.devices)), kind_(cluster.node.scale_up.kind),
+      planned_(cluster.fabric.paths == PathKind::planned) {
   add_scale_up(cluster.node);
   first_nic_ = id(static_cast<int>(links_.size()));
-  first_spine_ = first_nic_;
+  first_spine_ = first_local_ = first_global_ = first_nic_;
   const TreeSize tree = tree_size(cluster);
   if (tree.leaves > 0)
     add_network(cluster.node.nics, cluster.fabric.hop_latency, tree);
+  if (cluster.fabric.kind == FabricKind::dragonfly && tree.leaves > 0)
+    add_dragonfly(cluster.node.nics, cluster.fabric, tree);
   first_torus_ = id(static_cast<int>(links_.size()));
   if (cluster.fabric.kind == FabricKind::torus)
-    add_torus(cluster.node.scale_up.bandwidth, cluster.fabric);
+    add_torus(cluster.node.scale_up, cluster.fabric);
+  for (const Degraded& slow : cluster.degraded)
+    for (const LinkId link : find(slow.link))
+      links_[link].bandwidth = links_[link].bandwidth * slow.factor;
 }
 
 LinkId Topology::add(BytesPerSecond bandwidth, Seconds latency, LinkClass kind, LinkDirection direction) {
@@ -101,9 +122,15 @@ void Topology::add_scale_up(const NodeType& node) {
       add(scale_up.bandwidth, half, LinkClass::scale_up, LinkDirection::down);
     }
   } else if (kind_ == ScaleUpKind::mesh && domain_ > 1) {
+    const int island = std::max(1, scale_up.island);
     const int pairs = ceil_div(devices_, domain_) * domain_ * (domain_ - 1);
-    for (int pair = 0; pair < pairs; ++pair)
-      add(scale_up.bandwidth / (domain_ - 1), scale_up.latency, LinkClass::scale_up, LinkDirection::none);
+    for (int pair = 0; pair < pairs; ++pair) {
+      const int from = pair / (domain_ - 1) % domain_;
+      const int peer = pair % (domain_ - 1);
+      const bool together = from / island == (peer + (peer >= from ? 1 : 0)) / island;
+      add(together ? scale_up.island_bandwidth / (island - 1) : scale_up.bandwidth / (domain_ - island), scale_up.latency,
+          LinkClass::scale_up, LinkDirection::none);
+    }
   }
   first_pcie_ = first_root_ = id(static_cast<int>(links_.size()));
   if (!joined_by_host(node, domain_))
@@ -134,11 +161,30 @@ void Topology::add_network(const Nics& nics, Seconds hop_latency, const TreeSize
   }
 }
 
-void Topology::add_torus(BytesPerSecond bandwidth, const Fabric& fabric) {
+void Topology::add_dragonfly(const Nics& nics, const Fabric& fabric, const TreeSize& tree) {
+  routers_ = fabric.routers;
+  detour_ = fabric.detour;
+  const int ports = per_leaf_ * ports_;
+  // A balanced dragonfly has twice as many routers in a group as ports on a router, and joins two routers by one link (Kim et al., ISCA
+  // 2008). Fewer routers have as many more links between two.
+  const double local = std::max(1.0, 2.0 * ports / routers_ / routers_);
+  first_local_ = id(static_cast<int>(links_.size()));
+  for (int pair = 0; pair < leaves_ * routers_ * (routers_ - 1); ++pair)
+    add(nics.bandwidth * local, fabric.hop_latency, LinkClass::local, LinkDirection::none);
+  first_global_ = id(static_cast<int>(links_.size()));
+  for (int pair = 0; pair < leaves_ * (leaves_ - 1); ++pair)
+    add(nics.bandwidth * tree.up_ports / (leaves_ - 1), fabric.hop_latency, LinkClass::global, LinkDirection::none);
+}
+
+void Topology::add_torus(const ScaleUp& scale_up, const Fabric& fabric) {
   torus_ = fabric.torus;
+  for (const int size : torus_)
+    closes_.push_back(closes(scale_up, size));
   const auto sides = static_cast<int>(2 * torus_.size());
+  const int links_of_device = scale_up.dimensions > 0 ? 2 * scale_up.dimensions : sides;
   for (int side = 0; side < devices_ * sides; ++side)
-    add(bandwidth / sides, fabric.hop_latency, LinkClass::torus, side % 2 == 0 ? LinkDirection::up : LinkDirection::down);
+    add(scale_up.bandwidth / links_of_device, fabric.hop_latency, LinkClass::torus,
+        side % 2 == 0 ? LinkDirection::up : LinkDirection::down);
 }
 
 void Topology::step(LinkId id, Route& result) const {
@@ -147,7 +193,7 @@ void Topology::step(LinkId id, Route& result) const {
 }
 
 bool Topology::reaches_inside(int source, int destination) const {
-  return kind_ != ScaleUpKind::none && domain_of(source) == domain_of(destination);
+  return kind_ != ScaleUpKind::none && kind_ != ScaleUpKind::torus && domain_of(source) == domain_of(destination);
 }
 
 void Topology::route_inside(int source, int destination, Route& result) const {
@@ -182,15 +228,56 @@ void Topology::route_network(int source, int destination, std::uint64_t flow, Ro
   const int from = node_of(sender) * ports_ + port_of(sender);
   const int to = node_of(destination) * ports_ + port_of(destination);
   step(first_nic_ + id(2 * from), result);
+  const std::uint64_t key = (static_cast<std::uint64_t>(from) << 32U) | static_cast<std::uint32_t>(to);
   const int from_leaf = leaf_of(sender);
   const int to_leaf = leaf_of(destination);
-  if (from_leaf != to_leaf) {
-    const std::uint64_t key = (static_cast<std::uint64_t>(from) << 32U) | static_cast<std::uint32_t>(to);
-    const auto spine = static_cast<int>(mixed(mixed(key) + flow) % static_cast<std::uint64_t>(spines_));
+  if (routers_ > 0) {
+    route_dragonfly(from, to, mixed(mixed(key) + flow), result);
+  } else if (from_leaf != to_leaf) {
+    // Ports of one leaf count on by one from node to node where every rail has its own, from port to port otherwise.
+    const int planned = (rails_ > 1 ? to / ports_ : to) % spines_;
+    const int spine = planned_ ? planned : static_cast<int>(mixed(mixed(key) + flow) % static_cast<std::uint64_t>(spines_));
     step(first_spine_ + id(2 * (from_leaf * spines_ + spine)), result);
     step(first_spine_ + id(2 * (to_leaf * spines_ + spine) + 1), result);
   }
   step(first_nic_ + id(2 * to + 1), result);
+}
+
+int Topology::router(int port) const {
+  const int ports = per_leaf_ * ports_;
+  return static_cast<int>(static_cast<std::int64_t>(port % ports) * routers_ / ports);
+}
+
+void Topology::step_local(int group, int from, int to, Route& result) const {
+  if (from != to)
+    step(first_local_ + id((group * routers_ + from) * (routers_ - 1) + to - (to > from ? 1 : 0)), result);
+}
+
+void Topology::step_global(int from, int to, Route& result) const {
+  step(first_global_ + id(from * (leaves_ - 1) + to - (to > from ? 1 : 0)), result);
+}
+
+void Topology::route_dragonfly(int from_port, int to_port, std::uint64_t key, Route& result) const {
+  const int ports = per_leaf_ * ports_;
+  const int goal = to_port / ports;
+  int group = from_port / ports;
+  int at = router(from_port);
+  const auto cross = [&](int next) {
+    step_local(group, at, gateway(group, next), result);
+    step_global(group, next, result);
+    at = gateway(next, group);
+    group = next;
+  };
+  constexpr std::uint64_t parts = 1U << 20U;
+  if (group != goal && leaves_ > 2 && static_cast<double>(key % parts) < detour_ * static_cast<double>(parts)) {
+    auto third = static_cast<int>((key / parts) % static_cast<std::uint64_t>(leaves_ - 2));
+    for (const int taken : {std::min(group, goal), std::max(group, goal)})
+      third += third >= taken ? 1 : 0;
+    cross(third);
+  }
+  if (group != goal)
+    cross(goal);
+  step_local(goal, at, router(to_port), result);
 }
 
 void Topology::route_torus(int source, int destination, Route& result) const {
@@ -203,7 +290,8 @@ void Topology::route_torus(int source, int destination, Route& result) const {
     const int to = destination / stride % size;
     const int ahead = (to - from + size) % size;
     // Half-way round both ways are as long: even places go ahead and odd ones back, so that both are used.
-    const bool forward = 2 * ahead < size || (2 * ahead == size && from % 2 == 0);
+    const bool shorter = 2 * ahead < size || (2 * ahead == size && from % 2 == 0);
+    const bool forward = closes_[static_cast<std::size_t>(dimension)] ? shorter : to >= from;
     const int hops = forward ? ahead : size - ahead;
     int place = from;
     for (int hop = 0; hop < hops; ++hop) {
@@ -222,7 +310,7 @@ void Topology::route(int source, int destination, std::uint64_t flow, Route& res
   result.latency = Seconds{};
   if (source == destination)
     return;
-  if (!torus_.empty())
+  if (!torus_.empty() && domain_of(source) == domain_of(destination))
     route_torus(source, destination, result);
   else if (reaches_inside(source, destination))
     route_inside(source, destination, result);
@@ -272,12 +360,37 @@ std::string Topology::name(LinkId link) const {
     const LinkId pair = (link - first_spine_) / 2;
     return fmt::format("leaf{}/spine{}/{}", pair / id(spines_), pair % id(spines_), way);
   }
+  case LinkClass::local: {
+    const auto peers = id(routers_ - 1);
+    const LinkId from = (link - first_local_) / peers % id(routers_);
+    const LinkId peer = (link - first_local_) % peers;
+    return fmt::format("group{}/router{}/router{}", (link - first_local_) / peers / id(routers_), from, peer + (peer >= from ? 1 : 0));
+  }
+  case LinkClass::global: {
+    const auto peers = id(leaves_ - 1);
+    const LinkId from = (link - first_global_) / peers;
+    const LinkId peer = (link - first_global_) % peers;
+    return fmt::format("group{}/group{}", from, peer + (peer >= from ? 1 : 0));
+  }
   case LinkClass::torus:
     break;
   }
   const LinkId side = (link - first_torus_) / 2;
   const auto dimensions = id(static_cast<int>(torus_.size()));
   return fmt::format("device{}/torus{}/{}", side / dimensions, side % dimensions, it.direction == LinkDirection::up ? "ahead" : "back");
+}
+
+std::vector<LinkId> Topology::find(std::string_view name) const {
+  std::vector<LinkId> found;
+  for (LinkId link = 0; link < links_.size(); ++link) {
+    const std::string own = this->name(link);
+    const bool whole = own == name;
+    const bool without_direction = links_[link].direction != LinkDirection::none && own.starts_with(name) &&
+                                   own.find('/', name.size()) == name.size() && own.find('/', name.size() + 1) == std::string::npos;
+    if (whole || without_direction)
+      found.push_back(link);
+  }
+  return found;
 }
 
 } // namespace orrery

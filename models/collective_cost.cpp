@@ -1,5 +1,6 @@
 #include "models/collective_cost.hpp"
 
+#include "hardware/topology.hpp"
 #include "models/kernel_cost.hpp"
 
 #include <algorithm>
@@ -9,38 +10,20 @@ namespace orrery {
 
 namespace {
 
-int domain_size(const Cluster& cluster) {
-  const ScaleUp& scale_up = cluster.node.scale_up;
-  if (scale_up.kind == ScaleUpKind::none)
-    return 1;
-  return std::max(1, scale_up.domain > 0 ? scale_up.domain : cluster.node.devices);
+/// The worst factor among the degraded links whose names begin, or go on, in one of these ways.
+double slowest(const Cluster& cluster, bool (*of_kind)(std::string_view name)) {
+  double factor = 1;
+  for (const Degraded& link : cluster.degraded)
+    if (of_kind(link.link))
+      factor = std::min(factor, link.factor);
+  return factor;
 }
+
+bool is_nic(std::string_view name) { return name.starts_with("node") && name.find("/nic") != std::string_view::npos; }
+bool is_up_link(std::string_view name) { return name.starts_with("leaf") || name.starts_with("group"); }
+bool is_scale_up(std::string_view name) { return !is_nic(name) && !is_up_link(name); }
 
 } // namespace
-
-GroupPlacement place_group(const Cluster& cluster, GroupShape shape, int active_per_node) {
-  const int domain = domain_size(cluster);
-  GroupPlacement placement;
-  placement.size = std::max(1, shape.size);
-  const int stride = std::max(1, shape.stride);
-  const int span = placement.size * stride; // ranks covered by the group and its siblings
-  const int within = std::max(1, domain / stride);
-  if (span <= domain) {
-    // A span that does not divide the domain makes some group lie across two.
-    const bool straddles = domain % span != 0 && cluster.devices() > domain;
-    placement.domains = straddles && placement.size > 1 ? 2 : 1;
-    placement.per_domain = straddles ? (placement.size + 1) / 2 : placement.size;
-  } else {
-    placement.per_domain = std::min(placement.size, within);
-    placement.domains = (placement.size + placement.per_domain - 1) / placement.per_domain;
-  }
-  const int devices = std::max(1, cluster.node.devices);
-  const int active = active_per_node > 0 ? std::min(active_per_node, devices) : devices;
-  const double nics = cluster.node.nics.count;
-  // A rank reaches one NIC at most, however few others are active.
-  placement.nic_share = cluster.node.nics.bandwidth * std::min(1.0, nics / active);
-  return placement;
-}
 
 double wire_factor(CollectiveKind kind, int n) {
   if (n <= 1)
@@ -70,7 +53,14 @@ double collective_time(const CollectiveCurve& curve, int n, double wire) {
 }
 
 CollectiveModel::CollectiveModel(const Cluster& cluster, const Calibration& calibration)
-    : scale_up_(cluster.node.scale_up), domain_(domain_size(cluster)), network_(calibration.network) {
+    : scale_up_(cluster.node.scale_up), domain_(scale_up_domain(cluster)), slowest_nic_(slowest(cluster, is_nic)),
+      slowest_up_(slowest(cluster, is_up_link)), network_(calibration.network) {
+  const double slowest_link = slowest(cluster, is_scale_up);
+  scale_up_.bandwidth *= slowest_link;
+  scale_up_.island_bandwidth *= slowest_link;
+  scale_up_.root_bandwidth *= slowest_link;
+  if (scale_up_.dimensions == 0)
+    scale_up_.dimensions = std::max(1, static_cast<int>(cluster.fabric.torus.size()));
   // Up to a leaf and down again at least; a second stage of switches in the mean over a ring adds little.
   hop_ = network_.step + cluster.node.nics.latency + 2 * cluster.fabric.hop_latency;
   const std::string source = curve_architecture(cluster.node.device, calibration);
@@ -89,25 +79,49 @@ CollectiveModel::CollectiveModel(const Cluster& cluster, const Calibration& cali
 }
 
 BytesPerSecond CollectiveModel::wire_rate(int n) const {
-  if (scale_up_.kind == ScaleUpKind::mesh && domain_ > 1)
-    return scale_up_.bandwidth * (std::min(n, domain_) - 1.0) / (domain_ - 1.0);
+  const int island = std::max(1, scale_up_.island);
+  if (scale_up_.kind == ScaleUpKind::mesh && domain_ > island) {
+    // Without islands: n of the domain's devices, each with a link to every other. With them: n islands of the domain's.
+    const int parts = domain_ / island;
+    return scale_up_.bandwidth * (std::min(n, parts) - 1.0) / (parts - 1.0);
+  }
   // Every group of the node sends through the root at the same time.
   if (scale_up_.kind == ScaleUpKind::pcie && scale_up_.root_bandwidth.si() > 0)
     return std::min(scale_up_.bandwidth, scale_up_.root_bandwidth / domain_);
   return scale_up_.bandwidth;
 }
 
-CollectiveCost CollectiveModel::inside(CollectiveKind kind, Bytes bytes, int n) const {
+double CollectiveModel::wire_time(CollectiveKind kind, Bytes bytes, int n, const GroupPlacement& placement) const {
+  if (scale_up_.kind == ScaleUpKind::torus) {
+    const BytesPerSecond link = scale_up_.bandwidth / (2 * scale_up_.dimensions);
+    const double sent = wire_factor(kind, n) * (bytes / link).si();
+    return kind == CollectiveKind::all_to_all ? sent * placement.torus.crossings : sent / placement.torus.lanes;
+  }
+  const int together = std::min(n, placement.per_island);
+  if (scale_up_.island == 0)
+    return (bytes * wire_factor(kind, n) / wire_rate(n)).si();
+  const int islands = (n + together - 1) / together;
+  const double own = (bytes * wire_factor(kind, together) / scale_up_.island_bandwidth).si();
+  const double among = islands > 1 ? (bytes / together * wire_factor(kind, islands) / wire_rate(islands)).si() : 0;
+  // An all-to-all does not shrink on its way out.
+  return std::max(own, kind == CollectiveKind::all_to_all ? among * together : among);
+}
+
+CollectiveCost CollectiveModel::inside(CollectiveKind kind, Bytes bytes, const GroupPlacement& placement) const {
   CollectiveCost cost;
   cost.algorithm = "none";
+  const int n = placement.per_domain;
   if (n <= 1)
     return cost;
   const CollectiveCurve& curve = curves_[static_cast<std::size_t>(kind)];
-  cost.algorithm = kind == CollectiveKind::all_to_all ? "pairwise" : "ring";
+  const bool torus = scale_up_.kind == ScaleUpKind::torus;
+  cost.algorithm = kind == CollectiveKind::all_to_all ? "pairwise" : torus ? "torus" : "ring";
   cost.scale_up_bytes = bytes * wire_factor(kind, n);
-  const double wire = (cost.scale_up_bytes / wire_rate(n)).si();
-  cost.time = Seconds{collective_time(curve, n, wire)};
-  cost.latency = cost.time - Seconds{wire / bulk_share(curve, n)};
+  const double wire = wire_time(kind, bytes, n, placement);
+  const int steps = torus ? static_cast<int>(placement.torus.hops) + 1 : n;
+  const double bulk = wire / bulk_share(curve, n);
+  cost.time = Seconds{collective_time(curve, std::max(2, steps), wire)};
+  cost.latency = cost.time - Seconds{bulk};
   cost.assumed = curve.assumed;
   if (kind == CollectiveKind::all_reduce && scale_up_.in_switch_reduction) {
     const CollectiveCurve switch_curve = in_switch_.value_or(CollectiveCurve{.share = 0.57, .few_loss = 0});
@@ -124,38 +138,56 @@ CollectiveCost CollectiveModel::inside(CollectiveKind kind, Bytes bytes, int n) 
   return cost;
 }
 
-CollectiveCost CollectiveModel::cost(CollectiveKind kind, Bytes bytes, const GroupPlacement& placement) const {
-  CollectiveCost cost = inside(kind, bytes, placement.domains > 1 ? placement.per_domain : placement.size);
-  if (placement.domains <= 1)
-    return cost;
-  const double d = placement.domains;
-  const double p = placement.per_domain;
-  const double rate = placement.nic_share.si() * network_.share;
-  const double passes = kind == CollectiveKind::all_reduce ? 2 : 1;
-  double sent = wire_factor(kind, placement.size) * bytes.si() / p; // by one rank through its NIC
-  double hops = passes * (d - 1);
-  std::string_view algorithm = "network ring";
-  if (kind == CollectiveKind::all_to_all) {
-    sent = bytes.si() * (placement.size - p) / placement.size;
-    algorithm = "network pairwise";
-  } else if (kind == CollectiveKind::all_reduce || kind == CollectiveKind::broadcast) {
-    const double tree_sent = passes * bytes.si() / p * (d > 2 ? 1.0 : 0.5);
-    const double tree_hops = passes * std::ceil(std::log2(d));
-    if (tree_hops * hop_.si() + tree_sent / rate < hops * hop_.si() + sent / rate) {
-      sent = tree_sent;
-      hops = tree_hops;
-      algorithm = "network tree";
-    }
-  }
-  const Seconds latency = network_.floor + hops * hop_;
-  const Seconds outside{rate > 0 ? sent / rate : 0};
+Seconds CollectiveModel::carried(double sent, double rate) { return Seconds{rate > 0 ? sent / rate : 0}; }
+
+/// Adds what happens between domains to what happens inside them.
+CollectiveCost CollectiveModel::across(CollectiveCost cost, Seconds latency, Seconds outside, Bytes sent,
+                                       std::string_view algorithm) const {
   const Seconds bulk_inside = cost.time - cost.latency;
-  cost.latency += latency;
+  cost.latency += network_.floor + latency;
   cost.time = cost.latency + std::max(outside, bulk_inside);
-  cost.network_bytes = Bytes{sent};
+  cost.network_bytes = sent;
   cost.algorithm = algorithm;
   cost.assumed = true;
   return cost;
+}
+
+CollectiveCost CollectiveModel::all_to_all(Bytes bytes, const GroupPlacement& placement) const {
+  const double n = placement.size;
+  const int outside = placement.size - placement.fewest;
+  const Bytes sent = bytes * (outside / n);
+  const double share = network_.share * (placement.beyond_leaf > 0 ? slowest_up_ : 1);
+  const Seconds time = std::max(carried(sent.si(), placement.nic_share.si() * network_.share * slowest_nic_),
+                                carried(bytes.si() * placement.beyond_leaf, placement.spread_share.si() * share));
+  const CollectiveCost flat = across(inside(CollectiveKind::all_to_all, bytes * (placement.per_domain / n), placement),
+                                     hop_ + (outside - 1) * network_.step, time, sent, "network pairwise");
+  const CollectiveCost hierarchical =
+      across(inside(CollectiveKind::all_to_all, bytes, placement), (placement.domains - 1) * hop_, time, sent, "network hierarchical");
+  return hierarchical.time < flat.time ? hierarchical : flat;
+}
+
+CollectiveCost CollectiveModel::cost(CollectiveKind kind, Bytes bytes, const GroupPlacement& placement) const {
+  if (placement.domains <= 1)
+    return inside(kind, bytes, placement);
+  if (kind == CollectiveKind::all_to_all)
+    return all_to_all(bytes, placement);
+  const double d = placement.domains;
+  const double p = placement.fewest;
+  const double up = placement.beyond_leaf > 0 ? slowest_up_ : 1;
+  const double rate = std::min(placement.nic_share.si() * slowest_nic_, placement.ring_share.si() * up) * network_.share;
+  const double passes = kind == CollectiveKind::all_reduce ? 2 : 1;
+  const double ring_sent = wire_factor(kind, placement.size) * bytes.si() / p; // by one rank through its NIC
+  const Seconds ring_latency = passes * (d - 1) * hop_;
+  const Seconds ring = carried(ring_sent, rate);
+  const CollectiveCost within = inside(kind, bytes, placement);
+  if (kind == CollectiveKind::all_reduce || kind == CollectiveKind::broadcast) {
+    const double tree_sent = passes * bytes.si() / p;
+    const Seconds tree_latency = passes * std::ceil(std::log2(d)) * hop_;
+    const Seconds tree = carried(tree_sent, rate);
+    if (tree_latency + tree < ring_latency + ring)
+      return across(within, tree_latency, tree, Bytes{tree_sent}, "network tree");
+  }
+  return across(within, ring_latency, ring, Bytes{ring_sent}, "network ring");
 }
 
 CostedMessage CollectiveModel::message(Bytes bytes, const GroupPlacement& placement) const {
@@ -164,14 +196,15 @@ CostedMessage CollectiveModel::message(Bytes bytes, const GroupPlacement& placem
     return message;
   message.bytes = bytes;
   if (placement.domains > 1) {
+    const double up = placement.beyond_leaf > 0 ? slowest_up_ : 1;
     message.over_network = true;
     message.latency = network_.floor + hop_;
-    message.bandwidth = placement.nic_share * network_.send_share;
+    message.bandwidth = std::min(placement.nic_share * slowest_nic_, placement.far_share * up) * network_.send_share;
     return message;
   }
-  const BytesPerSecond rate = wire_rate(2);
-  message.bandwidth = rate * bulk_share(send_, 2);
-  message.latency = Seconds{collective_time(send_, 2, (bytes / rate).si())} - bytes / message.bandwidth;
+  const double wire = wire_time(CollectiveKind::broadcast, bytes, 2, placement);
+  message.bandwidth = bytes / Seconds{wire} * bulk_share(send_, 2);
+  message.latency = Seconds{collective_time(send_, 2, wire)} - bytes / message.bandwidth;
   return message;
 }
 

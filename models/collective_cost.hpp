@@ -5,17 +5,25 @@
 // Formula: inside a scale-up domain of n ranks, with wire = w(n) x bytes / wire rate,
 //   floor + (n - 2) floor_per_rank + 2 sqrt((n - 1) step x wire) + wire / (share (1 - few_loss / n)).
 // The root is what cutting a message into the best number of pipelined pieces leaves (Hockney); w = 2 (n-1)/n for all-reduce, (n-1)/n for
-// gather, scatter and all-to-all, 1 for broadcast. A switch that reduces carries the buffer once: the faster of both is taken. Over d
-// domains of p members: the longer of the part inside and the part outside, which a ring, or for all-reduce a double binary tree, carries
-// over p NIC shares at once; plus (d - 1) hops per pass of the ring, log2(d) of the tree. A mesh of D devices gives n of them (n-1)/(D-1)
-// of their links; the devices of a PCIe tree share its root.
+// gather, scatter and all-to-all, 1 for broadcast. A switch that reduces carries the buffer once: the faster of both is taken. A mesh of
+// D devices gives n of them (n-1)/(D-1) of their links; the devices of a PCIe tree share its root. Levels nest: islands of i ranks inside
+// a domain carry w(i) x bytes on their own links, the domain w(n/i) x bytes / i, and the longer of the two is the wire. On a torus a ring
+// runs along every dimension that the group fills, both ways round where the dimension closes, so that links of all dimensions carry the
+// buffer at once and hops replace ranks in the latency; an all-to-all loads the links of a closed dimension of e ranks with e/8 of what a
+// rank sends, of an open one with e/4.
+//   Over d domains of p members: the longer of the part inside and the part outside, which a ring, or for all-reduce a double binary
+// tree, carries over p NIC shares at once; plus (d - 1) hops per pass of the ring, log2(d) of the tree. Both carry a rank's buffer twice
+// over the NICs: NCCL's tuning rates a tree at half the bus bandwidth whatever the number of nodes (src/graph/tuning.cc), so that large
+// buffers go round the ring. An all-to-all is flat, a message to every rank outside, or hierarchical, inside to the rank on the rail of
+// the destination and then one message to each domain: the faster of both. Beyond a leaf, or a dragonfly group, the up-links' share paces.
 //
 // Source: inside, fitted to NCCL measurements (models/calibration/kernels/collective.csv) and carried to other domains by wire rate.
 // Between domains, assumed share and hop times (NetworkCurve); no public table that we know isolates them.
 //
 // Units: SI; bandwidth per direction and device.
 //
-// Valid range: 2 to 8 ranks inside a domain, 1 KiB to 1 GiB; larger domains extrapolate floor_per_rank.
+// Valid range: 2 to 8 ranks inside a domain, 1 KiB to 1 GiB; larger domains extrapolate floor_per_rank. Torus, islands and dragonfly rest
+// on wire rates alone: no table of kernels isolates them.
 //
 // Known error: tests/calibration/collective_fit_test.cpp prints and bounds it (2 to 8% from 32 MiB; 29% on the uneven links of a V100
 // node).
@@ -32,12 +40,26 @@
 
 namespace orrery {
 
-/// Where the ranks of a group sit.
+/// What a group finds on a torus.
+struct TorusPaths {
+  double lanes = 0;     ///< link directions of a rank that rings along all dimensions keep busy at once
+  double hops = 0;      ///< of the longest way that a ring's data goes
+  double crossings = 0; ///< all-to-all: what the busiest link carries / what a rank sends
+};
+
+/// Where the ranks of a group sit, level by level: island, scale-up domain, leaf or dragonfly group, fabric.
 struct GroupPlacement {
   int size = 1;
-  int per_domain = 1;       ///< members inside one scale-up domain
-  int domains = 1;          ///< scale-up domains that the group touches
-  BytesPerSecond nic_share; ///< NIC bandwidth of one member while all ranks of its node that take part send at once
+  int per_island = 1;          ///< members that share an island
+  int per_domain = 1;          ///< members inside one scale-up domain, where they are most
+  int fewest = 1;              ///< members inside one scale-up domain, where they are fewest: as many NIC shares carry a ring
+  int domains = 1;             ///< scale-up domains that the group touches
+  double beyond_leaf = 0;      ///< part of the group's domains that lie under another leaf
+  BytesPerSecond nic_share;    ///< NIC bandwidth of one member while all ranks of its node that take part send at once
+  BytesPerSecond ring_share;   ///< the same of a ring through the domains, whose last domain under each leaf goes up
+  BytesPerSecond spread_share; ///< up-link bandwidth of one member where all send to all leaves
+  BytesPerSecond far_share;    ///< up-link bandwidth of one member where all under a leaf send to one other leaf
+  TorusPaths torus = {};
 };
 
 /// Ranks fill nodes in order. `active_per_node` devices of a node communicate at the same time; 0 = all of them (every group of this shape
@@ -49,7 +71,8 @@ struct CollectiveCost {
   Seconds time;               ///< with nothing else on its links
   Bytes scale_up_bytes;       ///< sent by one rank over its scale-up links
   Bytes network_bytes;        ///< sent by one rank over its NIC
-  std::string_view algorithm; ///< "none", "ring", "in-switch", "pairwise", "network ring", "network tree", "network pairwise"
+  std::string_view algorithm; ///< "none", "ring", "in-switch", "pairwise", "torus", "network ring", "network tree",
+                              ///< "network pairwise", "network hierarchical"
   bool assumed = false;
 };
 
@@ -75,13 +98,19 @@ public:
   [[nodiscard]] CostedMessage message(Bytes bytes, const GroupPlacement& placement) const;
 
 private:
-  [[nodiscard]] CollectiveCost inside(CollectiveKind kind, Bytes bytes, int n) const;
+  [[nodiscard]] CollectiveCost inside(CollectiveKind kind, Bytes bytes, const GroupPlacement& placement) const;
+  [[nodiscard]] double wire_time(CollectiveKind kind, Bytes bytes, int n, const GroupPlacement& placement) const;
   [[nodiscard]] BytesPerSecond wire_rate(int n) const;
+  [[nodiscard]] CollectiveCost across(CollectiveCost cost, Seconds latency, Seconds outside, Bytes sent, std::string_view algorithm) const;
+  [[nodiscard]] CollectiveCost all_to_all(Bytes bytes, const GroupPlacement& placement) const;
+  [[nodiscard]] static Seconds carried(double sent, double rate);
 
   static constexpr std::size_t kinds = 5;
 
   ScaleUp scale_up_;
   int domain_ = 1;
+  double slowest_nic_ = 1; ///< factors of the worst degraded link of each kind
+  double slowest_up_ = 1;
   Seconds hop_; ///< between two domains: software, NIC, switches
   NetworkCurve network_;
   std::array<CollectiveCurve, kinds> curves_;

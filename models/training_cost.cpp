@@ -21,7 +21,11 @@ struct TrainingCoster::Pass {
 TrainingCoster::TrainingCoster(const Cluster& cluster, const SoftwareProfile& software, const Calibration& calibration,
                                std::optional<Watts> device_cap)
     : cluster_(cluster), software_(software), kernels_(cluster.node.device, calibration, software), collectives_(cluster, calibration),
-      power_(power_model(cluster.node.device, JoulesPerByte{}, JoulesPerByte{})), device_cap_(device_cap) {
+      power_(power_model(cluster.node.device, JoulesPerByte{}, JoulesPerByte{})), kernel_cap_(power_.cap), device_cap_(power_.cap) {
+  if (power_.cap)
+    kernel_cap_ = std::max(*power_.cap, cluster.node.device.kernel_cap.value_or(*power_.cap));
+  if (device_cap && (!power_.cap || *device_cap < *power_.cap))
+    device_cap_ = device_cap;
   for (const ComputeUnit& unit : cluster.node.device.units) {
     auto& energies = arithmetic_.emplace_back();
     for (std::size_t p = 0; p < energies.size(); ++p)
@@ -83,9 +87,9 @@ Span TrainingCoster::span(const Pass& pass, double slowest) const {
   work.stretchable *= slowest;
   const Seconds host = pass.kernels * software_.kernel_launch + software_.pass_host;
   work.rigid += software_.launch_blocking ? host : std::max(Seconds{}, host - work.stretchable - work.rigid);
-  // The kernels were measured under the device's own cap: only a lower one makes them slower.
-  const PowerPoint usual = under_cap(power_, work);
-  if (!device_cap_ || device_cap_ >= power_.cap)
+  // Only a cap below that under which the kernels were measured makes them slower.
+  const PowerPoint usual = under_cap(power_, work, kernel_cap_);
+  if (device_cap_ == kernel_cap_)
     return {.stretchable = work.stretchable, .rigid = work.rigid, .power = usual.power(), .clock = usual.clock};
   const PowerPoint capped = under_cap(power_, work, device_cap_);
   return {

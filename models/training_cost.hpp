@@ -40,8 +40,8 @@ double expected_maximum(int count);
 /// Prices graphs on one cluster under one software profile. Immutable; building it resolves the curves once.
 class TrainingCoster {
 public:
-  /// `device_cap` lowers the compute clock of every span that draws more (models/power.hpp). The kernels were measured under the device's
-  /// own cap, so that one costs nothing on top.
+  /// `device_cap`, or the device's own, lowers the compute clock of every span that draws more (models/power.hpp). The cap that its kernels
+  /// were measured under costs nothing on top.
   TrainingCoster(const Cluster& cluster, const SoftwareProfile& software, const Calibration& calibration,
                  std::optional<Watts> device_cap = std::nullopt);
 
@@ -67,7 +67,8 @@ private:
   CollectiveModel collectives_;
   PowerModel power_;
   std::vector<std::array<JoulesPerFlop, 8>> arithmetic_; ///< energy of a FLOP by unit and precision
-  std::optional<Watts> device_cap_;
+  std::optional<Watts> kernel_cap_;                      ///< under which the kernels were measured
+  std::optional<Watts> device_cap_;                      ///< the lower of the device's own and the one asked for
 };
 
 } // namespace orrery

@@ -24,6 +24,8 @@ std::string describe(const Cluster& cluster) {
       return std::string("rail-optimised fat tree");
     case FabricKind::fat_tree:
       return std::string("fat tree");
+    case FabricKind::dragonfly:
+      return std::string("dragonfly");
     case FabricKind::torus:
       return std::string("torus");
     }

@@ -1,6 +1,7 @@
 #include "scenarios/training_rows.hpp"
 
 #include "hardware/catalogue.hpp"
+#include "hardware/topology.hpp"
 #include "scenarios/data_files.hpp"
 #include "workloads/tables.hpp"
 
@@ -17,21 +18,27 @@ namespace orrery {
 
 namespace {
 
-/// Published names of machines, and the node that each stands for.
+/// Published names of machines, and the node that each stands for; first match wins. Some are told apart by their network only.
 struct MachineRule {
   std::string_view accelerator;
   std::string_view node;
+  std::string_view network = "";
 };
 constexpr MachineRule machine_rules[] = {{"a100-80g-sxm", "dgx-a100"},
                                          {"a100-sxm", "dgx-a100"},
                                          {"a100-40g-sxm", "dgx-a100-40gb"},
+                                         {"h100-80g-sxm", "gcp-a3-high", "A3 GPUDirect-TCPX"},
                                          {"h100-80g-sxm", "dgx-h100"},
                                          {"h100-96g-hbm2e-500w", "h100-96gb-hbm2e"},
                                          {"h200-141g-sxm", "dgx-h200"},
                                          {"b200", "dgx-b200"},
+                                         {"b200-power-limited", "b200-power-limited"},
                                          {"gb200-nvl72", "gb200-nvl72"},
                                          {"v100-32g-sxm2", "jean-zay-v100"},
                                          {"v100-32g-sxm3", "dgx-2"},
+                                         {"rtx4090-24g", "rtx-4090-single"},
+                                         {"tpu-v5e", "tpu-v5e-host"},
+                                         {"tpu-v5p", "tpu-v5p-host"},
                                          {"ascend-910b-a2", "atlas-800i-a2"}};
 
 /// Frameworks, first match wins: a part of the framework column (and of the group, for releases that only the group tells apart).
@@ -155,12 +162,23 @@ void apply_scale_up(const Cells& row, NodeType& node) {
     node.scale_up.bandwidth = std::min(node.scale_up.bandwidth, BytesPerSecond{*links * 25e9});
 }
 
+/// Slices as large as the machine makes them.
+bool make_slices(int devices, TrainingRow& out) {
+  const int slice = std::min(devices, out.cluster.node.scale_up.domain);
+  out.cluster.fabric.kind = FabricKind::torus;
+  out.cluster.fabric.torus = torus_slice(out.cluster.node, slice);
+  if (!out.cluster.fabric.torus.empty() && devices % slice == 0)
+    return true;
+  out.refusal = fmt::format("no slice of {} devices", slice);
+  return false;
+}
+
 bool find_machine(const Cells& row, TrainingRow& out) {
   const std::string& name = row.text("accelerator");
-  std::string node = name;
-  for (const MachineRule& rule : machine_rules)
-    if (rule.accelerator == name)
-      node = rule.node;
+  const auto* const rule = std::find_if(std::begin(machine_rules), std::end(machine_rules), [&](const MachineRule& each) {
+    return each.accelerator == name && row.contains("inter_node_link", each.network);
+  });
+  const std::string node(rule == std::end(machine_rules) ? std::string_view(name) : rule->node);
   const std::vector<std::string> known = node_catalogue().names();
   if (std::find(known.begin(), known.end(), node) == known.end()) {
     out.refusal = "no node description of accelerator " + name;
@@ -176,6 +194,8 @@ bool find_machine(const Cells& row, TrainingRow& out) {
     out.cluster.node.devices = devices;
   out.cluster.nodes = (devices + out.cluster.node.devices - 1) / std::max(1, out.cluster.node.devices);
   out.cluster.fabric.hop_latency = Seconds{1e-6};
+  if (out.cluster.node.scale_up.kind == ScaleUpKind::torus && !make_slices(devices, out))
+    return false;
   apply_network(row, out.cluster.node);
   apply_scale_up(row, out.cluster.node);
   return true;

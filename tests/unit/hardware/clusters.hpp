@@ -74,4 +74,33 @@ inline Cluster torus_cluster(std::vector<int> sizes) {
   return cluster;
 }
 
+/// Slices of `sizes`, two devices to a node with one port.
+inline Cluster slices_cluster(std::vector<int> sizes, int slices) {
+  Cluster cluster = torus_cluster(std::move(sizes));
+  cluster.nodes = cluster.nodes * slices / 2;
+  cluster.node.devices = 2;
+  cluster.node.nics = Nics{.count = 1, .bandwidth = BytesPerSecond{25e9}, .latency = Seconds{10e-6}};
+  cluster.fabric.nodes_per_leaf = 4;
+  return cluster;
+}
+
+/// Groups of four nodes on eight routers; the taper halves what leaves a group.
+inline Cluster dragonfly_cluster(int nodes, double detour = 0) {
+  Cluster cluster = rail_cluster(nodes);
+  cluster.fabric.kind = FabricKind::dragonfly;
+  cluster.fabric.oversubscription = 2;
+  cluster.fabric.routers = 8;
+  cluster.fabric.detour = detour;
+  return cluster;
+}
+
+/// Pairs of 200 GB/s in a mesh of eight with 150 GB/s per device between the pairs.
+inline Cluster islands_cluster(int nodes) {
+  Cluster cluster = mesh_cluster(nodes);
+  cluster.node.scale_up.bandwidth = BytesPerSecond{150e9};
+  cluster.node.scale_up.island = 2;
+  cluster.node.scale_up.island_bandwidth = BytesPerSecond{200e9};
+  return cluster;
+}
+
 } // namespace orrery::testing

@@ -83,6 +83,15 @@ TEST_CASE("sources: the most particular one answers") {
   CHECK(source_of(h100.sources, "units.tensor.energy")->kind == SourceKind::assumed);
 }
 
+TEST_CASE("islands lie inside a mesh") {
+  const std::string node = "name: n\ndevice: mi250x-gcd\nhost: { memory: { name: m, capacity: 1 TB, bandwidth: 1 TB/s } }\n"
+                           "nics: { count: 4, bandwidth: 25 GB/s }\n";
+  CHECK_THAT(mistakes(node_table(), node + "scale_up: { kind: mesh, bandwidth: 150 GB/s, island: 3, island_bandwidth: 200 GB/s }\n"),
+             Catch::Contains("islands of 3 in a mesh of 8"));
+  CHECK_THAT(mistakes(node_table(), node + "scale_up: { kind: switched, bandwidth: 150 GB/s, island: 2 }\n"),
+             Catch::Contains("the devices are no mesh") && Catch::Contains("island_bandwidth: not given"));
+}
+
 TEST_CASE("a cluster says what its network cannot do") {
   CHECK(mistakes(cluster_table(), "node: dgx-h100\nnodes: 4\n").empty());
   CHECK_THAT(mistakes(cluster_table(), "node: dgx-h100\nnodes: 4\nfabric: { kind: single_node }\n"),
@@ -92,6 +101,16 @@ TEST_CASE("a cluster says what its network cannot do") {
              Catch::Contains("80 places for 64 devices"));
   CHECK(mistakes(cluster_table(), "node: tpu-v5p-host\nnodes: 16\nfabric: { kind: torus, torus: [4, 4, 4] }\n").empty());
   CHECK_THAT(mistakes(cluster_table(), "node: tpu-v5p-host\nnodes: 16\n"), Catch::Contains("fabric.kind: no torus"));
+  CHECK(mistakes(cluster_table(), "node: tpu-v5p-host\nnodes: 32\nfabric: { kind: torus, torus: [4, 4, 4] }\n").empty());
+  CHECK_THAT(mistakes(cluster_table(), "node: tpu-v5p-host\nnodes: 16\nfabric: { kind: torus, torus: [1, 1, 2] }\n"),
+             Catch::Contains("slices of whole nodes"));
+  CHECK_THAT(mistakes(cluster_table(), "node: tpu-v5e-host\nnodes: 16\nfabric: { kind: torus, torus: [4, 4, 4] }\n"),
+             Catch::Contains("at most the 2 that the devices have links for"));
+  CHECK_THAT(mistakes(cluster_table(), "node: frontier\nnodes: 16\nfabric: { kind: dragonfly, routers: 100 }\n"),
+             Catch::Contains("100 routers for the 64 ports of a group"));
+  CHECK_THAT(mistakes(cluster_table(), "node: dgx-a100\nnodes: 2\ndegraded: [{ link: node2/nic0, factor: 0.5 }]\n"),
+             Catch::Contains("degraded.0.link: no link of the name 'node2/nic0'"));
+  CHECK(mistakes(cluster_table(), "node: dgx-a100\nnodes: 2\ndegraded: [{ link: node1/nic0, factor: 0.5 }]\n").empty());
   CHECK_THAT(mistakes(cluster_table(), "node: { base: dgx-h100, nics: { count: 9 } }\n"),
              Catch::Contains("node.nics.count: 9 NICs for 8 devices"));
 }

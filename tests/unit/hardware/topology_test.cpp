@@ -136,3 +136,73 @@ TEST_CASE("links of 16,384 devices") {
   CHECK(topology.devices() == 16384);
   CHECK(topology.links().size() == 16384 * 4 + 512 * 8 * 4 * 2);
 }
+
+TEST_CASE("a short dimension of a torus is a line where the machine closes none so short") {
+  Cluster cluster = torus_cluster({4, 16});
+  cluster.node.scale_up.ring_from = 16;
+  const Topology topology(cluster);
+  CHECK(topology.route(0, 3).links.size() == 3);
+  CHECK(topology.route(3, 0).links.size() == 3);
+  CHECK(topology.route(0, 4 * 15).links.size() == 1);
+}
+
+TEST_CASE("slices of a torus reach each other over ports") {
+  const Topology topology(slices_cluster({4, 4}, 3));
+  CHECK(names(topology, topology.route(0, 1)) == Names{"device0/torus0/ahead"});
+  CHECK(topology.domain_of(16) == 1);
+  CHECK(names(topology, topology.route(17, 16)) == Names{"device17/torus0/back"});
+  const Route across = topology.route(3, 16);
+  CHECK(topology.name(across.links.front()) == "node1/nic0/up");
+  CHECK(topology.name(across.links.back()) == "node8/nic0/down");
+}
+
+TEST_CASE("the links of a torus are those that the device has, however few dimensions a slice uses") {
+  Cluster cluster = torus_cluster({8});
+  cluster.node.scale_up.dimensions = 3;
+  const Topology topology(cluster);
+  CHECK(topology.bottleneck(topology.route(0, 1)).si() == Approx(100e9));
+}
+
+TEST_CASE("slices are as cubic as powers of two allow") {
+  NodeType node;
+  node.scale_up.dimensions = 3;
+  CHECK(torus_slice(node, 64) == std::vector<int>{4, 4, 4});
+  CHECK(torus_slice(node, 128) == std::vector<int>{4, 4, 8});
+  CHECK(torus_slice(node, 2048) == std::vector<int>{8, 16, 16});
+  CHECK(torus_slice(node, 48).empty());
+  node.scale_up.dimensions = 2;
+  CHECK(torus_slice(node, 256) == std::vector<int>{16, 16});
+}
+
+TEST_CASE("the two dies of a package have a faster link than two of different packages") {
+  const Topology topology(islands_cluster(2));
+  CHECK(topology.bottleneck(topology.route(2, 3)).si() == Approx(200e9));
+  CHECK(topology.bottleneck(topology.route(3, 2)).si() == Approx(200e9));
+  CHECK(topology.bottleneck(topology.route(3, 4)).si() == Approx(25e9));
+}
+
+TEST_CASE("a dragonfly goes over the router with the link to the other group") {
+  const Topology topology(dragonfly_cluster(12));
+  CHECK(topology.leaves() == 3);
+  CHECK(names(topology, topology.route(0, 8)) == Names{"node0/nic0/up", "group0/router0/router2", "node1/nic0/down"});
+  CHECK(names(topology, topology.route(0, 8 * 8)) == Names{"node0/nic0/up", "group0/router0/router1", "group0/group2", "node8/nic0/down"});
+  CHECK(topology.bottleneck(topology.route(0, 8 * 8)).si() == Approx(50e9));
+}
+
+TEST_CASE("planned paths of a shift between leaves do not meet, hashed ones do") {
+  for (const FabricKind kind : {FabricKind::rail_fat_tree, FabricKind::fat_tree}) {
+    Cluster cluster = rail_cluster(16);
+    cluster.fabric.kind = kind;
+    const auto most = [&](PathKind paths) {
+      cluster.fabric.paths = paths;
+      const Topology topology(cluster);
+      std::vector<int> flows(topology.links().size());
+      for (int device = 0; device < topology.devices(); ++device)
+        for (const LinkId link : topology.route(device, (device + 4 * 8) % topology.devices()).links)
+          ++flows[link];
+      return *std::max_element(flows.begin(), flows.end());
+    };
+    CHECK(most(PathKind::planned) == 1);
+    CHECK(most(PathKind::hashed) > 1);
+  }
+}
