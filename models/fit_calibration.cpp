@@ -57,11 +57,12 @@ void round_digits(Seconds& value) {
 }
 
 void round_curves(ArchitectureCurves& curves) {
-  for (auto& [precision, c] : curves.matmul) {
-    for (double* value : {&c.rate, &c.tile_overhead, &c.edge, &c.sustained, &c.memory, &c.exposed})
-      round_digits(*value);
-    round_digits(c.floor);
-  }
+  for (auto* products : {&curves.matmul, &curves.fused_moe})
+    for (auto& [precision, c] : *products) {
+      for (double* value : {&c.rate, &c.tile_overhead, &c.edge, &c.sustained, &c.memory, &c.exposed})
+        round_digits(*value);
+      round_digits(c.floor);
+    }
   for (auto* attention : {&curves.attention, &curves.latent_attention})
     for (auto& [precision, c] : *attention) {
       for (double* value : {&c.rate, &c.softmax, &c.block_overhead, &c.memory, &c.decode_memory})
@@ -93,6 +94,7 @@ Calibration fit_calibration(const KernelTables& tables, FitRows rows) {
   Calibration calibration;
   fit_streaming(tables, rows, calibration); // first: narrow products were measured with the cast of their operand
   fit_matmul(tables, rows, calibration);
+  fit_grouped(tables, rows, calibration);
   fit_attention(tables, rows, calibration);
   fit_collective(tables, rows, calibration);
   take_best_matmul(tables, calibration);

@@ -47,12 +47,16 @@ OpClass streaming_class(const std::string& op);
 /// serving engine in a narrow precision, nothing elsewhere.
 double quantisation_time(const MatmulRow& row, const MeasuredDevice& device, const Calibration& calibration);
 
+/// Time of the measured experts of one rank, with what surrounds the two products.
+double fused_moe_time(const FusedMoeRow& row, const MeasuredDevice& device, const MatmulCurve& curve, const Calibration& calibration);
+
 /// Time of a measured collective inside one node; nothing where its architecture has no curve of the kind.
 std::optional<double> predicted_time(const CollectiveRow& row, const MeasuredDevice& device, const Calibration& calibration);
 
 /// Fits that fit_calibration is made of.
 void fit_matmul(const KernelTables& tables, FitRows rows, Calibration& calibration);
 void fit_attention(const KernelTables& tables, FitRows rows, Calibration& calibration);
+void fit_grouped(const KernelTables& tables, FitRows rows, Calibration& calibration);
 void fit_streaming(const KernelTables& tables, FitRows rows, Calibration& calibration);
 void fit_collective(const KernelTables& tables, FitRows rows, Calibration& calibration);
 

@@ -60,6 +60,24 @@ void matmul_errors(const KernelTables& tables, const Calibration& calibration, F
   }
 }
 
+void fused_moe_errors(const KernelTables& tables, const Calibration& calibration, FitRows fitted, Groups& groups) {
+  for (const FusedMoeRow& row : tables.fused_moe) {
+    const ArchitectureCurves* curves = curves_of(tables, calibration, row.device);
+    if ((fitted == FitRows::first_half && !held_out(row)) || curves == nullptr || !curves->fused_moe.contains(row.precision))
+      continue;
+    const double time = fused_moe_time(row, tables.devices.at(row.device), curves->fused_moe.at(row.precision), calibration);
+    const std::string precision = row.precision == Precision::fp8 ? "fp8" : row.precision == Precision::fp4 ? "fp4" : "half";
+    const auto add = [&](const char* group) {
+      groups[{"fused_moe", row.device, row.source, precision + " " + group}].push_back(time / row.time - 1);
+    };
+    add(row.balanced ? "balanced" : "skewed");
+    if (row.rows >= 64 * row.groups)
+      add("64 rows an expert and more");
+    if (row.rows >= 512 * row.groups)
+      add("512 rows an expert and more");
+  }
+}
+
 using AttentionCurves = std::map<Precision, AttentionCurve>;
 
 void attention_errors(const KernelTables& tables, const std::vector<AttentionRow>& rows, const std::string& table,
@@ -121,6 +139,7 @@ void collective_errors(const KernelTables& tables, const Calibration& calibratio
 std::vector<FitError> calibration_errors(const KernelTables& tables, const Calibration& calibration, FitRows fitted) {
   Groups groups;
   matmul_errors(tables, calibration, fitted, groups);
+  fused_moe_errors(tables, calibration, fitted, groups);
   attention_errors(tables, tables.attention, "attention", &ArchitectureCurves::attention, calibration, fitted, groups);
   attention_errors(tables, tables.latent_attention, "latent", &ArchitectureCurves::latent_attention, calibration, fitted, groups);
   streaming_errors(tables, calibration, fitted, groups);

@@ -101,6 +101,12 @@ OpCost from_parts(const TimeParts& parts, int unit) {
   return cost;
 }
 
+TimeParts times(TimeParts parts, double count) {
+  for (double* value : {&parts.compute, &parts.memory, &parts.floor, &parts.time, &parts.flops, &parts.bytes})
+    *value *= count;
+  return parts;
+}
+
 /// What matrix products without the alignment that matrix units ask for run at; 0 = no vector unit is described, no penalty.
 double vector_peak(const Device& device) {
   double best = 0;
@@ -130,7 +136,8 @@ std::string curve_architecture(const Device& device, const Calibration& calibrat
   return best;
 }
 
-KernelModel::KernelModel(const Device& device, const Calibration& calibration, const SoftwareProfile& software) {
+KernelModel::KernelModel(const Device& device, const Calibration& calibration, const SoftwareProfile& software)
+    : experts_(software.experts) {
   const std::string source = curve_architecture(device, calibration);
   const auto found = calibration.architectures.find(source);
   const ArchitectureCurves curves = found == calibration.architectures.end() ? ArchitectureCurves{} : found->second;
@@ -158,10 +165,12 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration, c
         lane.rates.multiprocessors = std::max(1, device.multiprocessors);
         lane.rates.unaligned_peak = std::min(lane.rates.peak, vector_peak(device));
         lane.matmul = curve_for(curves.matmul, precision);
+        lane.grouped = curve_for(curves.fused_moe.empty() ? curves.matmul : curves.fused_moe, precision);
         lane.attention = curve_for(curves.attention, precision);
         lane.latent_attention = curve_for(curves.latent_attention.empty() ? curves.attention : curves.latent_attention, precision);
       }
       lane.matmul.assumed = lane.matmul.assumed || carried;
+      lane.grouped.assumed = lane.grouped.assumed || carried || curves.fused_moe.empty();
       lane.latent_attention.assumed = lane.latent_attention.assumed || curves.latent_attention.empty();
       for (AttentionCurve* curve : {&lane.attention, &lane.latent_attention}) {
         curve->assumed = curve->assumed || carried;
@@ -204,6 +213,26 @@ OpCost KernelModel::matmul_cost(const Matmul& shape, std::size_t precision) cons
   });
 }
 
+OpCost KernelModel::grouped_cost(const GroupedMatmul& shape, std::size_t precision) const {
+  return quickest(precision, [&](const Unit& unit, const Lane& lane) {
+    if (experts_ == ExpertKernel::per_expert) {
+      const double rows = shape.rows / shape.groups;
+      const Matmul one =
+          shape.weight_gradient ? Matmul{.m = shape.n, .n = shape.k, .k = rows} : Matmul{.m = rows, .n = shape.n, .k = shape.k};
+      OpCost cost = from_parts(times(matmul_time(one, lane.rates, lane.matmul), shape.groups), unit.index);
+      cost.assumed = lane.matmul.assumed;
+      cost.extrapolated = cost.flops.si() > shape.groups * lane.matmul.largest_flops;
+      return cost;
+    }
+    const bool measured = experts_ == ExpertKernel::fused_moe && !shape.weight_gradient;
+    const MatmulCurve& curve = measured ? lane.grouped : lane.matmul;
+    OpCost cost = from_parts(grouped_matmul_time(shape, lane.rates, curve), unit.index);
+    cost.assumed = curve.assumed || !measured;
+    cost.extrapolated = cost.flops.si() > curve.largest_flops;
+    return cost;
+  });
+}
+
 OpCost KernelModel::attention_cost(const FusedAttention& shape, std::size_t precision) const {
   return quickest(precision, [&](const Unit& unit, const Lane& lane) {
     const bool latent = shape.value_dim > 0 && shape.value_dim != shape.head_dim;
@@ -237,12 +266,8 @@ OpCost KernelModel::cost(const Operator& op) const {
   const auto precision = static_cast<std::size_t>(op.precision);
   if (const auto* matmul = std::get_if<Matmul>(&op.shape))
     return matmul_cost(*matmul, precision);
-  if (const auto* grouped = std::get_if<GroupedMatmul>(&op.shape)) {
-    const double rows = grouped->rows / grouped->groups;
-    return matmul_cost(grouped->weight_gradient ? Matmul{.batch = grouped->groups, .m = grouped->n, .n = grouped->k, .k = rows}
-                                                : Matmul{.batch = grouped->groups, .m = rows, .n = grouped->n, .k = grouped->k},
-                       precision);
-  }
+  if (const auto* grouped = std::get_if<GroupedMatmul>(&op.shape))
+    return grouped_cost(*grouped, precision);
   if (const auto* attention = std::get_if<FusedAttention>(&op.shape))
     return attention_cost(*attention, precision);
   if (const auto* streaming = std::get_if<Streaming>(&op.shape))

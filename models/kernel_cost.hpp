@@ -1,6 +1,7 @@
 // Time of one operator on one device.
 //
-// What: time, memory traffic and bound of a matrix product, a fused attention kernel or a streaming operator, alone on the device.
+// What: time, memory traffic and bound of a matrix product, a grouped product, a fused attention kernel or a streaming operator, alone on
+// the device.
 //
 // Formula: models/kernel_time.hpp. An operator runs on the compute unit that ends it first.
 //
@@ -10,10 +11,12 @@
 //
 // Valid range: as far as the measured shapes go (OpCost::extrapolated beyond). A device whose architecture was not measured takes the
 // curves of the nearest measured generation of its vendor, else the assumed defaults of models/kernel_curves.hpp; OpCost::assumed says so,
-// as it does for backward attention and for operators of which no kernel was measured (optimizer, cast, loss, embedding).
+// as it does for backward attention, for operators of which no kernel was measured (optimizer, loss, embedding), and for grouped products
+// of the vendor's library: no table has one, so they take the rate of single products with the tiles of a group each.
 //
 // Known error: tests/calibration/kernel_fit_test.cpp prints and bounds it per device and class (7 to 8% for half-precision products above
-// 10 GFLOP, 9 to 12% for prefill); sources of one device differ by 5 to 15% among themselves.
+// 10 GFLOP, 12% for fp8 and 9% for fp4, 7 to 12% for prefill, 4 to 8% for the fused experts of H100 and B200); sources of one device differ
+// by 5 to 15% among themselves.
 #pragma once
 
 #include "hardware/description.hpp"
@@ -50,6 +53,7 @@ private:
   struct Lane {
     UnitRates rates;
     MatmulCurve matmul;
+    MatmulCurve grouped;
     AttentionCurve attention;
     AttentionCurve latent_attention;
     bool usable = false;
@@ -64,10 +68,12 @@ private:
   /// Cost on the unit that ends first, of those that compute in `precision`.
   template <class Time> [[nodiscard]] OpCost quickest(std::size_t precision, Time time) const;
   [[nodiscard]] OpCost matmul_cost(const Matmul& shape, std::size_t precision) const;
+  [[nodiscard]] OpCost grouped_cost(const GroupedMatmul& shape, std::size_t precision) const;
   [[nodiscard]] OpCost attention_cost(const FusedAttention& shape, std::size_t precision) const;
   [[nodiscard]] OpCost streaming_cost(const Streaming& shape, const Operator& op) const;
 
   std::vector<Unit> units_;
+  ExpertKernel experts_;
 };
 
 } // namespace orrery

@@ -87,6 +87,7 @@ struct ArchitectureCurves {
   std::map<Precision, MatmulCurve> matmul;
   std::map<Precision, AttentionCurve> attention;
   std::map<Precision, AttentionCurve> latent_attention; ///< keys wider than values; its decoding reads one latent for all heads
+  std::map<Precision, MatmulCurve> fused_moe;           ///< grouped products of the serving engines' expert kernels
   std::map<OpClass, StreamingCurve> streaming;
   std::map<CollectiveKind, CollectiveCurve> collective;
   std::optional<CollectiveCurve> in_switch; ///< all-reduce in the switch; its wire carries the buffer once

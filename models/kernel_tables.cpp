@@ -124,6 +124,14 @@ std::vector<AttentionRow> read_attention(Reader file, const KernelTables& tables
   return rows;
 }
 
+void read_fused_moe(Reader file, KernelTables& tables) {
+  for (std::size_t i = 0; i < file.rows(); ++i)
+    if (known_device(file, i, tables))
+      tables.fused_moe.push_back({file.text(i, 0), file.text(i, 1), file.text(i, 2), file.precision(i, 3), file.text(i, 4) == "balanced",
+                                  file.positive(i, 5), file.positive(i, 6), file.positive(i, 7), file.positive(i, 8), file.positive(i, 9),
+                                  micro * file.positive(i, 10)});
+}
+
 void read_streaming(Reader file, KernelTables& tables) {
   for (std::size_t i = 0; i < file.rows(); ++i)
     if (known_device(file, i, tables))
@@ -171,6 +179,11 @@ KernelTables parse_kernel_tables(const std::map<std::string, std::string>& files
   tables.attention = read_attention({files, "attention.csv", columns, diagnostics}, tables, false);
   columns.insert(columns.end() - 1, "value_dim");
   tables.latent_attention = read_attention({files, "latent_attention.csv", columns, diagnostics}, tables, true);
+  read_fused_moe({files,
+                  "fused_moe.csv",
+                  {"source", "device", "kernel", "precision", "routing", "tokens", "rows", "groups", "hidden", "intermediate", "time_us"},
+                  diagnostics},
+                 tables);
   read_streaming(
       {files, "streaming.csv", {"source", "device", "op", "precision", "bytes_read", "bytes_written", "flops", "time_us"}, diagnostics},
       tables);
@@ -186,6 +199,8 @@ bool held_out(const Matmul& shape) { return upper_half(std::array{shape.n, shape
 bool held_out(const FusedAttention& shape) {
   return upper_half(std::array{shape.batch, shape.queries, shape.keys, shape.heads, shape.kv_heads, shape.head_dim});
 }
+
+bool held_out(const FusedMoeRow& row) { return upper_half(std::array{row.rows, row.groups, row.hidden, row.intermediate}); }
 
 bool held_out(const Streaming& shape) { return upper_half(std::array{shape.read.si(), shape.written.si()}); }
 

@@ -38,6 +38,21 @@ struct StreamingRow {
   double time = 0;
 };
 
+/// The routed experts of one layer on one rank: routing, both products of gated experts, their activation, the sum over a token's experts.
+struct FusedMoeRow {
+  std::string source;
+  std::string device;
+  std::string kernel; ///< triton, trtllm
+  Precision precision = Precision::bf16;
+  bool balanced = true;
+  double tokens = 0; ///< that enter the layer
+  double rows = 0;   ///< tokens of this rank's experts, each counted once per expert
+  double groups = 0; ///< experts on this rank
+  double hidden = 0;
+  double intermediate = 0; ///< on this rank
+  double time = 0;
+};
+
 struct CollectiveRow {
   std::string source;
   std::string device;
@@ -80,6 +95,7 @@ struct KernelTables {
   std::vector<MatmulRow> matmul;
   std::vector<AttentionRow> attention;
   std::vector<AttentionRow> latent_attention;
+  std::vector<FusedMoeRow> fused_moe;
   std::vector<StreamingRow> streaming;
   std::vector<CollectiveRow> collective;
   std::vector<BestMatmul> best_matmul;
@@ -91,6 +107,7 @@ KernelTables parse_kernel_tables(const std::map<std::string, std::string>& files
 /// Half of the shapes, by a hash of the shape alone (of a matrix product: of n and k): what a fit of the other half is judged by.
 bool held_out(const Matmul& shape);
 bool held_out(const FusedAttention& shape);
+bool held_out(const FusedMoeRow& row);
 bool held_out(const Streaming& shape);
 bool held_out(const CollectiveRow& row);
 

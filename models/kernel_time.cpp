@@ -70,6 +70,35 @@ double tiled_flops(const Matmul& shape, double multiprocessors, const MatmulCurv
   return 2 * best * multiprocessors;
 }
 
+/// The same of a grouped product.
+double grouped_flops(const GroupedMatmul& shape, double multiprocessors, const MatmulCurve& curve) {
+  const bool gradient = shape.weight_gradient;
+  const double mean = shape.rows / shape.groups;
+  const bool alike = shape.busiest <= mean * 1.001;
+  const double depth = gradient ? mean : shape.k;
+  const double m = gradient ? shape.n : mean;
+  const double n = gradient ? shape.k : shape.n;
+  double best = std::numeric_limits<double>::infinity();
+  for (const Tile tile : tiles) {
+    const double slowdown = 1 + curve.edge * (tile.perimeter() - tiles.front().perimeter());
+    const double down = m * tile.per_row;
+    const double per_group = gradient || alike ? ceiling(down) : std::max(1.0, down + 0.5);
+    const double count = std::min(shape.groups, shape.rows) * per_group * ceiling(n * tile.per_column);
+    const double waves = std::max(count / multiprocessors, 1.0);
+    const double whole = alike ? ceiling(waves - 1e-7) : waves + 0.5 * (count > multiprocessors ? 1 : 0);
+    const double deepest = gradient ? std::max(whole * (depth + curve.tile_overhead), shape.busiest + curve.tile_overhead)
+                                    : whole * (depth + curve.tile_overhead);
+    best = std::min(best, tile.rows * tile.columns * deepest * slowdown);
+  }
+  return 2 * best * multiprocessors;
+}
+
+/// What the main loop of a product runs at.
+double product_rate(const UnitRates& unit, const MatmulCurve& curve, bool slow, double flops) {
+  const double rate = (slow && unit.unaligned_peak > 0 ? unit.unaligned_peak : unit.peak) * curve.rate;
+  return flops > sustained_from ? rate / (1 + curve.sustained * std::log(flops / sustained_from) / std::numbers::ln10) : rate;
+}
+
 /// Keys that a query sees, on average over the queries.
 double mean_keys(const FusedAttention& shape) {
   const double reach = shape.window > 0 ? std::min(shape.window, shape.keys) : shape.keys;
@@ -89,10 +118,21 @@ TimeParts matmul_time(const Matmul& shape, const UnitRates& unit, const MatmulCu
   parts.flops = 2 * shape.batch * shape.m * shape.n * shape.k;
   parts.bytes = unit.element * shape.batch * (shape.m * shape.k + shape.k * shape.n + shape.m * shape.n);
   const bool slow = misaligned(shape.k, unit.element) || misaligned(shape.n, unit.element);
-  double rate = (slow && unit.unaligned_peak > 0 ? unit.unaligned_peak : unit.peak) * curve.rate;
-  if (parts.flops > sustained_from)
-    rate /= 1 + curve.sustained * std::log(parts.flops / sustained_from) / std::numbers::ln10;
+  const double rate = product_rate(unit, curve, slow, parts.flops);
   parts.compute = (unit.multiprocessors > 1 ? tiled_flops(shape, unit.multiprocessors, curve) : parts.flops) / rate;
+  parts.memory = parts.bytes / (unit.bandwidth * curve.memory);
+  parts.floor = curve.floor.si();
+  parts.time = parts.floor + overlapped(parts.compute, parts.memory, curve.exposed);
+  return parts;
+}
+
+TimeParts grouped_matmul_time(const GroupedMatmul& shape, const UnitRates& unit, const MatmulCurve& curve) {
+  TimeParts parts;
+  parts.flops = 2 * shape.rows * shape.n * shape.k;
+  parts.bytes = unit.element * (shape.rows * (shape.k + shape.n) + std::min(shape.groups, shape.rows) * shape.n * shape.k);
+  const bool slow = misaligned(shape.k, unit.element) || misaligned(shape.n, unit.element);
+  const double rate = product_rate(unit, curve, slow, parts.flops);
+  parts.compute = (unit.multiprocessors > 1 ? grouped_flops(shape, unit.multiprocessors, curve) : parts.flops) / rate;
   parts.memory = parts.bytes / (unit.bandwidth * curve.memory);
   parts.floor = curve.floor.si();
   parts.time = parts.floor + overlapped(parts.compute, parts.memory, curve.exposed);

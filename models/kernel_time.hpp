@@ -8,6 +8,10 @@
 // releases pad in registers and lose less. Long products lose rate to power by `sustained`. Memory: each operand once. Time = floor +
 // sqrt(longer^2 + exposed shorter^2).
 //
+// Grouped product. One kernel deals the tiles of all groups to the multiprocessors, so a group that is larger than the others costs no
+// more than its tiles. Where groups are alike, each ends in a whole number of tiles; else half a tile of each is empty on average. No k is
+// split. A group without rows reads no matrix. Weight gradients are groups products of their own depth; none ends before the deepest.
+//
 // Fused attention. Blocks of 128 queries of one head walk over their keys: FLOPs 4 (d + softmax) per score, d the mean width of keys and
 // values, plus k0 keys per block; a causal block skips the keys beyond its own queries, a window those out of its reach. With few queries,
 // the heads that share keys are packed into blocks of 16 rows. Memory: queries, keys, values, outputs once. Backward: 2.5 times the FLOPs
@@ -41,6 +45,7 @@ struct TimeParts {
 };
 
 TimeParts matmul_time(const Matmul& shape, const UnitRates& unit, const MatmulCurve& curve);
+TimeParts grouped_matmul_time(const GroupedMatmul& shape, const UnitRates& unit, const MatmulCurve& curve);
 TimeParts attention_time(const FusedAttention& shape, const UnitRates& unit, const AttentionCurve& curve);
 TimeParts streaming_time(const Streaming& shape, int kernels, const UnitRates& unit, const StreamingCurve& curve);
 

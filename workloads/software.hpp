@@ -17,12 +17,20 @@ enum class AttentionKernel {
   flash3   ///< FlashAttention-3 and cuDNN 9: asynchronous on Hopper and later
 };
 
+/// What computes the products of several experts.
+enum class ExpertKernel {
+  grouped,   ///< one kernel of the vendor's library for all experts of a rank (CUTLASS, cuBLAS)
+  fused_moe, ///< the serving engines' kernel (Triton; TensorRT-LLM's in fp4); training gradients run as grouped
+  per_expert ///< one product after the other
+};
+
 /// Whether scores never reach memory.
 constexpr bool is_fused(AttentionKernel kernel) { return kernel != AttentionKernel::unfused; }
 
 struct SoftwareProfile {
   std::string name;
   AttentionKernel attention = AttentionKernel::flash;
+  ExpertKernel experts = ExpertKernel::grouped;
   bool hidden_dropout = false;
   bool attention_dropout = false;
   bool fused_softmax = true;         ///< scale, mask and softmax in one kernel (unfused attention)

@@ -132,6 +132,8 @@ const Table<Plan>& plan_table() {
 
 const Table<SoftwareProfile>& software_table() {
   using S = SoftwareProfile;
+  static const Choices<ExpertKernel> experts = {
+      {"grouped", ExpertKernel::grouped}, {"fused_moe", ExpertKernel::fused_moe}, {"per_expert", ExpertKernel::per_expert}};
   static const Choices<AttentionKernel> attention = {{"unfused", AttentionKernel::unfused},
                                                      {"flash1", AttentionKernel::flash1},
                                                      {"flash", AttentionKernel::flash},
@@ -146,6 +148,8 @@ const Table<SoftwareProfile>& software_table() {
           .choice(
               "attention", &S::attention, attention,
               {.help = "kernels of their own, or one fused kernel each way: FlashAttention, FlashAttention-2, FlashAttention-3 or cuDNN 9"})
+          .choice("experts", &S::experts, experts,
+                  {.help = "one library kernel, the serving engines' kernel, or one product after the other"})
           .flag("hidden_dropout", &S::hidden_dropout, {.help = "dropout after attention, feed-forward network and embedding"})
           .flag("attention_dropout", &S::attention_dropout, {.help = "dropout on the attention scores"})
           .flag("fused_softmax", &S::fused_softmax, {.help = "scale, mask and softmax in one kernel (unfused attention)"})

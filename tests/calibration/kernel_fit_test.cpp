@@ -19,9 +19,10 @@ std::map<std::string, double> constants(const Calibration& calibration) {
     const auto add_collective = [&](const std::string& curve, const CollectiveCurve& c) {
       add(curve, {c.floor.si(), c.floor_per_rank.si(), c.step.si(), c.share, c.few_loss, double(c.assumed)});
     };
-    for (const auto& [precision, c] : curves.matmul)
-      add(fmt::format("matmul {}", int(precision)),
-          {c.rate, c.tile_overhead, c.edge, c.sustained, c.memory, c.exposed, c.floor.si(), c.largest_flops, double(c.assumed)});
+    for (const auto* products : {&curves.matmul, &curves.fused_moe})
+      for (const auto& [precision, c] : *products)
+        add(fmt::format("{} {}", products == &curves.matmul ? "matmul" : "fused_moe", int(precision)),
+            {c.rate, c.tile_overhead, c.edge, c.sustained, c.memory, c.exposed, c.floor.si(), c.largest_flops, double(c.assumed)});
     for (const auto* attention : {&curves.attention, &curves.latent_attention})
       for (const auto& [precision, c] : *attention)
         add(fmt::format("{}attention {}", attention == &curves.attention ? "" : "latent ", int(precision)),
@@ -90,6 +91,10 @@ TEST_CASE("errors on held-out kernels", "[calibration]") {
       {"h100-sxm-80gb", "aic", "prefill, 512 queries and more", 0.15},
       {"b200-sxm", "aic", "half > 10 GFLOP", 0.12},
       {"b200-sxm", "aic", "prefill, 512 queries and more", 0.15},
+      {"h100-sxm-80gb", "aic", "half 64 rows an expert and more", 0.10},
+      {"h100-sxm-80gb", "aic", "fp8 64 rows an expert and more", 0.10},
+      {"b200-sxm", "aic", "half 64 rows an expert and more", 0.10},
+      {"b200-sxm", "aic", "fp4 64 rows an expert and more", 0.12},
       {"v100-pcie-16gb", "apex", "half > 10 GFLOP", 0.12},
       {"v100-pcie-16gb", "apex", "half all", 0.20},
   };

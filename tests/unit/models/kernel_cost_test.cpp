@@ -50,6 +50,12 @@ Operator streaming(OpClass op_class, double bytes) {
   return op;
 }
 
+Operator experts(GroupedMatmul shape) {
+  Operator op;
+  op.shape = shape;
+  return op;
+}
+
 double seconds(const Device& device, const Operator& op) { return KernelModel(device, Calibration{}).cost(op).time.si(); }
 
 std::vector<Operator> many_operators() {
@@ -112,6 +118,40 @@ TEST_CASE("operators go to the unit that ends them first", "[models][kernels][pi
   CHECK(model.cost(attention(4096, 4096)).unit == 0);
   // Without banks of its own, the vector unit passes over memory.
   CHECK(KernelModel(gpu(), Calibration{}).cost(streaming(OpClass::elementwise, 1e8)).unit == 1);
+}
+
+TEST_CASE("products of many experts lie between one product and one after the other", "[models][kernels][grouped]") {
+  SoftwareProfile software;
+  const KernelModel grouped(gpu(), Calibration{}, software);
+  software.experts = ExpertKernel::per_expert;
+  const KernelModel one_by_one(gpu(), Calibration{}, software);
+  for (const bool gradient : {false, true})
+    for (const double rows : {64.0, 1024.0, 100000.0})
+      for (const double groups : {1.0, 8.0, 64.0}) {
+        const Operator op = experts({.groups = groups, .rows = rows, .n = 4096, .k = 2048, .weight_gradient = gradient});
+        const OpCost cost = grouped.cost(op);
+        INFO(rows << " rows, " << groups << " groups, gradient " << gradient);
+        CHECK(cost.flops.si() == Approx(2.0 * rows * 4096 * 2048));
+        CHECK(one_by_one.cost(op).flops == cost.flops);
+        CHECK(cost.time.si() >= cost.flops.si() / 312e12);
+        CHECK(cost.time.si() >= cost.memory.si() / 2.039e12);
+        if (groups > 1) {
+          // Up to the loss to power that a long kernel has, and the better last wave of many tiles.
+          CHECK(cost.time.si() <= 1.05 * one_by_one.cost(op).time.si());
+          CHECK(cost.time.si() >= 0.9 * grouped.cost(gradient ? matmul(4096, 2048, rows) : matmul(rows, 4096, 2048)).time.si());
+        }
+      }
+}
+
+TEST_CASE("experts without rows are not read, unequal ones fill their tiles worse", "[models][kernels][grouped]") {
+  const KernelModel model(gpu(), Calibration{});
+  const GroupedMatmul few{.groups = 64, .rows = 4, .n = 4096, .k = 4096};
+  CHECK(model.cost(experts(few)).memory.si() == Approx(2.0 * (4 * 4096 * 4096 + 4 * 8192)));
+  GroupedMatmul shape{.groups = 64, .rows = 64 * 1024, .n = 4096, .k = 4096};
+  const Seconds alike = model.cost(experts(shape)).time;
+  shape.busiest = 4096;
+  CHECK(model.cost(experts(shape)).time > alike);
+  CHECK(model.cost(experts(shape)).time < 1.1 * alike);
 }
 
 TEST_CASE("a newer generation of attention kernels is faster where it runs", "[models][kernels][attention]") {
