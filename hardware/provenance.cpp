@@ -44,6 +44,7 @@ void collect(const Shape& shape, const yaml::Node& node, const std::string& path
   case ShapeKind::flag:
   case ShapeKind::choice:
   case ShapeKind::text:
+  case ShapeKind::any:
     return values.push_back({path, false});
   }
 }

@@ -73,6 +73,7 @@ Command run_command_row();
 Command estimate_command_row();
 Command validate_command_row();
 Command calibrate_command_row();
+Command sweep_command_row();
 Command compare_command_row();
 Command catalog_command_row();
 Command explain_command_row();

@@ -4,6 +4,7 @@
 #include "sim/base/diagnostics.hpp"
 #include "sim/base/quantity_text.hpp"
 #include "tools/command.hpp"
+#include "tools/metric_words.hpp"
 #include "tools/output.hpp"
 #include "tools/report_json.hpp"
 #include "tools/text.hpp"
@@ -17,27 +18,6 @@
 namespace orrery {
 
 namespace {
-
-enum class Better { lower, higher };
-
-/// What may regress: by its path in a job of the result's JSON.
-struct Metric {
-  std::string_view path;
-  std::string_view label;
-  Better better;
-};
-
-constexpr Metric metrics[] = {{"step_time_s", "step time", Better::lower},
-                              {"tokens_per_second", "tokens/s", Better::higher},
-                              {"flop_rates.causal_attention.utilisation", "MFU (causal)", Better::higher},
-                              {"memory.total_bytes", "memory per device", Better::lower},
-                              {"power.device_mean_w", "device power, mean", Better::lower},
-                              {"power.facility_peak_w", "facility power, peak", Better::lower},
-                              {"power.energy_per_token_j", "energy per token", Better::lower},
-                              {"goodput.goodput", "goodput", Better::higher},
-                              {"budget.time_s", "time to the budget", Better::lower},
-                              {"budget.energy_j", "energy to the budget", Better::lower},
-                              {"budget.cost_usd", "cost of the budget", Better::lower}};
 
 OrderedJson read_result(const std::string& path) {
   OrderedJson json = OrderedJson::parse(read_text_file(path), nullptr, false);
@@ -63,20 +43,6 @@ double threshold_of(const std::string& text) {
   return value / 100;
 }
 
-std::string value_text(std::string_view path, double value) {
-  static const std::vector<std::pair<std::string_view, Dimension>> units = {{"flop_per_s", dimension_of<FlopsPerSecond>()},
-                                                                            {"_bytes", dimension_of<Bytes>()},
-                                                                            {"_usd", dimension_of<Dollars>()},
-                                                                            {"_s", dimension_of<Seconds>()},
-                                                                            {"_w", dimension_of<Watts>()},
-                                                                            {"_j", dimension_of<Joules>()}};
-  for (const auto& [suffix, dimension] : units) {
-    if (path.ends_with(suffix))
-      return format_quantity(value, dimension, 4);
-  }
-  return value <= 1 ? percent(value) : scaled(value, 4);
-}
-
 std::map<std::string, double> numbers_of(const OrderedJson& job) {
   std::map<std::string, double> numbers;
   for (const auto& [path, value] : flat_job(job)) {
@@ -99,8 +65,8 @@ int compare_jobs(const OrderedJson& before, const OrderedJson& after, std::optio
     const auto y = b.find(path);
     if (x == a.end() && y == b.end())
       return;
-    std::vector<std::string> cells = {label, x == a.end() ? "-" : value_text(path, x->second),
-                                      y == b.end() ? "-" : value_text(path, y->second)};
+    std::vector<std::string> cells = {label, x == a.end() ? "-" : metric_text(path, x->second),
+                                      y == b.end() ? "-" : metric_text(path, y->second)};
     if (x != a.end() && y != b.end() && x->second != 0) {
       const double change = y->second / x->second - 1;
       cells.push_back(signed_percent(change == 0 ? 0 : change));
@@ -110,7 +76,7 @@ int compare_jobs(const OrderedJson& before, const OrderedJson& after, std::optio
     }
     columns.row(std::move(cells));
   };
-  for (const Metric& metric : metrics)
+  for (const Metric& metric : headline_metrics())
     row(std::string(metric.path), std::string(metric.label), metric.better);
   std::vector<std::string> shares;
   for (const OrderedJson* job : {&before, &after}) {

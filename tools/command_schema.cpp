@@ -1,5 +1,6 @@
 // `orrery schema` and `orrery explain`: what a scenario file may say, and what a result says.
 #include "scenarios/scenario_tables.hpp"
+#include "scenarios/study_tables.hpp"
 #include "sim/base/diagnostics.hpp"
 #include "tools/command.hpp"
 #include "tools/report_json.hpp"
@@ -14,8 +15,11 @@ namespace orrery {
 namespace {
 
 Exit print_schema(const Arguments& arguments, Console& console) {
-  if (arguments.text("KIND", "scenario") == "scenario")
+  const std::string kind = arguments.text("KIND", "scenario");
+  if (kind == "scenario")
     console.out << scenario_table().schema().dump(2) << '\n';
+  else if (kind == "study")
+    console.out << study_table().schema().dump(2) << '\n';
   else
     console.out << result_schema().dump(2) << '\n';
   return Exit::ok;
@@ -60,9 +64,10 @@ Exit explain(const Arguments& arguments, Console& console) {
 
 Command schema_command_row() {
   return {.name = "schema",
-          .summary = "prints the JSON Schema of a scenario file or of a result",
+          .summary = "prints the JSON Schema of a scenario, a study or a result",
           .details = {},
-          .options = {{.name = "KIND", .kind = OptionKind::positional, .value = {}, .help = "which", .choices = {"scenario", "result"}}},
+          .options =
+              {{.name = "KIND", .kind = OptionKind::positional, .value = {}, .help = "which", .choices = {"scenario", "study", "result"}}},
           .run = print_schema};
 }
 

@@ -257,6 +257,8 @@ void flatten(const OrderedJson& node, const std::string& path, std::vector<std::
 
 } // namespace
 
+OrderedJson job_json(const TrainingResult& job) { return job_object().write(job); }
+
 OrderedJson result_json(const Result& result) { return result_object().write(result); }
 
 OrderedJson result_schema() {
@@ -285,7 +287,7 @@ std::string result_csv(const Result& result) {
   for (const TrainingResult& job : result.jobs) {
     std::map<std::string, std::string>& row = rows.emplace_back();
     row["scenario"] = result.scenario;
-    for (const auto& [path, value] : flat_job(job_object().write(job))) {
+    for (const auto& [path, value] : flat_job(job_json(job))) {
       if (!row.contains(path) && std::ranges::find(columns, path) == columns.end())
         columns.push_back(path);
       row[path] = value.is_string() ? value.get<std::string>() : value.dump();

@@ -23,6 +23,9 @@ OrderedJson timeline_json(const TrainingResult& job);
 /// "time.matmul.time_s".
 std::vector<std::pair<std::string, OrderedJson>> flat_job(const OrderedJson& job);
 
+/// One job of result_json().
+OrderedJson job_json(const TrainingResult& job);
+
 /// One row per job, its columns those of flat_job().
 std::string result_csv(const Result& result);
 

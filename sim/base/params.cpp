@@ -72,6 +72,8 @@ std::string allowed_text(const Shape& shape) {
   case ShapeKind::list:
     return fmt::format("a list, each item {}", allowed_text(*shape.item));
   case ShapeKind::map:
+    if (!shape.key)
+      return fmt::format("a map, each value {}", allowed_text(*shape.item));
     return fmt::format("a map with keys out of {}, each value {}", allowed_text(*shape.key), allowed_text(*shape.item));
   case ShapeKind::object:
     return fmt::format("a map with the keys {}", join(shape.table->keys()));
@@ -79,6 +81,8 @@ std::string allowed_text(const Shape& shape) {
     return fmt::format("the name of {}, or a map with the keys base, {}", with_article(shape.catalogue->kind), join(shape.table->keys()));
   case ShapeKind::one_of:
     return fmt::format("a map with one key out of {}", join(shape.names));
+  case ShapeKind::any:
+    return "any value";
   }
   return {};
 }

@@ -14,6 +14,8 @@
 
 #include "sim/base/params_codec.hpp"
 
+#include <algorithm>
+
 namespace orrery {
 
 /// What a cross-field check says.
@@ -135,10 +137,26 @@ public:
       if (const yaml::Node* given = node.find(fields_[i].key))
         accesses_[i].read(*given, site.below(fields_[i].key), value);
     }
-    if (site.diagnostics.size() != before)
-      return;
-    for (const auto& check : checks_)
-      check(value, Report(node, site));
+    run_checks(node, site, before, value);
+  }
+
+  /// What read() gives for a document that differs from that of `before` below the keys `changed` alone.
+  [[nodiscard]] T read_changed(const yaml::Node& node, const T& before, const std::vector<std::string>& changed,
+                               Diagnostics& diagnostics) const {
+    T value{};
+    const Site site{diagnostics, {}};
+    const std::size_t mistakes = diagnostics.size();
+    if (!check_keys(node, *this, site))
+      return value;
+    for (std::size_t i = 0; i < fields_.size(); ++i) {
+      const yaml::Node* given = node.find(fields_[i].key);
+      if (std::find(changed.begin(), changed.end(), fields_[i].key) == changed.end())
+        accesses_[i].copy(before, value);
+      else if (given != nullptr)
+        accesses_[i].read(*given, site.below(fields_[i].key), value);
+    }
+    run_checks(node, site, mistakes, value);
+    return value;
   }
 
   /// Every value, defaults included; reads back to an equal value.
@@ -155,7 +173,16 @@ private:
   struct Access {
     std::function<void(const yaml::Node&, const Site&, T&)> read;
     std::function<std::optional<yaml::Node>(const T&)> write;
+    std::function<void(const T& from, T& to)> copy;
   };
+
+  /// Where nothing was wrong with the keys: `mistakes` were known before they were read.
+  void run_checks(const yaml::Node& node, const Site& site, std::size_t mistakes, const T& value) const {
+    if (site.diagnostics.size() != mistakes)
+      return;
+    for (const auto& check : checks_)
+      check(value, Report(node, site));
+  }
 
   template <class M> Table& add(std::string key, M T::* member, Codec<detail::Plain<M>> codec, bool required, std::string help) {
     assert(find(key) == nullptr && "a key is declared once");
@@ -182,6 +209,7 @@ private:
       else
         return write(value.*member);
     };
+    access.copy = [member](const T& from, T& to) { to.*member = from.*member; };
     const bool nested = info.shape.kind == ShapeKind::object || info.shape.kind == ShapeKind::reference;
     if (!required && !nested)
       info.default_value = access.write(T{}).value_or(yaml::Node{});

@@ -216,6 +216,34 @@ private:
   std::string path_;
 };
 
+/// "a.b.c" as "a" and "b.c".
+std::pair<std::string_view, std::string_view> first_part(std::string_view path) {
+  const std::size_t dot = std::min(path.find('.'), path.size());
+  return {path.substr(0, dot), path.substr(std::min(dot + 1, path.size()))};
+}
+
+const Shape* shape_below(const Shape& shape, std::string_view path) {
+  if (path.empty())
+    return &shape;
+  const auto [part, rest] = first_part(path);
+  switch (shape.kind) {
+  case ShapeKind::object:
+  case ShapeKind::reference:
+    return shape_at(*shape.table, path);
+  case ShapeKind::list:
+  case ShapeKind::map:
+    return shape_below(*shape.item, rest);
+  case ShapeKind::one_of: {
+    const auto found = std::find(shape.names.begin(), shape.names.end(), part);
+    if (found == shape.names.end())
+      return nullptr;
+    return rest.empty() ? &shape : shape_at(*shape.tables[static_cast<std::size_t>(found - shape.names.begin())], rest);
+  }
+  default:
+    return nullptr;
+  }
+}
+
 } // namespace
 
 std::optional<yaml::Node> expand_reference(const yaml::Node& node, const TableInfo& table, const Catalogue& catalogue, const Site& site) {
@@ -232,7 +260,18 @@ void set_path(yaml::Node& root, std::string_view assignment, const TableInfo& ta
   if (!of_value.empty())
     return diagnostics.add(where, std::string(assignment.substr(0, equals)), of_value.in_order().front().message, "one YAML value");
   place_at(value, where);
-  Walk(where, std::move(value), diagnostics).into_table(root, assignment.substr(0, equals), table);
+  set_path(root, assignment.substr(0, equals), value, where, table, diagnostics);
+}
+
+void set_path(yaml::Node& root, std::string_view path, const yaml::Node& value, const Location& where, const TableInfo& table,
+              Diagnostics& diagnostics) {
+  Walk(where, value, diagnostics).into_table(root, path, table);
+}
+
+const Shape* shape_at(const TableInfo& table, std::string_view path) {
+  const auto [part, rest] = first_part(path);
+  const FieldInfo* field = table.find(part);
+  return field == nullptr ? nullptr : shape_below(field->shape, rest);
 }
 
 } // namespace orrery

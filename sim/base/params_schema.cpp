@@ -36,6 +36,8 @@ public:
     case ShapeKind::list:
       return {{"type", "array"}, {"items", of(*shape.item)}};
     case ShapeKind::map:
+      if (!shape.key)
+        return {{"type", "object"}, {"additionalProperties", of(*shape.item)}};
       return {{"type", "object"}, {"propertyNames", of(*shape.key)}, {"additionalProperties", of(*shape.item)}};
     case ShapeKind::object:
       return {{"$ref", define(*shape.table, false)}};
@@ -50,6 +52,8 @@ public:
                                       {"description", "name of " + with_article(shape.catalogue->kind)},
                                       {"examples", shape.catalogue->names()}},
                                      {{"$ref", define(*shape.table, true)}}})}};
+    case ShapeKind::any:
+      return json::object();
     }
     return {};
   }
@@ -147,6 +151,7 @@ private:
     case ShapeKind::quantity:
     case ShapeKind::choice:
     case ShapeKind::text:
+    case ShapeKind::any:
       return node.text;
     }
     return {};

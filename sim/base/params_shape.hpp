@@ -25,7 +25,7 @@ struct Catalogue {
   std::function<std::vector<std::string>()> names;
 };
 
-enum class ShapeKind { count, number, quantity, flag, choice, text, list, map, object, reference, one_of };
+enum class ShapeKind { count, number, quantity, flag, choice, text, list, map, object, reference, one_of, any };
 
 /// What a key accepts.
 struct Shape {
@@ -37,7 +37,7 @@ struct Shape {
   std::string unit_hint = {};                ///< unit to suggest for a bare number
   std::vector<std::string> names = {};       ///< of a choice
   std::shared_ptr<const Shape> item = {};    ///< of a list or a map
-  std::shared_ptr<const Shape> key = {};     ///< of a map: a choice
+  std::shared_ptr<const Shape> key = {};     ///< of a map: a choice; null = any text
   const TableInfo* table = nullptr;          ///< of an object or a reference
   std::vector<const TableInfo*> tables = {}; ///< of alternatives
   const Catalogue* catalogue = nullptr;      ///< of a reference
@@ -112,6 +112,13 @@ std::optional<yaml::Node> expand_reference(const yaml::Node& node, const TableIn
 /// Applies "cluster.node.devices=4" to a document of `table` before it is read. List items go by index or by their `name`; a reference on
 /// the way is expanded.
 void set_path(yaml::Node& root, std::string_view assignment, const TableInfo& table, Diagnostics& diagnostics);
+
+/// The same with the value as a node. `where` is the place of the path; the value keeps its own.
+void set_path(yaml::Node& root, std::string_view path, const yaml::Node& value, const Location& where, const TableInfo& table,
+              Diagnostics& diagnostics);
+
+/// What a path leads to, as far as the tables alone say; null where they know no such path.
+const Shape* shape_at(const TableInfo& table, std::string_view path);
 
 /// A row of `explain`.
 struct HelpRow {

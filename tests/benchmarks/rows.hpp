@@ -9,6 +9,7 @@ Rows engine_rows();
 Rows hardware_rows();
 Rows failure_rows();
 Rows kernel_rows();
+Rows sweep_rows();
 Rows training_rows();
 
 } // namespace orrery::bench
