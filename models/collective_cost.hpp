@@ -45,6 +45,8 @@ struct TorusPaths {
   double lanes = 0;     ///< link directions of a rank that rings along all dimensions keep busy at once
   double hops = 0;      ///< of the longest way that a ring's data goes
   double crossings = 0; ///< all-to-all: what the busiest link carries / what a rank sends
+
+  friend bool operator==(const TorusPaths&, const TorusPaths&) = default;
 };
 
 /// Where the ranks of a group sit, level by level: island, scale-up domain, leaf or dragonfly group, fabric.
@@ -60,11 +62,16 @@ struct GroupPlacement {
   BytesPerSecond spread_share; ///< up-link bandwidth of one member where all send to all leaves
   BytesPerSecond far_share;    ///< up-link bandwidth of one member where all under a leaf send to one other leaf
   TorusPaths torus = {};
+
+  friend bool operator==(const GroupPlacement&, const GroupPlacement&) = default;
 };
 
 /// Ranks fill nodes in order. `active_per_node` devices of a node communicate at the same time; 0 = all of them (every group of this shape
 /// runs at once, as they do in a training step). Where groups straddle domains unevenly, the placement is that of the worst one.
 GroupPlacement place_group(const Cluster& cluster, GroupShape shape, int active_per_node = 0);
+
+/// A rank and its partner in another pipeline stage, all `ranks_per_stage` ranks of the stage sending at once: the pair that is worst off.
+GroupPlacement place_stages(const Cluster& cluster, int ranks_per_stage, int from, int to);
 
 struct CollectiveCost {
   Seconds latency;            ///< part of `time` that no bandwidth shortens

@@ -3,6 +3,7 @@
 #include "models/collective_cost.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace orrery {
 
@@ -61,13 +62,18 @@ TorusPaths on_torus(const Cluster& cluster, int members, int stride) {
   return paths;
 }
 
-/// Shares of the links up from a leaf, or out of a dragonfly group.
-void share_up_links(const Cluster& cluster, int stride, int domain, int active, GroupPlacement& placement) {
+/// Shares of the NICs while `active` devices of a node send.
+void share_nics(const Cluster& cluster, int active, GroupPlacement& placement) {
+  const double nics = cluster.node.nics.count;
+  // A rank reaches one NIC at most, however few others are active.
+  placement.nic_share = cluster.node.nics.bandwidth * std::min(1.0, nics / active);
+  placement.ring_share = placement.spread_share = placement.far_share = placement.nic_share;
+}
+
+/// Shares of the links up from a leaf, or out of a dragonfly group, for a group with `per_leaf` of its domains there.
+void share_up_links(const Cluster& cluster, int active, int per_leaf, GroupPlacement& placement) {
   const Fabric& fabric = cluster.fabric;
   const int leaves = (cluster.nodes + fabric.nodes_per_leaf - 1) / fabric.nodes_per_leaf;
-  const int leaf = fabric.nodes_per_leaf * cluster.node.devices;
-  const int per_leaf = std::max(1, leaf / std::max(stride, domain)); // domains of the group
-  placement.ring_share = placement.spread_share = placement.far_share = placement.nic_share;
   if (leaves <= 1 || placement.domains <= per_leaf)
     return;
   placement.beyond_leaf = 1 - static_cast<double>(per_leaf) / placement.domains;
@@ -86,6 +92,17 @@ void share_up_links(const Cluster& cluster, int stride, int domain, int active, 
   placement.ring_share = std::min(placement.nic_share, far * static_cast<double>(per_leaf));
 }
 
+int devices_of_leaf(const Cluster& cluster) { return cluster.fabric.nodes_per_leaf * cluster.node.devices; }
+
+/// What lies inside a domain between members `stride` apart.
+void place_inside(const Cluster& cluster, int stride, GroupPlacement& placement) {
+  const int island = cluster.node.scale_up.island;
+  if (stride < island)
+    placement.per_island = std::min(placement.per_domain, island / stride);
+  if (cluster.node.scale_up.kind == ScaleUpKind::torus && placement.per_domain > 1)
+    placement.torus = on_torus(cluster, placement.per_domain, stride);
+}
+
 } // namespace
 
 GroupPlacement place_group(const Cluster& cluster, GroupShape shape, int active_per_node) {
@@ -97,17 +114,28 @@ GroupPlacement place_group(const Cluster& cluster, GroupShape shape, int active_
     spread_over_domains(placement, stride, domain, cluster.devices() <= domain);
   else
     placement.domains = placement.size;
-  const int island = cluster.node.scale_up.island;
-  if (stride < island)
-    placement.per_island = std::min(placement.per_domain, island / stride);
-  if (cluster.node.scale_up.kind == ScaleUpKind::torus && placement.per_domain > 1)
-    placement.torus = on_torus(cluster, placement.per_domain, stride);
+  place_inside(cluster, stride, placement);
   const int devices = std::max(1, cluster.node.devices);
   const int active = active_per_node > 0 ? std::min(active_per_node, devices) : devices;
-  const double nics = cluster.node.nics.count;
-  // A rank reaches one NIC at most, however few others are active.
-  placement.nic_share = cluster.node.nics.bandwidth * std::min(1.0, nics / active);
-  share_up_links(cluster, stride, domain, active, placement);
+  share_nics(cluster, active, placement);
+  share_up_links(cluster, active, std::max(1, devices_of_leaf(cluster) / std::max(stride, domain)), placement);
+  return placement;
+}
+
+GroupPlacement place_stages(const Cluster& cluster, int ranks_per_stage, int from, int to) {
+  // Some rank of the stage and its partner lie in different units of so many devices.
+  const auto apart = [&](int unit) {
+    const int a = from * ranks_per_stage;
+    const int b = to * ranks_per_stage;
+    return a / unit != b / unit || (a + ranks_per_stage - 1) / unit != (b + ranks_per_stage - 1) / unit;
+  };
+  const bool crosses = apart(scale_up_domain(cluster));
+  GroupPlacement placement{.size = 2, .per_domain = crosses ? 1 : 2, .fewest = crosses ? 1 : 2, .domains = crosses ? 2 : 1};
+  if (!crosses)
+    place_inside(cluster, std::abs(to - from) * ranks_per_stage, placement);
+  const int active = std::min(ranks_per_stage, cluster.node.devices);
+  share_nics(cluster, active, placement);
+  share_up_links(cluster, active, apart(devices_of_leaf(cluster)) ? 1 : 2, placement);
   return placement;
 }
 

@@ -81,12 +81,14 @@ struct CostedGraph {
   ScheduleKind schedule = ScheduleKind::one_f_one_b;
   int micro_batches = 1;
   int virtual_stages = 1;
-  int tp = 1;       ///< ranks per stage and replica
-  int replicas = 1; ///< dp
+  int replicas = 1; ///< ranks of a data group
+  GroupShapes groups;
   bool overlap_p2p = false;
   std::vector<CostedBlock> blocks; ///< parallel to OpGraph::blocks
   std::vector<CostedStage> stages;
   Seconds step_host; ///< framework time per step that nothing hides
+
+  [[nodiscard]] int ranks() const { return groups.at(Group::tensor).size * groups.at(Group::data).size * groups.at(Group::pipeline).size; }
 };
 
 } // namespace orrery

@@ -108,25 +108,25 @@ CostedCollective TrainingCoster::collective(const OpGraph& graph, const Operator
           .overlapped = shape.overlap == Overlap::pass};
 }
 
-CostedMessage TrainingCoster::message(const OpGraph& graph, Bytes bytes, bool same_node) const {
-  // The pair as a group of two: every rank of the stage sends at once.
-  const int ranks_per_stage = graph.groups.at(Group::pipeline).stride;
-  const int distance = same_node ? ranks_per_stage : std::max(ranks_per_stage, cluster_.node.devices);
-  return collectives_.message(bytes,
-                              place_group(cluster_, {.size = 2, .stride = distance}, std::min(ranks_per_stage, cluster_.node.devices)));
-}
-
 void TrainingCoster::cost_messages(const OpGraph& graph, CostedGraph& costed) const {
   const int stages = static_cast<int>(costed.stages.size());
   const int ranks_per_stage = graph.groups.at(Group::pipeline).stride;
-  const int stages_per_node = std::max(1, cluster_.node.devices / std::max(1, ranks_per_stage));
-  const auto same_node = [&](int from, int to) { return from / stages_per_node == to / stages_per_node; };
-  const std::array forward{message(graph, graph.boundary_forward, false), message(graph, graph.boundary_forward, true)};
-  const std::array backward{message(graph, graph.boundary_backward, false), message(graph, graph.boundary_backward, true)};
+  // Few placements differ: most neighbours cost what the pair before did.
+  struct Last {
+    GroupPlacement placement;
+    CostedMessage message;
+  };
+  std::array<std::optional<Last>, 2> last;
+  const auto message = [&](std::size_t direction, Bytes bytes, int from, int to) {
+    const GroupPlacement placement = place_stages(cluster_, ranks_per_stage, from, to);
+    if (!last[direction] || last[direction]->placement != placement)
+      last[direction] = Last{placement, collectives_.message(bytes, placement)};
+    return last[direction]->message;
+  };
   for (int s = 0; s < stages; ++s) {
     CostedStage& stage = costed.stages[static_cast<std::size_t>(s)];
-    stage.forward_send = forward[same_node(s, (s + 1) % stages) ? 1 : 0];
-    stage.backward_send = backward[same_node(s, (s + stages - 1) % stages) ? 1 : 0];
+    stage.forward_send = message(0, graph.boundary_forward, s, (s + 1) % stages);
+    stage.backward_send = message(1, graph.boundary_backward, s, (s + stages - 1) % stages);
   }
 }
 
@@ -167,8 +167,8 @@ CostedGraph TrainingCoster::cost(const OpGraph& graph) const {
   CostedGraph costed{.schedule = graph.schedule,
                      .micro_batches = graph.micro_batches,
                      .virtual_stages = graph.virtual_stages,
-                     .tp = graph.groups.at(Group::tensor).size,
                      .replicas = graph.groups.at(Group::data).size,
+                     .groups = graph.groups,
                      .overlap_p2p = graph.overlap_p2p,
                      .step_host = software_.step_host};
   std::vector<std::pair<Pass, Pass>> passes;

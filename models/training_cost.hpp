@@ -57,7 +57,6 @@ private:
   [[nodiscard]] Pass block_pass(const std::vector<Operator>& list, const std::vector<OpCost>& costs) const;
   [[nodiscard]] Span span(const Pass& pass, double slowest) const;
   [[nodiscard]] CostedCollective collective(const OpGraph& graph, const Operator& op) const;
-  [[nodiscard]] CostedMessage message(const OpGraph& graph, Bytes bytes, bool same_node) const;
   void cost_messages(const OpGraph& graph, CostedGraph& costed) const;
   void cost_step(const OpGraph& graph, const Stage& stage, CostedStage& costed) const;
 

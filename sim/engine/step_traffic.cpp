@@ -9,11 +9,20 @@ namespace orrery {
 
 namespace {
 
+/// The rank whose coordinate along an axis is `digit`, and whose others are those that `rest` counts through.
+int with_coordinate(int rest, GroupShape axis, int digit) {
+  return rest % axis.stride + axis.stride * (digit + axis.size * (rest / axis.stride));
+}
+
+int coordinate(int rank, GroupShape axis) { return rank / axis.stride % axis.size; }
+
 class TrafficPlanner {
 public:
   TrafficPlanner(const Topology& topology, const CostedGraph& graph, bool unfold)
-      : topology_(topology), graph_(graph), stages_(static_cast<int>(graph.stages.size())), unfold_(unfold), counter_(topology) {
-    assert(graph.tp * graph.replicas * stages_ <= topology.devices());
+      : topology_(topology), graph_(graph), stages_(static_cast<int>(graph.stages.size())), pipeline_(graph.groups.at(Group::pipeline)),
+        data_(graph.groups.at(Group::data)), together_(graph.ranks() / (stages_ * graph.replicas)), unfold_(unfold), counter_(topology) {
+    assert(graph.ranks() <= topology.devices());
+    assert(pipeline_.size == stages_ && data_.size == graph.replicas);
   }
 
   StepTraffic plan() {
@@ -36,7 +45,12 @@ public:
 private:
   using Route = std::vector<LinkLoad>*;
 
-  [[nodiscard]] int device(int stage, int replica, int rank) const { return rank + graph_.tp * (replica + graph_.replicas * stage); }
+  /// Of the `together_` ranks of a stage of a replica.
+  [[nodiscard]] int device(int stage, int replica, int index) const {
+    const bool inner = data_.stride <= pipeline_.stride;
+    const int rank = inner ? with_coordinate(index, data_, replica) : with_coordinate(index, pipeline_, stage);
+    return inner ? with_coordinate(rank, pipeline_, stage) : with_coordinate(rank, data_, replica);
+  }
   /// Replicas that one simulated replica stands for.
   [[nodiscard]] int first(int replica) const { return unfold_ ? replica : 0; }
   [[nodiscard]] int end(int replica) const { return unfold_ ? replica + 1 : graph_.replicas; }
@@ -53,37 +67,40 @@ private:
     if (!message.over_network)
       return {};
     for (int r = first(replica); r < end(replica); ++r)
-      for (int rank = 0; rank < graph_.tp; ++rank)
-        counter_.add(device(from, r, rank), device(to, r, rank));
+      for (int i = 0; i < together_; ++i)
+        counter_.add(device(from, r, i), device(to, r, i));
     return counter_.take();
   }
 
   std::vector<std::vector<LinkLoad>> collectives(const std::vector<CostedCollective>& list, int replica, int s) {
     std::vector<std::vector<LinkLoad>> routes;
     for (const CostedCollective& collective : list) {
-      if (collective.network > Bytes{} && collective.group == Group::data)
-        add_data_rings(s);
+      const GroupShape shape = graph_.groups.at(collective.group);
       if (collective.network > Bytes{} && collective.group == Group::embedding)
-        add_embedding_rings(replica);
+        add_rings(shape, 0, first(replica), end(replica), false);
+      else if (collective.network > Bytes{} && coordinate((shape.size - 1) * shape.stride, data_) > 0)
+        add_rings(shape, s, 0, graph_.replicas, true);
+      else if (collective.network > Bytes{})
+        add_rings(shape, s, first(replica), end(replica), true);
       routes.push_back(counter_.take());
     }
     return routes;
   }
 
-  void add_data_rings(int s) {
-    std::vector<int> members;
-    for (int rank = 0; rank < graph_.tp; ++rank) {
-      members.clear();
-      for (int r = 0; r < graph_.replicas; ++r)
-        members.push_back(device(s, r, rank));
-      add_ring_over_domains(members);
+  /// Rings of the groups that begin at a rank of stage `s` of these replicas: at those whose coordinate is 0 where the shape is an axis of
+  /// the rank grid, at all of them for the group of the first and the last stage.
+  void add_rings(GroupShape shape, int s, int from, int to, bool axis) {
+    std::vector<int> members(static_cast<std::size_t>(shape.size));
+    for (int i = 0; i < together_; ++i) {
+      for (int r = from; r < to; ++r) {
+        const int rank = device(s, r, i);
+        if (axis && coordinate(rank, shape) != 0)
+          continue;
+        for (int m = 0; m < shape.size; ++m)
+          members[static_cast<std::size_t>(m)] = rank + m * shape.stride;
+        add_ring_over_domains(members);
+      }
     }
-  }
-
-  void add_embedding_rings(int replica) {
-    for (int r = first(replica); r < end(replica); ++r)
-      for (int rank = 0; rank < graph_.tp; ++rank)
-        add_ring_over_domains({device(0, r, rank), device(stages_ - 1, r, rank)});
   }
 
   /// Each member sends to the member at its position in the next domain.
@@ -106,6 +123,9 @@ private:
   const Topology& topology_;
   const CostedGraph& graph_;
   int stages_;
+  GroupShape pipeline_;
+  GroupShape data_;
+  int together_; ///< ranks of a stage of a replica
   bool unfold_;
   LoadCounter counter_;
 };

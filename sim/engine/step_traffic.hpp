@@ -25,10 +25,10 @@ struct StepTraffic {
   std::vector<StageTraffic> stages; ///< of stage s of replica r at [r * stages + s]; repeated when shorter
 };
 
-/// Messages and collectives of the data and embedding groups where they leave the scale-up domain. Ranks sit on devices in order: tensor
-/// fastest, then data, then pipeline. A collective loads the ring over domains of each local position. The rest of its route is the
-/// scale-up network, which it shares with the tensor-parallel communication inside the passes: that is not modelled as traffic. Ranks must
-/// not exceed devices.
+/// Messages and the collectives at the end of a step where they leave the scale-up domain. Rank i sits on device i; the shapes of the
+/// graph's groups say which ranks belong together. A collective loads the ring over domains of each local position. The rest of its route
+/// is the scale-up network, which it shares with the communication inside the passes: that is not modelled as traffic. Ranks must not
+/// exceed devices.
 StepTraffic step_traffic(const Topology& topology, const CostedGraph& graph, bool unfold_replicas);
 
 } // namespace orrery

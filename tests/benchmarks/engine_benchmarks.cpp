@@ -41,8 +41,7 @@ void million_spans() {
 /// TP8 PP8 DP192, 64 micro-batches, 6 chunks a stage.
 CostedGraph megatron_step() {
   CostedGraph graph = testing::full_pipeline(ScheduleKind::interleaved, 8, 6, 64);
-  graph.tp = 8;
-  graph.replicas = 192;
+  testing::lay_out(graph, 8, 192);
   return graph;
 }
 

@@ -19,8 +19,7 @@ namespace {
 
 CostedGraph replicated(ScheduleKind kind, int stages, int replicas, int tp) {
   CostedGraph graph = full_pipeline(kind, stages, kind == ScheduleKind::interleaved ? 2 : 1, 2 * stages);
-  graph.replicas = replicas;
-  graph.tp = tp;
+  testing::lay_out(graph, tp, replicas);
   for (CostedStage& stage : graph.stages)
     stage.reductions.push_back(
         {.name = "embedding", .group = Group::embedding, .latency = Seconds{1e-5}, .time = Seconds{4e-3}, .network = Bytes{1e8}});
@@ -120,6 +119,40 @@ TEST_CASE("Traffic that meets nothing takes its costed time; traffic that meets 
   for (const LinkTraffic& link : contended.traffic)
     delivered += link.delivered.si();
   CHECK(delivered > 0);
+}
+
+TEST_CASE("Traffic follows the order of ranks", "[engine]") {
+  CostedGraph graph = full_pipeline(ScheduleKind::one_f_one_b, 2, 1, 4);
+  testing::lay_out(graph, 8, 2);
+  const Topology topology(testing::rail_cluster(4));
+  const StepTraffic across = step_traffic(topology, graph, false);
+  CHECK_FALSE(across.stages[0].reductions[0].empty());
+  // Data fastest: replicas of a rank are neighbours in a node.
+  graph.groups[Group::tensor] = {.size = 8, .stride = 2};
+  graph.groups[Group::data] = {.size = 2, .stride = 1};
+  const StepTraffic inside = step_traffic(topology, graph, false);
+  CHECK(inside.stages[0].reductions[0].empty());
+  // Whatever the order, every rank of a stage sends its message from its own port.
+  CHECK(across.stages[0].forward_send.size() == 2 * 16);
+  CHECK(inside.stages[0].forward_send.size() == 2 * 16);
+}
+
+TEST_CASE("Pipeline fastest: neighbouring stages are neighbouring devices", "[engine]") {
+  CostedGraph graph = full_pipeline(ScheduleKind::one_f_one_b, 8, 1, 16);
+  testing::lay_out(graph, 1, 4);
+  graph.groups[Group::pipeline] = {.size = 8, .stride = 1};
+  graph.groups[Group::data] = {.size = 4, .stride = 8};
+  const Topology topology(testing::rail_cluster(4));
+  for (const bool unfold : {false, true}) {
+    const StepTraffic traffic = step_traffic(topology, graph, unfold);
+    REQUIRE(traffic.stages.size() == (unfold ? 32 : 8));
+    for (const StageTraffic& stage : traffic.stages) {
+      // Inside a node a message loads two links of the switch, once per replica that the stage stands for.
+      CHECK(stage.forward_send.size() == (unfold ? 2 : 8));
+      // The data ring of a stage visits every node over its own rail.
+      CHECK(stage.reductions[0].size() == 8);
+    }
+  }
 }
 
 } // namespace orrery

@@ -95,6 +95,26 @@ TEST_CASE("a device cap slows compute alone, and saves energy", "[contract][trai
   CHECK(share(capped, "matmul") > share(base, "matmul"));
 }
 
+TEST_CASE("a device with a lower cap than that of its kernels is slower", "[contract][training]") {
+  const TrainingResult same = estimated();
+  const TrainingResult lower = estimated({"cluster.node.device.kernel_cap=700 W", "cluster.node.device.power_cap=500 W"});
+  CHECK(lower.step_time > same.step_time);
+  CHECK(lower.power.device_peak <= Watts{500.001});
+  const TrainingResult own = estimated({"cluster.node.device.power_cap=500 W"});
+  CHECK(own.step_time == same.step_time);
+}
+
+TEST_CASE("a degraded link slows what crosses it, in the estimate and in the simulation", "[contract][training]") {
+  for (const Fidelity fidelity : {Fidelity::estimate, Fidelity::simulate}) {
+    const auto step = [&](const Overrides& overrides) {
+      return run_scenario(quickstart(overrides), {.fidelity = fidelity}).jobs.front().step_time;
+    };
+    const Seconds whole = step({});
+    CHECK(step({"cluster.degraded=[{link: node3/nic1, factor: 0.1}]"}) > whole);
+    CHECK(step({"cluster.degraded=[{link: device9/scale-up/up, factor: 0.5}]"}) > whole);
+  }
+}
+
 TEST_CASE("flows carry the bytes that the costs put on shared links", "[contract][training]") {
   const Scenario scenario = quickstart({"jobs.0.plan.overlap_p2p=false"});
   const Stages stages = stages_of(scenario, scenario.jobs.front());

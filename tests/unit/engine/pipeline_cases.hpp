@@ -37,4 +37,14 @@ inline CostedGraph full_pipeline(ScheduleKind schedule, int stages, int virtual_
   return graph;
 }
 
+/// Gives a graph so many replicas of so many tensor-parallel ranks: tensor fastest, then data, then pipeline.
+inline void lay_out(CostedGraph& graph, int tp, int replicas) {
+  const auto stages = static_cast<int>(graph.stages.size());
+  graph.replicas = replicas;
+  graph.groups[Group::tensor] = {.size = tp, .stride = 1};
+  graph.groups[Group::data] = {.size = replicas, .stride = tp};
+  graph.groups[Group::pipeline] = {.size = stages, .stride = tp * replicas};
+  graph.groups[Group::embedding] = {.size = stages > 1 ? 2 : 1, .stride = tp * replicas * (stages - 1)};
+}
+
 } // namespace orrery::testing

@@ -1,4 +1,5 @@
 #include "models/collective_cost.hpp"
+#include "tests/unit/hardware/clusters.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -134,4 +135,34 @@ TEST_CASE("messages between stages", "[models][collectives]") {
   CHECK(far.time().si() > 3 * near.time().si());
   CHECK(far.bandwidth.si() <= 50e9);
   CHECK(model.message(Bytes{}, place_group(c, {.size = 2, .stride = 8})).time() == Seconds{});
+}
+
+TEST_CASE("neighbouring stages inside a domain do not use the network", "[models][collectives]") {
+  const Cluster nodes = testing::rail_cluster(16);
+  CHECK(place_stages(nodes, 2, 0, 1).domains == 1);
+  CHECK(place_stages(nodes, 2, 3, 4).domains == 2);
+  CHECK(place_stages(nodes, 2, 3, 0).domains == 1);
+  CHECK(place_stages(nodes, 8, 0, 1).domains == 2);
+  // Stages of three ranks: the second one lies in both domains.
+  CHECK(place_stages(nodes, 3, 0, 1).domains == 1);
+  CHECK(place_stages(nodes, 3, 1, 2).domains == 2);
+  const Cluster racks = testing::rack_cluster(36);
+  CHECK(place_stages(racks, 8, 7, 8).domains == 1);
+  CHECK(place_stages(racks, 8, 8, 9).domains == 2);
+  CHECK(place_stages(racks, 16, 3, 4).domains == 2);
+}
+
+TEST_CASE("only the ranks of a stage share the NICs for its messages", "[models][collectives]") {
+  Cluster c = testing::rail_cluster(16);
+  c.node.nics.count = 2;
+  CHECK(place_stages(c, 2, 3, 4).nic_share.si() == Approx(50e9));
+  CHECK(place_stages(c, 4, 1, 2).nic_share.si() == Approx(25e9));
+  CHECK(place_stages(c, 8, 0, 1).nic_share.si() == Approx(12.5e9));
+}
+
+TEST_CASE("stages under different leaves share the up-links", "[models][collectives]") {
+  const Cluster tapered = testing::tree_cluster(16, 4.0);
+  CHECK(place_stages(tapered, 8, 2, 3).far_share.si() == Approx(50e9));
+  CHECK(place_stages(tapered, 8, 3, 4).far_share.si() == Approx(12.5e9));
+  CHECK(place_stages(tapered, 32, 0, 1).far_share.si() == Approx(12.5e9));
 }
