@@ -3,7 +3,9 @@
 
 #include "hardware/description.hpp"
 #include "models/reliability.hpp"
+#include "scenarios/capacity_options.hpp"
 #include "scenarios/expectations.hpp"
+#include "scenarios/plan_space_tables.hpp"
 #include "workloads/graph.hpp"
 #include "workloads/software.hpp"
 #include "workloads/transformer.hpp"
@@ -43,7 +45,9 @@ struct Scenario {
   PowerOptions power;
   SimulationOptions simulation;
   Expectations expect;
-  std::vector<std::string> overrides; ///< "path=value", over what the file says
+  std::optional<SearchOptions> search;     ///< of `orrery plan`
+  std::optional<CapacityOptions> capacity; ///< of `orrery capacity`
+  std::vector<std::string> overrides;      ///< "path=value", over what the file says
 };
 
 [[nodiscard]] int job_ranks(const TrainingScenario& job);

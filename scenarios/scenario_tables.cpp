@@ -76,6 +76,8 @@ const Table<Scenario>& scenario_table() {
           .object("power", &S::power, power_table(), {.help = "limits on power"})
           .object("simulation", &S::simulation, simulation_table(), {.help = "how the step is simulated"})
           .object("expect", &S::expect, expectations_table(), {.help = "bounds on the result"})
+          .value("search", &S::search, search_codec(), {.help = "what `orrery plan` looks at, and for"})
+          .object("capacity", &S::capacity, capacity_table(), {.help = "what `orrery capacity` may buy, and the deadline"})
           .check([](const S& scenario, const Report& report) {
             if (scenario.jobs.empty())
               report.error("jobs", "an empty list", "at least one job");

@@ -1,6 +1,7 @@
 #include "scenarios/training_metrics.hpp"
 
 #include "models/power.hpp"
+#include "models/step_energy.hpp"
 
 #include <algorithm>
 #include <array>
@@ -114,42 +115,12 @@ std::vector<FlopRate> flop_rates(const Scenario& scenario, const OpGraph& graph,
           rate("executed", "FLOPs as run, recomputation included (HFU; SC21, BLOOM)", graph.flops.executed)};
 }
 
-/// Energy of one device of stage `s` over a step, and the highest draw of any of its spans.
-struct DeviceStep {
-  Joules energy;
-  Watts peak;
-  double clock = 1;
-};
-
-DeviceStep device_step(const Scenario& scenario, const Stages& stages, const StepEstimate& times, std::size_t s) {
-  const PowerModel model = power_model(scenario.cluster.node.device, JoulesPerByte{}, JoulesPerByte{});
-  DeviceStep step;
-  Seconds busy;
-  const auto add = [&](const Span& span, int count) {
-    if (span.total().si() <= 0)
-      return;
-    busy += span.total() * count;
-    step.energy += span.power * span.total() * count;
-    step.peak = std::max(step.peak, span.power);
-    step.clock = std::min(step.clock, span.clock);
-  };
-  const CostedStage& stage = stages.costs.stages[s];
-  for (const CostedChunk& chunk : stage.chunks) {
-    add(chunk.forward, stages.graph.micro_batches);
-    add(chunk.backward, stages.graph.micro_batches);
-  }
-  add(stage.optimizer, 1);
-  const Watts waiting = waiting_power(model);
-  step.energy += waiting * (times.step - busy);
-  step.peak = std::max(step.peak, waiting);
-  return step;
-}
-
 StepPower step_power(const Scenario& scenario, const Stages& stages, const StepEstimate& times) {
   StepPower power;
+  const PowerModel model = power_model(scenario.cluster.node.device, JoulesPerByte{}, JoulesPerByte{});
   const auto count = static_cast<double>(times.stages.size());
   for (std::size_t s = 0; s < times.stages.size(); ++s) {
-    const DeviceStep device = device_step(scenario, stages, times, s);
+    const DeviceStep device = device_step(stages.costs.stages[s], stages.graph.micro_batches, times.step, model);
     power.device_mean += device.energy / times.step / count;
     power.device_peak = std::max(power.device_peak, device.peak);
     power.clock = std::min(power.clock, device.clock);

@@ -71,6 +71,7 @@ Exit run_command(const Command& command, const Arguments& arguments, Console& co
 // One per file tools/command_NAME.cpp.
 Command run_command_row();
 Command estimate_command_row();
+Command plan_command_row();
 Command validate_command_row();
 Command calibrate_command_row();
 Command sweep_command_row();

@@ -84,6 +84,20 @@ echo '{}' >empty.json
 expect 2 'is no result' "$orrery" compare base.json empty.json
 
 # Measurements.
+# Plan search.
+small=(--set cluster.nodes=8 --set jobs.0.training.global_batch=64 --set 'search.tp=[8]' --set 'search.micro_batch=[1]' --set search.finalists=2)
+expect 0 'Why the runner-up lost' "$orrery" plan "$quickstart" "${small[@]}"
+cp out first
+expect 0 'One change at a time' "$orrery" plan "$quickstart" "${small[@]}" --all all.csv --write best.yaml
+holds 'a plan search gives the same bytes twice' cmp -s out first
+holds 'every plan is a row' grep -qE '^8,.*,memory ' all.csv
+expect 0 'step time' "$orrery" run best.yaml
+expect 0 '"largest_simulate_minus_estimate"' "$orrery" plan "$quickstart" "${small[@]}" --format json
+holds 'a plan search as JSON' is_json out
+expect 3 'No plan is feasible' "$orrery" plan "$quickstart" "${small[@]}" --set search.memory_margin=0.98
+expect 2 "search.tp: '8'.*write '\[8\]'" "$orrery" plan "$quickstart" --set search.tp=8
+expect 2 '--finalists' "$orrery" plan "$quickstart" --finalists 0
+
 expect 0 'mean over groups' "$orrery" validate training --rows rows.csv
 holds 'one line per measured row' grep -q '^group,id,measured_s,predicted_s,error_pct,refusal,plan$' rows.csv
 expect 2 'missing.csv' "$orrery" validate training --data missing.csv

@@ -1,0 +1,26 @@
+#include "scenarios/capacity_options.hpp"
+
+#include "hardware/catalogue.hpp"
+#include "hardware/tables.hpp"
+
+#include <fmt/format.h>
+
+namespace orrery {
+
+const Table<CapacityOptions>& capacity_table() {
+  using C = CapacityOptions;
+  static const Table<C> table =
+      Table<C>("capacity", "What `orrery capacity` may buy, and by when the training must be done.")
+          .value("nodes", &C::nodes, detail::list_codec(detail::reference_codec(node_table(), node_catalogue())),
+                 {.help = "candidate node types, each under the fabric of the cluster; empty = that of the cluster"})
+          .quantity("deadline", &C::deadline, {.above = Seconds{}, .unit_hint = "d", .help = "wall time for all tokens of the job"})
+          .count("min_nodes", &C::min_nodes, {.min = 1, .max = 100'000, .help = "fewest nodes to look at"})
+          .count("max_nodes", &C::max_nodes, {.min = 1, .max = 100'000, .help = "most nodes to look at"})
+          .check([](const C& capacity, const Report& report) {
+            if (capacity.max_nodes < capacity.min_nodes)
+              report.error("max_nodes", fmt::format("{} with min_nodes {}", capacity.max_nodes, capacity.min_nodes), "at least min_nodes");
+          });
+  return table;
+}
+
+} // namespace orrery
