@@ -40,8 +40,15 @@ struct FitError {
 /// Groups in a fixed order. With FitRows::first_half, only the rows that the fit of the first half did not see.
 std::vector<FitError> calibration_errors(const KernelTables& tables, const Calibration& calibration, FitRows fitted = FitRows::all);
 
+/// Errors on each device of the curves that it would take if nothing of its architecture had been measured: those of the nearest other
+/// generation. What a prediction for an unmeasured architecture may be off by.
+std::vector<FitError> carried_errors(const KernelTables& tables);
+
 /// The class whose curve a measured streaming operator belongs to.
 OpClass streaming_class(const std::string& op);
+
+/// The curve of a class of streaming operators; the assumed one where nothing was fitted.
+StreamingCurve streaming_curve(const Calibration& calibration, const MeasuredDevice& device, OpClass op_class);
 
 /// What a matrix product was measured with, in seconds: the quantisation of its left operand where the source timed a linear layer of a
 /// serving engine in a narrow precision, nothing elsewhere.

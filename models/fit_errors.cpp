@@ -1,7 +1,9 @@
 #include "models/fit_calibration.hpp"
+#include "models/kernel_cost.hpp"
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <tuple>
 
 namespace orrery {
@@ -134,7 +136,43 @@ void collective_errors(const KernelTables& tables, const Calibration& calibratio
   }
 }
 
+/// The rows of `keep` (an architecture) alone, or all but them.
+KernelTables part_of(const KernelTables& tables, const std::string& architecture, bool keep) {
+  KernelTables part = tables;
+  const auto other = [&](const std::string& device) { return (tables.devices.at(device).architecture == architecture) != keep; };
+  const auto filter = [&](auto& rows) { std::erase_if(rows, [&](const auto& row) { return other(row.device); }); };
+  filter(part.matmul);
+  filter(part.attention);
+  filter(part.latent_attention);
+  filter(part.fused_moe);
+  filter(part.streaming);
+  filter(part.collective);
+  std::erase_if(part.best_matmul, [&](const BestMatmul& best) { return (best.architecture == architecture) != keep; });
+  if (!keep)
+    std::erase_if(part.devices, [&](const auto& entry) { return entry.second.architecture == architecture; });
+  return part;
+}
+
 } // namespace
+
+std::vector<FitError> carried_errors(const KernelTables& tables) {
+  std::set<std::string> architectures;
+  for (const auto& [name, device] : tables.devices)
+    architectures.insert(device.architecture);
+  std::vector<FitError> result;
+  for (const std::string& architecture : architectures) {
+    Calibration calibration = fit_calibration(part_of(tables, architecture, false));
+    Device device;
+    device.architecture = architecture;
+    const std::string source = curve_architecture(device, calibration);
+    if (source.empty())
+      continue;
+    calibration.architectures[architecture] = calibration.architectures.at(source);
+    for (FitError& error : calibration_errors(part_of(tables, architecture, true), calibration))
+      result.push_back(std::move(error));
+  }
+  return result;
+}
 
 std::vector<FitError> calibration_errors(const KernelTables& tables, const Calibration& calibration, FitRows fitted) {
   Groups groups;

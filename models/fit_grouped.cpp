@@ -48,13 +48,14 @@ double fused_moe_time(const FusedMoeRow& row, const MeasuredDevice& device, cons
   const auto product = [&](double n, double k) {
     return grouped_matmul_time({.groups = row.groups, .rows = row.rows, .busiest = busiest, .n = n, .k = k}, unit, curve).time;
   };
-  const std::map<OpClass, StreamingCurve>& streaming = calibration.architectures.at(device.architecture).streaming;
   const auto pass = [&](OpClass op_class, double read, double written) {
-    return streaming_time({.read = Bytes{read}, .written = Bytes{written}}, 1, device.rates(Precision::fp16), streaming.at(op_class)).time;
+    return streaming_time({.read = Bytes{read}, .written = Bytes{written}}, 1, device.rates(Precision::fp16),
+                          streaming_curve(calibration, device, op_class))
+        .time;
   };
   double time = product(2 * row.intermediate, row.hidden) + product(row.hidden, row.intermediate);
-  const double element = 2;                                  // activations between the kernels are in half precision
-  time += 2 * streaming.at(OpClass::elementwise).floor.si(); // top-k of the routing and the sorting of tokens
+  const double element = 2; // activations between the kernels are in half precision
+  time += 2 * streaming_curve(calibration, device, OpClass::elementwise).floor.si(); // top-k of the routing and the sorting of tokens
   time += pass(OpClass::elementwise, element * 2 * row.rows * row.intermediate, element * row.rows * row.intermediate);
   time += pass(OpClass::elementwise, element * row.rows * row.hidden, element * row.tokens * row.hidden);
   if (row.precision == Precision::fp8 || row.precision == Precision::fp4)

@@ -120,8 +120,7 @@ double quantisation_time(const MatmulRow& row, const MeasuredDevice& device, con
   const double elements = row.shape.batch * row.shape.m * row.shape.k;
   const double passes = fp8 && 2 * elements > device.cache ? 2 : 1;
   const Streaming cast{.read = Bytes{passes * 2 * elements}, .written = Bytes{(fp8 ? 1.0 : 0.5 + 1.0 / 16) * elements}};
-  const StreamingCurve& curve = calibration.architectures.at(device.architecture).streaming.at(OpClass::cast);
-  return streaming_time(cast, 1, device.rates(Precision::fp16), curve).time;
+  return streaming_time(cast, 1, device.rates(Precision::fp16), streaming_curve(calibration, device, OpClass::cast)).time;
 }
 
 void fit_matmul(const KernelTables& tables, FitRows rows, Calibration& calibration) {

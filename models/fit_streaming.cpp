@@ -91,6 +91,14 @@ OpClass streaming_class(const std::string& op) {
   return op == "softmax" ? OpClass::softmax : OpClass::elementwise;
 }
 
+StreamingCurve streaming_curve(const Calibration& calibration, const MeasuredDevice& device, OpClass op_class) {
+  const auto curves = calibration.architectures.find(device.architecture);
+  if (curves == calibration.architectures.end())
+    return assumed_streaming(op_class);
+  const auto curve = curves->second.streaming.find(op_class);
+  return curve == curves->second.streaming.end() ? assumed_streaming(op_class) : curve->second;
+}
+
 void fit_streaming(const KernelTables& tables, FitRows rows, Calibration& calibration) {
   struct Fitted {
     StreamingCurve curve;
