@@ -9,6 +9,12 @@ struct TrainingCoster::Pass {
   Activity work;
   double kernels = 0;
 
+  /// Lets `beside` of communication run in the shadow of everything else.
+  void hide(Seconds beside) {
+    const Seconds compute = work.stretchable + work.rigid;
+    work.rigid += beside - overlap_gain * std::min(beside, compute);
+  }
+
   void add(const Pass& other, int times) {
     work.stretchable += other.work.stretchable * times;
     work.rigid += other.work.rigid * times;
@@ -63,8 +69,17 @@ void TrainingCoster::add(Pass& pass, const Operator& op, const OpCost& cost) con
 
 TrainingCoster::Pass TrainingCoster::block_pass(const std::vector<Operator>& list, const std::vector<OpCost>& costs) const {
   Pass pass;
-  for (std::size_t i = 0; i < list.size(); ++i)
-    add(pass, list[i], costs[i]);
+  Seconds beside;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    OpCost cost = costs[i];
+    const auto* collective = std::get_if<Collective>(&list[i].shape);
+    if (collective != nullptr && collective->overlap == Overlap::pass) {
+      beside += cost.time;
+      cost.time = Seconds{};
+    }
+    add(pass, list[i], cost);
+  }
+  pass.hide(beside);
   return pass;
 }
 

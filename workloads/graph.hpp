@@ -62,19 +62,21 @@ enum class CollectiveKind { all_reduce, all_gather, reduce_scatter, all_to_all, 
 enum class Group {
   tensor,
   context,
-  data, ///< ranks that hold the same parameters: replicas and their context-parallel ranks
+  replica, ///< one rank of every replica
+  data,    ///< ranks that hold the same parameters: replicas and their context-parallel ranks
   pipeline,
-  embedding,        ///< first and last stage
-  shard,            ///< share one copy of the parameters (zero 3)
-  secondary_shard,  ///< share the copy that backward passes gather from
-  gradient_shard,   ///< share one copy of the gradients
-  gradient_replica, ///< hold the same shard of the gradients
-  optimizer_shard,
-  expert,        ///< hold the experts of one layer between them
-  expert_tensor, ///< share an expert
-  expert_data    ///< hold the same experts
+  embedding,         ///< first and last stage
+  shard,             ///< share one copy of the parameters (zero 3)
+  secondary_shard,   ///< share the copy that backward passes gather from
+  gradient_shard,    ///< share one copy of the gradients
+  optimizer_scatter, ///< share the optimizer state of one shard of the gradients
+  optimizer_gather,  ///< share the optimizer state of one shard of the parameters
+  gradient_replica,  ///< hold the same shard of the optimizer state
+  expert,            ///< hold the experts of one layer between them
+  expert_tensor,     ///< share an expert
+  expert_data        ///< hold the same experts
 };
-inline constexpr std::size_t group_kinds = 13;
+inline constexpr std::size_t group_kinds = 15;
 
 /// What a collective runs beside.
 enum class Overlap {

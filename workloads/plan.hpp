@@ -37,7 +37,7 @@ struct Plan {
   std::vector<int> stage_layers; ///< layers per chunk in pipeline order (pp * virtual_stages entries); empty = as even as possible
   Recompute recompute = Recompute::none;
   bool sequence_parallel = false;
-  int zero = 0;                      ///< states sharded over the replicas: 1 optimizer, 2 and gradients, 3 and parameters (FSDP)
+  int zero = 0;                      ///< states sharded over dp x cp: 1 optimizer, 2 gradients too, 3 parameters too (FSDP)
   int shard = 0;                     ///< replicas that share one copy of the sharded states (HSDP); 0 = all dp x cp of them
   int shard_parameters = 0;          ///< the same for parameters alone (zero 3); 0 = shard
   int shard_gradients = 0;           ///< the same for gradients alone (zero 2 and 3); 0 = shard
@@ -46,7 +46,7 @@ struct Plan {
   bool overlap_param_gather = false; ///< ZeRO-1 parameter gather in the shadow of the next forward pass
   bool overlap_p2p = false;          ///< pipeline sends do not hold up the compute stream
 
-  [[nodiscard]] int ranks() const { return tp * pp * dp; }
+  [[nodiscard]] int ranks() const { return tp * cp * dp * pp; }
 };
 
 } // namespace orrery

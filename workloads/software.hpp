@@ -27,8 +27,18 @@ enum class ExpertKernel {
 /// Whether scores never reach memory.
 constexpr bool is_fused(AttentionKernel kernel) { return kernel != AttentionKernel::unfused; }
 
+/// Which switches of a plan the software has. A search and a published row that leaves them blank try those.
+struct SoftwareAbilities {
+  bool interleaved = false; ///< the interleaved schedule
+  bool sequence_parallel = false;
+  bool overlap_grad_reduce = false;
+  bool overlap_param_gather = false;
+  bool overlap_p2p = false;
+};
+
 struct SoftwareProfile {
   std::string name;
+  SoftwareAbilities abilities;
   AttentionKernel attention = AttentionKernel::flash;
   ExpertKernel experts = ExpertKernel::grouped;
   bool hidden_dropout = false;
@@ -36,6 +46,7 @@ struct SoftwareProfile {
   bool fused_softmax = true;         ///< scale, mask and softmax in one kernel (unfused attention)
   bool fused_bias_activation = true; ///< bias, activation / bias, dropout, residual as one kernel each
   bool fused_loss = false;           ///< cross-entropy in one pass over the logits each way
+  bool overlap_tp_forward = false;   ///< TP collectives run piecewise beside the matmul that they feed or follow (asynchronous TP)
   bool overlap_tp_backward = false;  ///< input-gradient collectives of TP run beside the weight-gradient matmuls
   bool scatter_gather_p2p = true;    ///< a TP rank sends its share of a pipeline message and gathers on the other side
   bool scatter_gather_backward = true;

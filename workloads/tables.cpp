@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace orrery {
 
 namespace {
@@ -28,9 +30,13 @@ void check_software(const SoftwareProfile& software, const Report& report) {
 }
 
 void check_plan_keys(const Plan& plan, const Report& report) {
-  const double ranks = static_cast<double>(plan.tp) * plan.pp * plan.dp;
+  const double ranks = static_cast<double>(plan.tp) * plan.cp * plan.pp * plan.dp;
+  std::vector<RankAxis> axes = plan.order;
+  std::sort(axes.begin(), axes.end());
+  if (axes != std::vector{RankAxis::tensor, RankAxis::context, RankAxis::data, RankAxis::pipeline})
+    report.error("order", fmt::format("{} axes, some twice or missing", plan.order.size()), "each of tp, cp, dp, pp once");
   if (ranks > max_ranks)
-    report.error("", fmt::format("tp x pp x dp = {} ranks", exact_number(ranks)), fmt::format("at most {}", exact_number(max_ranks)));
+    report.error("", fmt::format("tp x cp x pp x dp = {} ranks", exact_number(ranks)), fmt::format("at most {}", exact_number(max_ranks)));
   if (plan.virtual_stages > 1 && plan.schedule != ScheduleKind::interleaved)
     report.error("virtual_stages",
                  fmt::format("{} with the schedule {}", plan.virtual_stages, choice_name(schedule_words(), plan.schedule)), "1",
@@ -52,14 +58,16 @@ const Choices<ScheduleKind>& schedule_words() {
 const Choices<Group>& group_words() {
   static const Choices<Group> words = {{"tensor", Group::tensor},
                                        {"context", Group::context},
+                                       {"replica", Group::replica},
                                        {"data", Group::data},
                                        {"pipeline", Group::pipeline},
                                        {"embedding", Group::embedding},
                                        {"shard", Group::shard},
                                        {"secondary_shard", Group::secondary_shard},
                                        {"gradient_shard", Group::gradient_shard},
+                                       {"optimizer_scatter", Group::optimizer_scatter},
+                                       {"optimizer_gather", Group::optimizer_gather},
                                        {"gradient_replica", Group::gradient_replica},
-                                       {"optimizer_shard", Group::optimizer_shard},
                                        {"expert", Group::expert},
                                        {"expert_tensor", Group::expert_tensor},
                                        {"expert_data", Group::expert_data}};
@@ -104,6 +112,8 @@ const Table<TransformerModel>& model_table() {
 
 const Table<Plan>& plan_table() {
   static const Choices<Recompute> recompute = {{"none", Recompute::none}, {"selective", Recompute::selective}, {"full", Recompute::full}};
+  static const Choices<RankAxis> axes = {
+      {"tp", RankAxis::tensor}, {"cp", RankAxis::context}, {"dp", RankAxis::data}, {"pp", RankAxis::pipeline}};
   static const Table<Plan> table =
       Table<Plan>("plan", "Parallelism plan of a training job. Ranks = tp x pp x dp.")
           .count("tp", &Plan::tp, {.min = 1, .max = 100'000, .help = "tensor-parallel degree"})
@@ -120,7 +130,17 @@ const Table<Plan>& plan_table() {
           .choice("recompute", &Plan::recompute, recompute,
                   {.help = "activations computed again: none, the attention core, or whole layers"})
           .flag("sequence_parallel", &Plan::sequence_parallel, {.help = "norms and residuals are sharded over the tensor-parallel group"})
-          .count("zero", &Plan::zero, {.min = 0, .max = 1, .help = "1: the optimizer state is sharded over the replicas"})
+          .count("zero", &Plan::zero,
+                 {.min = 0, .max = 3, .help = "states sharded over the replicas: 1 optimizer, 2 gradients too, 3 parameters too (FSDP)"})
+          .count("shard", &Plan::shard,
+                 {.max = max_ranks, .help = "replicas that share one copy of what is sharded (HSDP); 0 = all of them"})
+          .count("shard_parameters", &Plan::shard_parameters, {.max = max_ranks, .help = "the same for parameters alone; 0 = shard"})
+          .count("shard_gradients", &Plan::shard_gradients, {.max = max_ranks, .help = "the same for gradients alone; 0 = shard"})
+          .count(
+              "secondary_shard", &Plan::secondary_shard,
+              {.max = max_ranks, .help = "zero 3: backward passes gather from a second copy inside so many neighbours (ZeRO++); 0 = none"})
+          .value("order", &Plan::order, detail::list_codec(detail::choice_codec(axes)),
+                 {.help = "axes of the rank grid, the one whose neighbours sit side by side first"})
           .flag("overlap_grad_reduce", &Plan::overlap_grad_reduce,
                 {.help = "gradients are reduced in the shadow of the last backward pass"})
           .flag("overlap_param_gather", &Plan::overlap_param_gather,
@@ -142,9 +162,18 @@ const Table<SoftwareProfile>& software_table() {
   const auto host_time = [](std::string help) {
     return QuantityOptions<Seconds>{.max = Seconds{1000}, .unit_hint = "us", .help = std::move(help)};
   };
+  using A = SoftwareAbilities;
+  static const Table<A> abilities =
+      Table<A>("abilities", "Which switches of a plan the software has.")
+          .flag("interleaved", &A::interleaved, {.help = "the interleaved schedule"})
+          .flag("sequence_parallel", &A::sequence_parallel, {.help = "sequence parallelism"})
+          .flag("overlap_grad_reduce", &A::overlap_grad_reduce, {.help = "gradients reduced beside the last backward pass"})
+          .flag("overlap_param_gather", &A::overlap_param_gather, {.help = "parameters gathered beside the forward pass"})
+          .flag("overlap_p2p", &A::overlap_p2p, {.help = "pipeline messages beside the passes"});
   static const Table<S> table =
       Table<S>("software", "What a framework release fuses, overlaps, keeps and costs the host.")
           .text("name", &S::name, {.required = true, .help = "name in reports"})
+          .object("abilities", &S::abilities, abilities, {.help = "switches of a plan that it has"})
           .choice(
               "attention", &S::attention, attention,
               {.help = "kernels of their own, or one fused kernel each way: FlashAttention, FlashAttention-2, FlashAttention-3 or cuDNN 9"})
@@ -156,6 +185,8 @@ const Table<SoftwareProfile>& software_table() {
           .flag("fused_bias_activation", &S::fused_bias_activation,
                 {.help = "bias and activation, and bias, dropout and residual, as one kernel each"})
           .flag("fused_loss", &S::fused_loss, {.help = "cross-entropy in one pass over the logits each way"})
+          .flag("overlap_tp_forward", &S::overlap_tp_forward,
+                {.help = "tensor-parallel collectives run piecewise beside the matmul that they feed or follow"})
           .flag("overlap_tp_backward", &S::overlap_tp_backward,
                 {.help = "input-gradient collectives run beside the weight-gradient matmuls"})
           .flag("scatter_gather_p2p", &S::scatter_gather_p2p,
@@ -177,6 +208,15 @@ const Table<SoftwareProfile>& software_table() {
 
 const Table<TrainingJob>& training_table() {
   using J = TrainingJob;
+  static const Choices<Recipe> recipes = {{"none", Recipe::none},
+                                          {"fp8-delayed", Recipe::fp8_delayed},
+                                          {"fp8-tensor", Recipe::fp8_tensor},
+                                          {"fp8-row", Recipe::fp8_row},
+                                          {"fp8-block", Recipe::fp8_block},
+                                          {"mxfp8", Recipe::mxfp8},
+                                          {"mxfp4", Recipe::mxfp4},
+                                          {"nvfp4", Recipe::nvfp4},
+                                          {"int8", Recipe::int8}};
   static const Table<J> table =
       Table<J>("training", "A training job.")
           .reference("model", &J::model, model_table(), model_catalogue(), {.required = true, .help = "what is trained"})
@@ -184,6 +224,7 @@ const Table<TrainingJob>& training_table() {
           .count("global_batch", &J::global_batch,
                  {.min = 1, .max = 10'000'000, .required = true, .help = "sequences per step over all replicas"})
           .choice("precision", &J::precision, training_precision_words(), {.help = "of weights and activations in the passes"})
+          .choice("recipe", &J::recipe, recipes, {.help = "how linear layers multiply in fewer bits"})
           .count("tokens", &J::tokens, {.max = 9e15, .help = "budget of the whole run; 0 = none"});
   return table;
 }

@@ -2,6 +2,7 @@
 
 #include "sim/base/quantity_text.hpp"
 #include "workloads/layer.hpp"
+#include "workloads/sharding.hpp"
 
 #include <fmt/format.h>
 
@@ -61,48 +62,6 @@ StepFlops step_flops(const TrainingJob& job, const Plan& plan, const SoftwarePro
           .executed = Flops{executed}};
 }
 
-/// Gradient reduction, optimizer and parameter gather of a stage that holds `parameters` elements per rank.
-std::vector<Operator> step_operators(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software, double parameters,
-                                     double shared_embedding) {
-  std::vector<Operator> list;
-  list.reserve(8);
-  const auto collective = [&](const char* name, CollectiveKind kind, Group group, double bytes, Overlap overlap) {
-    list.push_back({.name = name,
-                    .op_class = OpClass::communication,
-                    .precision = software.reduction,
-                    .shape = Collective{.kind = kind, .group = group, .bytes = Bytes{bytes}, .overlap = overlap}});
-  };
-  const auto streaming = [&](const char* name, OpClass op_class, double read, double written, int kernels) {
-    list.push_back({.name = name,
-                    .op_class = op_class,
-                    .precision = Precision::fp32,
-                    .shape = Streaming{.read = Bytes{read}, .written = Bytes{written}, .flops = Flops{}},
-                    .kernels = kernels});
-  };
-  const double wire = element_bytes(software.reduction);
-  const double held = element_bytes(software.gradient);
-  const double half = element_bytes(job.precision);
-  const double owned = plan.zero >= 1 ? parameters / plan.dp : parameters;
-  if (plan.dp > 1)
-    collective("gradient_reduce", plan.zero >= 1 ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce, Group::data,
-               parameters * wire, plan.overlap_grad_reduce ? Overlap::pass : Overlap::none);
-  if (shared_embedding > 0)
-    collective("embedding_reduce", CollectiveKind::all_reduce, Group::embedding, shared_embedding * wire, Overlap::none);
-  // Gradients held in half precision are copied to fp32 once.
-  const double copy = held < 4 ? held + 4 : 0;
-  streaming("gradient_norm", OpClass::optimizer, owned * (2 * 4 + copy), owned * (copy > 0 ? 4 : 0),
-            8); // overflow check and norm each read all
-  streaming("gradient_clip", OpClass::optimizer, owned * 4, owned * 4, 4);
-  streaming("adam", OpClass::optimizer, owned * 16, owned * 12, 8); // reads parameter, gradient, two moments; writes all but the gradient
-  if (half < 4)
-    streaming("parameter_cast", OpClass::cast, owned * 4, owned * half, 4);
-  streaming("gradient_zero", OpClass::optimizer, 0, parameters * held, 2);
-  if (plan.zero >= 1 && plan.dp > 1)
-    collective("parameter_gather", CollectiveKind::all_gather, Group::data, parameters * half,
-               plan.overlap_param_gather ? Overlap::pass : Overlap::none);
-  return list;
-}
-
 enum BlockIndex { layer_index, embedding_index, head_index, receive_index };
 
 /// Finds an equal chunk or adds one: most chunks of a pipeline are alike, and each kind is costed once.
@@ -124,8 +83,11 @@ std::vector<Violation> check_plan(const TrainingJob& job, const Plan& plan, int 
   std::vector<Violation> found;
   const TransformerModel& m = job.model;
   if (plan.ranks() != devices)
-    found.push_back({fmt::format("tp x pp x dp = {} x {} x {} = {} ranks {} {} devices", plan.tp, plan.pp, plan.dp, plan.ranks(),
+    found.push_back({fmt::format("tp x {}pp x dp = {} x {}{} x {} = {} ranks {} {} devices", plan.cp > 1 ? "cp x " : "", plan.tp,
+                                 plan.cp > 1 ? fmt::format("{} x ", plan.cp) : "", plan.pp, plan.dp, plan.ranks(),
                                  plan.ranks() > devices ? ">" : "<", devices)});
+  for (Violation& violation : check_placement(plan))
+    found.push_back(std::move(violation));
   require_divisible(found, "attention heads", m.heads, "tp", plan.tp);
   if (m.kv_heads > plan.tp)
     require_divisible(found, "key/value heads", m.kv_heads, "tp", plan.tp);
@@ -163,16 +125,20 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
   graph.virtual_stages = one_stage ? 1 : plan.virtual_stages;
   graph.micro_batches = job.global_batch / (plan.dp * plan.micro_batch);
   graph.overlap_p2p = plan.overlap_p2p;
-  graph.groups[Group::tensor] = {plan.tp, 1};
-  graph.groups[Group::data] = {plan.dp, plan.tp};
-  graph.groups[Group::pipeline] = {plan.pp, plan.tp * plan.dp};
-  graph.groups[Group::embedding] = {one_stage ? 1 : 2, plan.tp * plan.dp * (plan.pp - 1)};
+  graph.groups = group_shapes(plan);
   // In the order of BlockIndex; a braced list would copy them.
   graph.blocks.reserve(4);
   graph.blocks.push_back(layer_block(job, plan, software));
   graph.blocks.push_back(embedding_block(job, plan, software));
   graph.blocks.push_back(head_block(job, plan, software));
   graph.blocks.push_back(receive_block(job, plan, software));
+  if (plan.zero >= 2) {
+    const double layer = graph.blocks[layer_index].parameters;
+    const double outer =
+        graph.blocks[embedding_index].parameters + (one_stage && job.model.tied_embedding ? 0 : graph.blocks[head_index].parameters);
+    shard_block(graph.blocks[layer_index], job, plan, software);
+    expose_ends(graph.blocks[embedding_index], outer, layer, job, plan, software);
+  }
   graph.flops = step_flops(job, plan, software);
   graph.sequences = job.global_batch;
   graph.tokens = graph.sequences * job.sequence;
@@ -209,14 +175,10 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
 
   for (int s = 0; s < plan.pp; ++s) {
     Stage& stage = graph.stages[static_cast<std::size_t>(s)];
-    const double held = parameters[static_cast<std::size_t>(s)];
     const bool ties = !one_stage && job.model.tied_embedding && (s == 0 || s == plan.pp - 1);
-    stage.step = step_operators(job, plan, software, held, ties ? table : 0);
-    stage.parameters = Bytes{held * element_bytes(job.precision)};
-    stage.gradients = Bytes{held * element_bytes(software.gradient)};
-    // Adam: two moments, the fp32 master where the model is in half precision, and an fp32 gradient where it is not kept so.
-    const double per_element = 8 + (element_bytes(job.precision) < 4 ? 4 : 0) + (element_bytes(software.gradient) < 4 ? 4 : 0);
-    stage.optimizer = Bytes{held * per_element / (plan.zero >= 1 ? plan.dp : 1)};
+    const HeldElements held{.dense = parameters[static_cast<std::size_t>(s)], .tied_embedding = ties ? table : 0};
+    stage.step = step_operators(job, plan, software, held);
+    fill_states(stage, job, plan, software, held);
   }
   return graph;
 }

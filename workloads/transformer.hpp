@@ -4,6 +4,7 @@
 #include "workloads/graph.hpp"
 #include "workloads/model.hpp"
 #include "workloads/plan.hpp"
+#include "workloads/recipe.hpp"
 #include "workloads/software.hpp"
 
 #include <string>
@@ -17,7 +18,8 @@ struct TrainingJob {
   int sequence = 2048;
   int global_batch = 1; ///< sequences per step over all replicas
   Precision precision = Precision::bf16;
-  double tokens = 0; ///< budget of the whole run; 0 = none
+  Recipe recipe = Recipe::none; ///< precision of the linear layers' products, where it is lower
+  double tokens = 0;            ///< budget of the whole run; 0 = none
 };
 
 /// A constraint that a plan breaks, as an inequality with its numbers.

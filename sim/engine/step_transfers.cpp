@@ -58,7 +58,7 @@ private:
     const auto lane = static_cast<std::uint32_t>(replica * stages_ + stage);
     for (std::size_t i = 0; i < list.size(); ++i) {
       const CostedCollective& collective = list[i];
-      const int shared = collective.group == Group::data ? stage : collective.group == Group::embedding ? replica : static_cast<int>(lane);
+      const int shared = collective.group == Group::embedding ? replica : stage;
       const MeetingKey key{kind, collective.group, shared, occurrence[collective.group]++};
       const auto [found, fresh] = index_.try_emplace(key, static_cast<std::uint32_t>(plan_.meetings.size()));
       if (fresh) {

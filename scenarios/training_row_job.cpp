@@ -1,0 +1,126 @@
+#include "scenarios/data_files.hpp"
+#include "scenarios/training_row_cells.hpp"
+
+namespace orrery {
+
+namespace {
+
+/// Frameworks, first match wins: parts of the framework, group and precision columns.
+struct SoftwareRule {
+  std::string_view framework;
+  std::string_view group;
+  std::string_view precision;
+  std::string_view profile;
+  bool fp32_gradients_for_bf16 = false; ///< Megatron-LM insists; BLOOM's published memory has no room for them
+};
+constexpr SoftwareRule software_rules[] = {{"NeMo-Megatron", "", "", "megatron-2022", true},
+                                           {"DeepSpeed", "", "", "megatron-deepspeed-2022"},
+                                           {"Megatron-Bridge", "", "", "megatron-bridge-2025"},
+                                           {"ModelLink", "", "", "modellink-2024"},
+                                           {"Megatron-LM fork", "", "", "megatron-2022", true},
+                                           {"Megatron-LM", "", "", "megatron-2021", true},
+                                           {"Mcore", "", "", "megatron-core-2024", true},
+                                           {"llm-foundry", "", "", "composer-fsdp-2023"},
+                                           {"torchtitan+torch.compile", "", "", "torchtitan-compile-2025"},
+                                           {"torchtitan", "", "", "torchtitan-2025"},
+                                           {"FSDP + compile", "", "", "fsdp-compile-2024"},
+                                           {"MaxText", "", "", "maxtext-2024"},
+                                           {"Paxml", "", "-te", "paxml-te-2024"},
+                                           {"Paxml", "", "", "paxml-2023"}};
+
+/// Published names of precisions. Empty: not stated, half precision.
+struct PrecisionRule {
+  std::string_view name;
+  Precision precision;
+  Recipe recipe = Recipe::none;
+};
+constexpr PrecisionRule precision_rules[] = {{"", Precision::fp16},
+                                             {"bf16", Precision::bf16},
+                                             {"fp16", Precision::fp16},
+                                             {"bf16-amp", Precision::bf16},
+                                             {"bf16-pure", Precision::bf16},
+                                             {"bf16-te", Precision::bf16},
+                                             {"fp8-te", Precision::bf16, Recipe::fp8_delayed},
+                                             {"fp8-cs", Precision::bf16, Recipe::fp8_tensor},
+                                             {"fp8-tensorwise", Precision::bf16, Recipe::fp8_tensor},
+                                             {"fp8-rowwise", Precision::bf16, Recipe::fp8_row},
+                                             {"mxfp8", Precision::bf16, Recipe::mxfp8},
+                                             {"mxfp8-cublas", Precision::bf16, Recipe::mxfp8},
+                                             {"mxfp8-cublas-rceil", Precision::bf16, Recipe::mxfp8}};
+
+} // namespace
+
+bool find_software(const Cells& row, TrainingRow& out) {
+  const auto rule = std::find_if(std::begin(software_rules), std::end(software_rules), [&](const SoftwareRule& each) {
+    return row.contains("framework", each.framework) && row.contains("group", each.group) && row.contains("precision", each.precision);
+  });
+  if (rule == std::end(software_rules)) {
+    out.refusal = "no software profile of framework " + row.text("framework");
+    return false;
+  }
+  out.software = load_software(std::string(rule->profile));
+  if (row.given("flash_attention")) {
+    const bool fused = row.text("flash_attention") != "0";
+    if (fused != is_fused(out.software.attention))
+      out.software.attention = fused ? AttentionKernel::flash : AttentionKernel::unfused;
+  }
+  if (rule->fp32_gradients_for_bf16 && row.text("precision") == "bf16")
+    out.software.gradient = out.software.reduction = Precision::fp32;
+  if (row.contains("notes", "MP mode PURE")) // Composer: parameters, gradients and reductions in the autocast type
+    out.software.reduction = Precision::bf16;
+  if (row.text("overlap_tp") == "1" || row.text("overlap_tp") == "0")
+    out.software.overlap_tp_forward = row.text("overlap_tp") == "1";
+  if (const auto nodes = first_number(row.text("notes"), R"(CUDA_LAUNCH_BLOCKING=1 used for >=(\d+)-node runs)"))
+    out.software.launch_blocking = out.cluster.nodes >= *nodes;
+  return true;
+}
+
+bool find_job(const Cells& row, TrainingRow& out) {
+  const std::string& precision = row.text("precision");
+  const auto rule = std::find_if(std::begin(precision_rules), std::end(precision_rules),
+                                 [&](const PrecisionRule& each) { return each.name == precision; });
+  if (rule == std::end(precision_rules)) {
+    out.refusal = "precision " + precision + " is not modelled in training";
+    return false;
+  }
+  out.job.precision = rule->precision;
+  out.job.recipe = rule->recipe;
+  if (!supports(out.cluster.node.device, rule->precision)) {
+    out.refusal = out.cluster.node.device.name + " has no unit that computes in " + precision;
+    return false;
+  }
+  if (row.count("experts") > 0) {
+    out.refusal = "mixture of experts is not modelled";
+    return false;
+  }
+  TransformerModel& model = out.job.model;
+  model.name = row.text("model");
+  model.layers = row.count("layers");
+  model.hidden = row.count("hidden");
+  model.heads = row.count("heads");
+  if (model.layers < 1 || model.hidden < 1 || model.heads < 1) {
+    out.refusal = "layers, hidden and heads are not all stated";
+    return false;
+  }
+  model.kv_heads = row.count("kv_heads", model.heads);
+  model.head_dim = row.count("head_dim", model.hidden / model.heads);
+  model.ffn = row.text("ffn_kind") == "swiglu" ? FfnKind::gated : FfnKind::gelu;
+  model.ffn_hidden = row.count("ffn_hidden", 4 * model.hidden);
+  out.job.sequence = row.count("seq_len", 2048);
+  out.job.global_batch = row.count("global_batch");
+  const bool llama_like = model.ffn == FfnKind::gated;
+  model.position = llama_like ? PositionKind::rotary : PositionKind::learned;
+  model.max_positions = llama_like ? 0 : out.job.sequence;
+  model.norm = llama_like ? NormKind::rms_norm : NormKind::layer_norm;
+  model.biases = model.tied_embedding = !llama_like;
+  // Frameworks pad the vocabulary until it divides.
+  const int tp = std::max(1, row.count("tp", 1));
+  model.vocabulary = (row.count("vocab", 51200) + tp - 1) / tp * tp;
+  if (out.job.global_batch < 1) {
+    out.refusal = "global_batch is not stated";
+    return false;
+  }
+  return true;
+}
+
+} // namespace orrery

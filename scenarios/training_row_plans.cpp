@@ -1,0 +1,100 @@
+#include "scenarios/training_row_cells.hpp"
+
+#include <vector>
+
+namespace orrery {
+
+namespace {
+
+/// The value of a column, or every value that it could have.
+std::vector<int> stated_or(const Cells& row, std::string_view column, std::vector<int> otherwise) {
+  if (row.given(column))
+    return {row.count(column)};
+  return otherwise;
+}
+
+/// Published words for what is computed again.
+std::vector<Recompute> recompute_modes(const Cells& row) {
+  const std::string& text = row.text("recompute");
+  if (text == "none")
+    return {Recompute::none};
+  // "minimal" keeps every product of weights, with "_flash" the attention's output too.
+  if (text == "selective" || text == "minimal" || text == "minimal_flash")
+    return {Recompute::selective};
+  // Everything but the offloaded query, key and value projections.
+  if (text == "full" || text == "qkv_proj offloaded")
+    return {Recompute::full};
+  if (text == "block") // some layers, not said how many
+    return {Recompute::none, Recompute::full};
+  if (text.empty())
+    return {Recompute::none, Recompute::selective, Recompute::full};
+  return {};
+}
+
+std::vector<int> virtual_stage_counts(const Cells& row, const SoftwareProfile& software, int pp) {
+  const std::string& schedule = row.text("pp_schedule");
+  std::vector<int> counts{1};
+  if (pp > 1 && software.abilities.interleaved && (schedule.empty() || schedule.find("interleaved") != std::string::npos))
+    for (int v = 2; v <= 8; ++v)
+      counts.push_back(v);
+  return stated_or(row, "vpp", counts);
+}
+
+/// Switches that the row leaves blank are on where the software has them.
+bool switch_of(const Cells& row, std::string_view column, bool able) { return row.given(column) ? row.text(column) == "1" : able; }
+
+Plan stated_plan(const Cells& row, const TrainingRow& out) {
+  Plan plan{.tp = row.count("tp", 1), .cp = row.count("cp", 1), .pp = row.count("pp", 1), .dp = row.count("dp", 1)};
+  const SoftwareAbilities& able = out.software.abilities;
+  plan.sequence_parallel = plan.tp > 1 && switch_of(row, "sp", able.sequence_parallel);
+  plan.overlap_grad_reduce = switch_of(row, "overlap_dp", able.overlap_grad_reduce);
+  plan.overlap_param_gather = switch_of(row, "overlap_dp", able.overlap_param_gather);
+  plan.overlap_p2p = switch_of(row, "overlap_pp", able.overlap_p2p);
+  // A shard as large as dp is the whole data-parallel group, its context-parallel ranks included.
+  if (const int shard = row.count("fsdp_shard"); shard != plan.dp)
+    plan.shard = shard;
+  return plan;
+}
+
+} // namespace
+
+bool find_plans(const Cells& row, TrainingRow& out) {
+  const std::string& schedule = row.text("pp_schedule");
+  if (!schedule.empty() && schedule.find("1f1b") == std::string::npos && schedule != "gpipe" && schedule != "interleaved") {
+    out.refusal = "schedule " + schedule + " is not modelled";
+    return false;
+  }
+  if (row.given("offload") && row.text("offload") != "none") {
+    out.refusal = "offload is not modelled";
+    return false;
+  }
+  if (recompute_modes(row).empty()) {
+    out.refusal = "recompute '" + row.text("recompute") + "' is not modelled";
+    return false;
+  }
+  Plan plan = stated_plan(row, out);
+  std::string why = "no plan fills its blanks";
+  for (const int micro_batch : stated_or(row, "micro_batch", {1, 2, 4, 8, 16}))
+    for (const int virtual_stages : virtual_stage_counts(row, out.software, plan.pp))
+      for (const int zero : stated_or(row, "zero_stage", {0, 1}))
+        for (const Recompute recompute : recompute_modes(row)) {
+          plan.micro_batch = micro_batch;
+          plan.virtual_stages = std::max(1, virtual_stages);
+          plan.schedule = schedule == "gpipe"  ? ScheduleKind::gpipe
+                          : virtual_stages > 1 ? ScheduleKind::interleaved
+                                               : ScheduleKind::one_f_one_b;
+          plan.zero = zero;
+          plan.recompute = recompute;
+          const std::vector<Violation> violations = check_plan(out.job, plan, row.count("devices"));
+          const bool even = plan.virtual_stages == 1 || row.given("vpp") || out.job.model.layers % (plan.pp * plan.virtual_stages) == 0;
+          if (violations.empty() && even)
+            out.plans.push_back(plan);
+          else if (!violations.empty())
+            why = violations.front().constraint;
+        }
+  if (out.plans.empty())
+    out.refusal = "infeasible as stated: " + why;
+  return !out.plans.empty();
+}
+
+} // namespace orrery

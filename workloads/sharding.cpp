@@ -1,0 +1,222 @@
+#include "workloads/sharding.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace orrery {
+
+namespace {
+
+int or_else(int value, int otherwise) { return value > 0 ? value : otherwise; }
+
+int expert_tensor(const Plan& plan) { return or_else(plan.etp, plan.tp); }
+
+/// Size of each axis, in the plan's order.
+int axis_size(const Plan& plan, RankAxis axis) {
+  switch (axis) {
+  case RankAxis::tensor:
+    return plan.tp;
+  case RankAxis::context:
+    return plan.cp;
+  case RankAxis::data:
+    return plan.dp;
+  case RankAxis::pipeline:
+    return plan.pp;
+  }
+  return 1;
+}
+
+int axis_stride(const Plan& plan, RankAxis axis) {
+  int stride = 1;
+  for (const RankAxis each : plan.order) {
+    if (each == axis)
+      break;
+    stride *= axis_size(plan, each);
+  }
+  return stride;
+}
+
+/// Of the ranks that hold the same parameters.
+int data_stride(const Plan& plan) {
+  const int context = axis_stride(plan, RankAxis::context);
+  const int data = axis_stride(plan, RankAxis::data);
+  if (plan.cp == 1)
+    return data;
+  return plan.dp == 1 ? context : std::min(context, data);
+}
+
+Operator collective(std::string name, CollectiveKind kind, Group group, double bytes, Precision precision, Overlap overlap) {
+  return {.name = std::move(name),
+          .op_class = OpClass::communication,
+          .precision = precision,
+          .shape = Collective{.kind = kind, .group = group, .bytes = Bytes{bytes}, .overlap = overlap}};
+}
+
+Operator streaming(const char* name, OpClass op_class, double read, double written, int kernels) {
+  return {.name = name,
+          .op_class = op_class,
+          .precision = Precision::fp32,
+          .shape = Streaming{.read = Bytes{read}, .written = Bytes{written}, .flops = Flops{}},
+          .kernels = kernels};
+}
+
+/// Bytes of one element of optimizer state: two moments, the fp32 master where the model is in half precision, and an fp32 gradient where
+/// it is not kept so.
+double optimizer_bytes(const TrainingJob& job, const SoftwareProfile& software) {
+  return 8 + (element_bytes(job.precision) < 4 ? 4 : 0) + (element_bytes(software.gradient) < 4 ? 4 : 0);
+}
+
+} // namespace
+
+ShardSizes shard_sizes(const Plan& plan) {
+  ShardSizes sizes{.data = plan.dp * plan.cp};
+  const int shard = or_else(plan.shard, sizes.data);
+  if (plan.zero >= 1)
+    sizes.optimizer = shard;
+  if (plan.zero >= 2)
+    sizes.gradients = or_else(plan.shard_gradients, shard);
+  if (plan.zero >= 3)
+    sizes.parameters = or_else(plan.shard_parameters, shard);
+  return sizes;
+}
+
+GroupShapes group_shapes(const Plan& plan) {
+  GroupShapes groups;
+  groups[Group::tensor] = {plan.tp, axis_stride(plan, RankAxis::tensor)};
+  groups[Group::context] = {plan.cp, axis_stride(plan, RankAxis::context)};
+  groups[Group::replica] = {plan.dp, axis_stride(plan, RankAxis::data)};
+  const int stride = data_stride(plan);
+  const ShardSizes sizes = shard_sizes(plan);
+  groups[Group::data] = {sizes.data, stride};
+  const int pipeline = axis_stride(plan, RankAxis::pipeline);
+  groups[Group::pipeline] = {plan.pp, pipeline};
+  groups[Group::embedding] = {plan.pp == 1 ? 1 : 2, pipeline * (plan.pp - 1)};
+  groups[Group::shard] = {sizes.parameters, stride};
+  groups[Group::secondary_shard] = {or_else(plan.secondary_shard, sizes.parameters), stride};
+  groups[Group::gradient_shard] = {sizes.gradients, stride};
+  groups[Group::optimizer_scatter] = {sizes.optimizer / sizes.gradients, stride * sizes.gradients};
+  groups[Group::optimizer_gather] = {sizes.optimizer / sizes.parameters, stride * sizes.parameters};
+  groups[Group::gradient_replica] = {sizes.data / sizes.optimizer, stride * sizes.optimizer};
+  const int etp = expert_tensor(plan);
+  groups[Group::expert_tensor] = {etp, 1};
+  groups[Group::expert] = {plan.ep, etp};
+  groups[Group::expert_data] = {plan.tp * sizes.data / (etp * plan.ep), etp * plan.ep};
+  return groups;
+}
+
+std::vector<Violation> check_placement(const Plan& plan) {
+  std::vector<Violation> found;
+  const auto divides = [&](const char* part, int size, const char* whole, int of) {
+    if (size < 1 || of % size != 0)
+      found.push_back({fmt::format("{} {} does not divide {} {}", part, size, whole, of)});
+  };
+  const ShardSizes sizes = shard_sizes(plan);
+  divides("shard", sizes.optimizer, "dp x cp", sizes.data);
+  divides("shard of gradients", sizes.gradients, "the optimizer's shard", sizes.optimizer);
+  divides("shard of parameters", sizes.parameters, "the optimizer's shard", sizes.optimizer);
+  if (plan.secondary_shard > 0)
+    divides("secondary_shard", plan.secondary_shard, "the parameters' shard", sizes.parameters);
+  const int etp = expert_tensor(plan);
+  divides("ep x etp", plan.ep * etp, "tp x cp x dp", plan.tp * sizes.data);
+  if (plan.cp > 1 && plan.dp > 1) {
+    const int context = axis_stride(plan, RankAxis::context);
+    const int data = axis_stride(plan, RankAxis::data);
+    if (data != context * plan.cp && context != data * plan.dp)
+      found.push_back({"context and data axes are not next to each other in order: the ranks that share gradients are no regular group"});
+  }
+  if (plan.ep * etp != plan.tp && plan.pp > 1 && axis_stride(plan, RankAxis::pipeline) * plan.pp != plan.ranks())
+    found.push_back({"the pipeline is not the last axis in order: ranks that share experts are no regular group"});
+  return found;
+}
+
+void shard_block(Block& block, const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
+  const ShardSizes sizes = shard_sizes(plan);
+  const int expert_ranks = plan.tp * sizes.data / (expert_tensor(plan) * plan.ep);
+  const double half = element_bytes(job.precision);
+  const double wire = element_bytes(software.reduction);
+  const auto add = [&](std::vector<Operator>& list, const char* name, CollectiveKind kind, Group group, double bytes) {
+    if (bytes > 0)
+      list.push_back(collective(name, kind, group, bytes, job.precision, Overlap::pass));
+  };
+  if (sizes.parameters > 1) {
+    add(block.forward, "parameter_gather", CollectiveKind::all_gather, Group::shard, block.parameters * half);
+    add(block.backward, "parameter_gather", CollectiveKind::all_gather, Group::secondary_shard, block.parameters * half);
+  }
+  if (plan.zero >= 3 && expert_ranks > 1) {
+    add(block.forward, "expert_gather", CollectiveKind::all_gather, Group::expert_data, block.expert_parameters * half);
+    add(block.backward, "expert_gather", CollectiveKind::all_gather, Group::expert_data, block.expert_parameters * half);
+  }
+  if (sizes.gradients > 1)
+    add(block.backward, "gradient_scatter", CollectiveKind::reduce_scatter, Group::gradient_shard, block.parameters * wire);
+  if (plan.zero >= 2 && expert_ranks > 1)
+    add(block.backward, "expert_gradient_scatter", CollectiveKind::reduce_scatter, Group::expert_data, block.expert_parameters * wire);
+  const double elements = block.parameters + block.expert_parameters;
+  if (plan.zero >= 3) // the layer at work and the one gathered ahead
+    block.working_set += Bytes{2 * elements * half};
+  if (plan.zero >= 2)
+    block.working_set += Bytes{elements * wire};
+}
+
+void expose_ends(Block& block, double outer, double layer, const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
+  const ShardSizes sizes = shard_sizes(plan);
+  if (sizes.parameters > 1)
+    block.forward.insert(block.forward.begin(), collective("first_gather", CollectiveKind::all_gather, Group::shard,
+                                                           (outer + layer) * element_bytes(job.precision), job.precision, Overlap::none));
+  if (sizes.gradients > 1)
+    block.backward.push_back(collective("last_scatter", CollectiveKind::reduce_scatter, Group::gradient_shard,
+                                        (outer + layer) * element_bytes(software.reduction), job.precision, Overlap::none));
+}
+
+std::vector<Operator> step_operators(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software, const HeldElements& held) {
+  std::vector<Operator> list;
+  list.reserve(12);
+  const double wire = element_bytes(software.reduction);
+  const double kept = element_bytes(software.gradient);
+  const double half = element_bytes(job.precision);
+  const ShardSizes sizes = shard_sizes(plan);
+  const int expert_ranks = plan.tp * sizes.data / (expert_tensor(plan) * plan.ep);
+  const auto add = [&](const char* name, CollectiveKind kind, Group group, int ranks, double bytes, bool overlapped) {
+    if (ranks > 1 && bytes > 0)
+      list.push_back(collective(name, kind, group, bytes, software.reduction, overlapped ? Overlap::pass : Overlap::none));
+  };
+  add("gradient_reduce", CollectiveKind::reduce_scatter, Group::optimizer_scatter, sizes.optimizer / sizes.gradients,
+      held.dense / sizes.gradients * wire, plan.overlap_grad_reduce);
+  const bool whole = sizes.optimizer == 1;
+  add("gradient_reduce", CollectiveKind::all_reduce, whole ? Group::data : Group::gradient_replica, sizes.data / sizes.optimizer,
+      held.dense / sizes.optimizer * wire, plan.overlap_grad_reduce);
+  if (plan.zero <= 1)
+    add("expert_gradient_reduce", plan.zero == 1 ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce, Group::expert_data,
+        expert_ranks, held.experts * wire, plan.overlap_grad_reduce);
+  add("embedding_reduce", CollectiveKind::all_reduce, Group::embedding, 2, held.tied_embedding * wire, false);
+  const double owned = held.dense / sizes.optimizer + held.experts / (plan.zero >= 1 ? expert_ranks : 1);
+  // Gradients held in half precision are copied to fp32 once. Overflow check and norm each read all.
+  const double copy = kept < 4 ? kept + 4 : 0;
+  list.push_back(streaming("gradient_norm", OpClass::optimizer, owned * (2 * 4 + copy), owned * (copy > 0 ? 4 : 0), 8));
+  list.push_back(streaming("gradient_clip", OpClass::optimizer, owned * 4, owned * 4, 4));
+  // Reads parameter, gradient, two moments; writes all but the gradient.
+  list.push_back(streaming("adam", OpClass::optimizer, owned * 16, owned * 12, 8));
+  if (half < 4)
+    list.push_back(streaming("parameter_cast", OpClass::cast, owned * 4, owned * half, 4));
+  const double gradients = held.dense / sizes.gradients + held.experts / (plan.zero >= 2 ? expert_ranks : 1);
+  list.push_back(streaming("gradient_zero", OpClass::optimizer, 0, gradients * kept, 2));
+  add("parameter_gather", CollectiveKind::all_gather, Group::optimizer_gather, sizes.optimizer / sizes.parameters,
+      held.dense / sizes.parameters * half, plan.overlap_param_gather);
+  if (plan.zero == 1 || plan.zero == 2)
+    add("expert_gather", CollectiveKind::all_gather, Group::expert_data, expert_ranks, held.experts * half, plan.overlap_param_gather);
+  return list;
+}
+
+void fill_states(Stage& stage, const TrainingJob& job, const Plan& plan, const SoftwareProfile& software, const HeldElements& held) {
+  const ShardSizes sizes = shard_sizes(plan);
+  const int expert_ranks = plan.tp * sizes.data / (expert_tensor(plan) * plan.ep);
+  const auto per_rank = [&](int dense, int from_zero) {
+    return held.dense / dense + held.experts / (plan.zero >= from_zero ? expert_ranks : 1);
+  };
+  const double secondary = plan.secondary_shard > 0 ? held.dense / plan.secondary_shard : 0;
+  stage.parameters = Bytes{(per_rank(sizes.parameters, 3) + secondary) * element_bytes(job.precision)};
+  stage.gradients = Bytes{per_rank(sizes.gradients, 2) * element_bytes(software.gradient)};
+  stage.optimizer = Bytes{per_rank(sizes.optimizer, 1) * optimizer_bytes(job, software)};
+}
+
+} // namespace orrery
