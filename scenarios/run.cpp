@@ -27,7 +27,7 @@ std::vector<std::string> violations_of(const Scenario& scenario, const TrainingS
     for (const Violation& violation : check_plan(*job.job, job.plan, devices))
       found.push_back(violation.constraint);
   }
-  for (const Precision precision : job.graph ? arithmetic_precisions(*job.graph) : std::set<Precision>{job.job->precision})
+  for (const Precision precision : job.graph ? arithmetic_precisions(*job.graph) : arithmetic_precisions(*job.job))
     if (!supports(scenario.cluster.node.device, precision))
       found.push_back(
           fmt::format("{} has no unit that computes in {}", scenario.cluster.node.device.name, choice_name(precision_words(), precision)));

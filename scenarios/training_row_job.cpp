@@ -85,10 +85,11 @@ bool find_job(const Cells& row, TrainingRow& out) {
   }
   out.job.precision = rule->precision;
   out.job.recipe = rule->recipe;
-  if (!supports(out.cluster.node.device, rule->precision)) {
-    out.refusal = out.cluster.node.device.name + " has no unit that computes in " + precision;
-    return false;
-  }
+  for (const Precision each : arithmetic_precisions(out.job))
+    if (!supports(out.cluster.node.device, each)) {
+      out.refusal = out.cluster.node.device.name + " has no unit that computes in " + precision;
+      return false;
+    }
   if (row.count("experts") > 0) {
     out.refusal = "mixture of experts is not modelled";
     return false;

@@ -1,5 +1,7 @@
 #include "workloads/attention.hpp"
 
+#include <algorithm>
+
 namespace orrery {
 
 namespace {
@@ -8,38 +10,64 @@ using List = BlockBuilder::List;
 
 Operator fused_attention(const BlockBuilder& b, bool backward) {
   const Sizes& s = b.size;
+  // Ring and gather: a rank's queries are an early and a late part of the sequence, so that each sees half of the keys on average.
+  const bool parts = b.plan.cp > 1 && b.plan.context != ContextParallel::ulysses;
+  const double spread = b.plan.cp > 1 && !parts ? b.plan.cp : 1;
   return {.name = backward ? "attention_backward" : "attention",
           .op_class = OpClass::attention,
           .precision = b.job.precision,
           .shape = FusedAttention{.batch = s.batch,
-                                  .heads = s.heads,
-                                  .kv_heads = s.kv_heads,
+                                  .heads = s.heads / spread,
+                                  .kv_heads = std::max(1.0, s.kv_heads / spread),
                                   .head_dim = s.head_dim,
-                                  .queries = s.sequence,
-                                  .keys = s.sequence,
+                                  .queries = parts ? s.queries : s.sequence,
+                                  .keys = parts ? s.sequence / 2 : s.sequence,
+                                  .causal = !parts,
                                   .backward = backward},
           .kernels = backward ? 3 : 1};
 }
 
-void core_attention_backward(const BlockBuilder& b, List& list) {
+/// What the context-parallel ranks exchange for the attention that follows: keys and values, and backwards their gradients too.
+void exchange_context(const BlockBuilder& b, List& list, bool backward) {
   const Sizes& s = b.size;
-  if (is_fused(b.software.attention)) {
-    list.push_back(fused_attention(b, true));
+  if (b.plan.context == ContextParallel::ulysses) {
+    const double widths = backward ? 2 * s.query : s.query + 2 * s.kv; // gradient of the output and the output; queries, keys, values
+    b.context_collective(list, "heads_exchange", CollectiveKind::all_to_all, s.tokens * widths * s.element, Overlap::none);
     return;
   }
-  const double scores = s.batch * s.heads * s.sequence * s.sequence;
+  const double keys = b.plan.cp * s.tokens * 2 * s.kv * s.element;
+  b.context_collective(list, "keys_exchange", CollectiveKind::all_gather, (backward ? 2 : 1) * keys,
+                       b.plan.context == ContextParallel::ring ? Overlap::next : Overlap::none);
+}
+
+/// Ulysses brings the output back to sequence shards, and backwards the gradients of queries, keys and values.
+void return_context(const BlockBuilder& b, List& list, bool backward) {
+  const Sizes& s = b.size;
+  if (b.plan.context == ContextParallel::ulysses)
+    b.context_collective(list, "sequence_exchange", CollectiveKind::all_to_all,
+                         s.tokens * (backward ? s.query + 2 * s.kv : s.query) * s.element, Overlap::none);
+}
+
+void core_attention_backward(const BlockBuilder& b, List& list) {
+  const Sizes& s = b.size;
+  exchange_context(b, list, true);
+  if (is_fused(b.software.attention)) {
+    list.push_back(fused_attention(b, true));
+    return return_context(b, list, true);
+  }
+  const double scores = s.batch * s.heads * s.queries * s.sequence;
   const double context = s.tokens * s.query * s.element;
   const double batch = s.batch * s.heads;
   b.streaming(list, "context_transpose_backward", OpClass::elementwise, context, context);
-  b.matmul(list, "attention_context_dgrad", OpClass::attention, {.batch = batch, .m = s.sequence, .n = s.sequence, .k = s.head_dim});
-  b.matmul(list, "attention_value_grad", OpClass::attention, {.batch = batch, .m = s.sequence, .n = s.head_dim, .k = s.sequence});
+  b.matmul(list, "attention_context_dgrad", OpClass::attention, {.batch = batch, .m = s.queries, .n = s.sequence, .k = s.head_dim});
+  b.matmul(list, "attention_value_grad", OpClass::attention, {.batch = batch, .m = s.sequence, .n = s.head_dim, .k = s.queries});
   if (b.software.attention_dropout)
     b.streaming(list, "attention_dropout_backward", OpClass::elementwise, scores * (s.element + 1), scores * s.element);
   const double passes = b.software.fused_softmax ? 1 : 3;
   b.streaming(list, "softmax_backward", OpClass::softmax, (passes + 1) * scores * s.element, passes * scores * s.element,
               b.software.fused_softmax ? 1 : 4);
-  b.matmul(list, "attention_query_grad", OpClass::attention, {.batch = batch, .m = s.sequence, .n = s.head_dim, .k = s.sequence});
-  b.matmul(list, "attention_key_grad", OpClass::attention, {.batch = batch, .m = s.sequence, .n = s.head_dim, .k = s.sequence});
+  b.matmul(list, "attention_query_grad", OpClass::attention, {.batch = batch, .m = s.queries, .n = s.head_dim, .k = s.sequence});
+  b.matmul(list, "attention_key_grad", OpClass::attention, {.batch = batch, .m = s.sequence, .n = s.head_dim, .k = s.queries});
 }
 
 void rotary(const BlockBuilder& b, List& list, const std::string& name) {
@@ -51,19 +79,20 @@ void rotary(const BlockBuilder& b, List& list, const std::string& name) {
 
 void core_attention(const BlockBuilder& b, List& list) {
   const Sizes& s = b.size;
+  exchange_context(b, list, false);
   if (is_fused(b.software.attention)) {
     list.push_back(fused_attention(b, false));
-    return;
+    return return_context(b, list, false);
   }
-  const double scores = s.batch * s.heads * s.sequence * s.sequence;
-  b.matmul(list, "attention_scores", OpClass::attention, {.batch = s.batch * s.heads, .m = s.sequence, .n = s.sequence, .k = s.head_dim});
+  const double scores = s.batch * s.heads * s.queries * s.sequence;
+  b.matmul(list, "attention_scores", OpClass::attention, {.batch = s.batch * s.heads, .m = s.queries, .n = s.sequence, .k = s.head_dim});
   if (b.software.fused_softmax)
     b.streaming(list, "softmax", OpClass::softmax, scores * s.element, scores * s.element);
   else // scale, mask, softmax
     b.streaming(list, "softmax", OpClass::softmax, 3 * scores * s.element, 3 * scores * s.element, 4);
   if (b.software.attention_dropout)
     b.streaming(list, "attention_dropout", OpClass::elementwise, scores * s.element, scores * (s.element + 1));
-  b.matmul(list, "attention_context", OpClass::attention, {.batch = s.batch * s.heads, .m = s.sequence, .n = s.head_dim, .k = s.sequence});
+  b.matmul(list, "attention_context", OpClass::attention, {.batch = s.batch * s.heads, .m = s.queries, .n = s.head_dim, .k = s.sequence});
   const double context = s.tokens * s.query * s.element;
   b.streaming(list, "context_transpose", OpClass::elementwise, context, context);
 }
@@ -71,16 +100,13 @@ void core_attention(const BlockBuilder& b, List& list) {
 void attention_forward(const BlockBuilder& b, List& list) {
   const Sizes& s = b.size;
   b.norm(list, "input_norm");
-  b.enter_parallel(list, "qkv");
-  b.matmul(list, "qkv", OpClass::gemm, {.m = s.tokens, .n = s.query + 2 * s.kv, .k = s.hidden});
+  b.linear(list, "qkv", OpClass::gemm, s.hidden, s.query + 2 * s.kv, Side::column);
   if (b.model.position == PositionKind::rotary)
     rotary(b, list, "rotary");
   core_attention(b, list);
-  b.matmul(list, "projection", OpClass::gemm, {.m = s.tokens, .n = s.hidden, .k = s.query});
-  if (!b.model.parallel_block) {
-    b.leave_parallel(list, "projection");
+  b.linear(list, "projection", OpClass::gemm, s.query, s.hidden, b.model.parallel_block ? Side::inner : Side::row);
+  if (!b.model.parallel_block)
     b.residual(list, "attention_residual");
-  }
 }
 
 void attention_backward(const BlockBuilder& b, List& list) {
@@ -101,9 +127,9 @@ double attention_kept(const BlockBuilder& b, bool keep_core) {
   const double context = s.tokens * s.query * s.element;
   double core = 0;
   if (is_fused(b.software.attention))
-    core = context + s.batch * s.heads * s.sequence * 4; // output, and the log-sum-exp of each row in fp32
+    core = context + s.batch * s.heads * s.queries * 4; // output, and the log-sum-exp of each row in fp32
   else if (keep_core)
-    core = s.batch * s.heads * s.sequence * s.sequence * (s.element + (b.software.attention_dropout ? s.element + 1 : 0));
+    core = s.batch * s.heads * s.queries * s.sequence * (s.element + (b.software.attention_dropout ? s.element + 1 : 0));
   return qkv + context + core;
 }
 

@@ -5,8 +5,8 @@
 namespace orrery {
 
 Sizes::Sizes(const TrainingJob& job, const Plan& plan)
-    : tokens(static_cast<double>(plan.micro_batch) * job.sequence), sequence(job.sequence), batch(plan.micro_batch),
-      hidden(job.model.hidden), tp(plan.tp), element(element_bytes(job.precision)),
+    : tokens(static_cast<double>(plan.micro_batch) * job.sequence / plan.cp), sequence(job.sequence), batch(plan.micro_batch),
+      hidden(job.model.hidden), tp(plan.tp), queries(static_cast<double>(job.sequence) / plan.cp), element(element_bytes(job.precision)),
       query(static_cast<double>(job.model.heads) * job.model.head_dim / plan.tp),
       // Keys are replicated when there are fewer of them than ranks.
       kv(std::max(1.0, static_cast<double>(job.model.kv_heads) / plan.tp) * job.model.head_dim),
@@ -23,7 +23,10 @@ void BlockBuilder::streaming(List& list, std::string name, OpClass op_class, dou
 }
 
 void BlockBuilder::matmul(List& list, std::string name, OpClass op_class, Matmul shape) const {
-  list.push_back({.name = std::move(name), .op_class = op_class, .precision = job.precision, .shape = shape});
+  list.push_back({.name = std::move(name),
+                  .op_class = op_class,
+                  .precision = low_precision(op_class) ? recipe_traits(job.recipe).operand : job.precision,
+                  .shape = shape});
 }
 
 void BlockBuilder::collective(List& list, std::string name, CollectiveKind kind, double bytes, Overlap overlap) const {
@@ -33,6 +36,42 @@ void BlockBuilder::collective(List& list, std::string name, CollectiveKind kind,
                   .op_class = OpClass::communication,
                   .precision = job.precision,
                   .shape = Collective{.kind = kind, .group = Group::tensor, .bytes = Bytes{bytes}, .overlap = overlap}});
+}
+
+void BlockBuilder::context_collective(List& list, const char* name, CollectiveKind kind, double bytes, Overlap overlap) const {
+  if (plan.cp > 1)
+    list.push_back({.name = name,
+                    .op_class = OpClass::communication,
+                    .precision = job.precision,
+                    .shape = Collective{.kind = kind, .group = Group::context, .bytes = Bytes{bytes}, .overlap = overlap}});
+}
+
+void BlockBuilder::cast(List& list, const std::string& name, double elements, double times) const {
+  const RecipeTraits traits = recipe_traits(job.recipe);
+  // A fused kernel that produced the tensor casts it as well, unless the scale has to be known first.
+  const double read = (software.fused_bias_activation && !traits.reads_twice ? 0 : 1) + (traits.reads_twice ? 1 : 0);
+  const double written = 2 * (element_bytes(traits.operand) + traits.scale_bytes);
+  const double rotation = traits.rotates ? 2 * size.element : 0; // read and written once more, for the weight gradient
+  streaming(list, name + "_cast", OpClass::cast, times * elements * (read * size.element + rotation / 2),
+            times * elements * (written + rotation / 2), traits.reads_twice ? 2 : 1);
+}
+
+void BlockBuilder::linear(List& list, const std::string& name, OpClass op_class, double in, double out, Side side) const {
+  const bool fewer_bits = low_precision(op_class);
+  const Overlap piecewise = software.overlap_tp_forward ? Overlap::next : Overlap::none;
+  if (fewer_bits) { // weights are cast for the first micro-batch and kept
+    cast(list, name, side == Side::column ? size.shard * in : size.tokens * in);
+    cast(list, name + "_weight", in * out, static_cast<double>(plan.micro_batch) * plan.dp / job.global_batch);
+  }
+  if (side == Side::column && plan.sequence_parallel) // casts come before the gather, so that it carries fewer bytes
+    collective(list, name + "_gather", CollectiveKind::all_gather,
+               activation() * (fewer_bits ? element_bytes(recipe_traits(job.recipe).operand) / size.element : 1), piecewise);
+  const CollectiveKind sum = plan.sequence_parallel ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce;
+  if (side == Side::row && software.overlap_tp_forward)
+    collective(list, name + "_reduce", sum, activation(), piecewise);
+  matmul(list, name, op_class, {.m = size.tokens, .n = out, .k = in});
+  if (side == Side::row && !software.overlap_tp_forward)
+    collective(list, name + "_reduce", sum, activation());
 }
 
 void BlockBuilder::enter_parallel(List& list, const std::string& name) const {
@@ -46,10 +85,12 @@ void BlockBuilder::leave_parallel(List& list, const std::string& name) const {
 
 void BlockBuilder::linear_backward(List& list, const std::string& name, OpClass op_class, double in, double out, Side side) const {
   const bool column = side == Side::column;
+  if (low_precision(op_class))
+    cast(list, name + "_grad", size.tokens * out);
   // The sharded operand is gathered again: the input of a column layer, the output gradient of a row layer.
   if (plan.sequence_parallel && side != Side::inner)
     collective(list, name + (column ? "_input_gather" : "_grad_gather"), CollectiveKind::all_gather, activation(),
-               column && software.overlap_tp_backward ? Overlap::next : Overlap::none);
+               (column ? software.overlap_tp_backward : software.overlap_tp_forward) ? Overlap::next : Overlap::none);
   matmul(list, name + "_dgrad", op_class, {.m = size.tokens, .n = in, .k = out});
   if (column)
     collective(list, name + "_dgrad_reduce", plan.sequence_parallel ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce,

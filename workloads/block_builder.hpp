@@ -12,6 +12,7 @@ namespace orrery {
 /// Sizes of one micro-batch on one rank.
 struct Sizes {
   double tokens, sequence, batch, hidden, tp;
+  double queries;   ///< of one sequence on this rank: all of them, or its context-parallel share
   double element;   ///< bytes of an activation element
   double query, kv; ///< width of this rank's queries, and of its keys
   double heads, kv_heads, head_dim;
@@ -50,14 +51,25 @@ public:
   void enter_parallel(List& list, const std::string& name) const;
   /// Exit of a row-parallel region.
   void leave_parallel(List& list, const std::string& name) const;
+  /// Output of a linear layer with `out` x `in` weights on this rank: casts of its operands, the product, and what `side` has the
+  /// tensor-parallel ranks exchange.
+  void linear(List& list, const std::string& name, OpClass op_class, double in, double out, Side side) const;
   /// Input and weight gradients of a linear layer with `out` x `in` weights on this rank.
   void linear_backward(List& list, const std::string& name, OpClass op_class, double in, double out, Side side) const;
+
+  /// A collective over the context-parallel ranks; `bytes` of the full buffer.
+  void context_collective(List& list, const char* name, CollectiveKind kind, double bytes, Overlap overlap) const;
 
   void norm(List& list, const std::string& name) const;
   void norm_backward(List& list, const std::string& name) const;
   /// Bias, dropout and residual addition after a row-parallel layer.
   void residual(List& list, const std::string& name) const;
   void residual_backward(List& list, const std::string& name) const;
+
+  /// Whether the products of this class run in fewer bits than the model is kept in.
+  [[nodiscard]] bool low_precision(OpClass op_class) const { return job.recipe != Recipe::none && op_class == OpClass::gemm; }
+  /// Writes `elements` in the recipe's precision, row by row and column by column.
+  void cast(List& list, const std::string& name, double elements, double times = 1) const;
 
   /// Bytes of the full activation of one micro-batch.
   [[nodiscard]] double activation() const { return size.tokens * size.hidden * size.element; }

@@ -29,8 +29,7 @@ Block head_block(const TrainingJob& job, const Plan& plan, const SoftwareProfile
   const double logits = b.size.tokens * width;
   Block block{.name = "head"};
   b.norm(block.forward, "final_norm");
-  b.enter_parallel(block.forward, "head");
-  b.matmul(block.forward, "head", OpClass::head, {.m = b.size.tokens, .n = width, .k = b.size.hidden});
+  b.linear(block.forward, "head", OpClass::head, b.size.hidden, width, Side::column);
   if (software.fused_loss) {
     b.streaming(block.forward, "loss", OpClass::loss, logits * b.size.element, logits * b.size.element);
   } else { // to fp32 (2 + 4), maximum (4), subtraction (8), exponential (8), sum (4), division (8) bytes per logit

@@ -15,18 +15,19 @@ void feed_forward(const BlockBuilder& b, List& list) {
   const Sizes& s = b.size;
   const double gate = gates(b.model);
   b.norm(list, "ffn_norm");
-  if (!b.model.parallel_block)
-    b.enter_parallel(list, "ffn_up");
-  b.matmul(list, "ffn_up", OpClass::gemm, {.m = s.tokens, .n = gate * s.ffn, .k = s.hidden});
+  b.linear(list, "ffn_up", OpClass::gemm, s.hidden, gate * s.ffn, b.model.parallel_block ? Side::inner : Side::column);
   const double wide = s.tokens * s.ffn * s.element;
   if (b.software.fused_bias_activation)
     b.streaming(list, "activation", OpClass::elementwise, gate * wide, wide);
   else
     b.streaming(list, "activation", OpClass::elementwise, 2 * gate * wide, 2 * wide, 2);
-  b.matmul(list, "ffn_down", OpClass::gemm, {.m = s.tokens, .n = s.hidden, .k = s.ffn});
-  if (b.model.parallel_block)
+  if (b.model.parallel_block) { // one sum over the tensor-parallel ranks for both branches
+    b.linear(list, "ffn_down", OpClass::gemm, s.ffn, s.hidden, Side::inner);
     b.streaming(list, "branch_sum", OpClass::elementwise, 2 * b.activation(), b.activation());
-  b.leave_parallel(list, "ffn_down");
+    b.leave_parallel(list, "ffn_down");
+  } else {
+    b.linear(list, "ffn_down", OpClass::gemm, s.ffn, s.hidden, Side::row);
+  }
   b.residual(list, "ffn_residual");
 }
 

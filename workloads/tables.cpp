@@ -112,11 +112,15 @@ const Table<TransformerModel>& model_table() {
 
 const Table<Plan>& plan_table() {
   static const Choices<Recompute> recompute = {{"none", Recompute::none}, {"selective", Recompute::selective}, {"full", Recompute::full}};
+  static const Choices<ContextParallel> contexts = {
+      {"ring", ContextParallel::ring}, {"all_gather", ContextParallel::all_gather}, {"ulysses", ContextParallel::ulysses}};
   static const Choices<RankAxis> axes = {
       {"tp", RankAxis::tensor}, {"cp", RankAxis::context}, {"dp", RankAxis::data}, {"pp", RankAxis::pipeline}};
   static const Table<Plan> table =
       Table<Plan>("plan", "Parallelism plan of a training job. Ranks = tp x pp x dp.")
           .count("tp", &Plan::tp, {.min = 1, .max = 100'000, .help = "tensor-parallel degree"})
+          .count("cp", &Plan::cp, {.min = 1, .max = 100'000, .help = "context-parallel degree: ranks that share a sequence"})
+          .choice("context", &Plan::context, contexts, {.help = "how keys and values reach the ranks that share a sequence"})
           .count("pp", &Plan::pp, {.min = 1, .max = 10'000, .help = "pipeline stages"})
           .count("dp", &Plan::dp, {.min = 1, .max = max_ranks, .help = "data-parallel replicas"})
           .count("micro_batch", &Plan::micro_batch, {.min = 1, .max = 1'000'000, .help = "sequences per micro-batch and replica"})

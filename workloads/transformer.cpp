@@ -79,6 +79,13 @@ int intern(std::vector<Chunk>& chunks, const Chunk& chunk) {
 
 } // namespace
 
+std::set<Precision> arithmetic_precisions(const TrainingJob& job) {
+  std::set<Precision> precisions{job.precision};
+  if (job.recipe != Recipe::none)
+    precisions.insert(recipe_traits(job.recipe).operand);
+  return precisions;
+}
+
 std::vector<Violation> check_plan(const TrainingJob& job, const Plan& plan, int devices) {
   std::vector<Violation> found;
   const TransformerModel& m = job.model;
@@ -97,7 +104,11 @@ std::vector<Violation> check_plan(const TrainingJob& job, const Plan& plan, int 
   require_divisible(found, "vocabulary", m.vocabulary, "tp", plan.tp);
   require_divisible(found, "global_batch", job.global_batch, "dp x micro_batch", static_cast<long long>(plan.dp) * plan.micro_batch);
   if (plan.sequence_parallel)
-    require_divisible(found, "sequence", job.sequence, "tp", plan.tp);
+    require_divisible(found, "sequence", job.sequence, "cp x tp", static_cast<long long>(plan.cp) * plan.tp);
+  if (plan.cp > 1 && plan.context == ContextParallel::ulysses)
+    require_divisible(found, "attention heads", m.heads, "tp x cp (ulysses)", static_cast<long long>(plan.tp) * plan.cp);
+  else if (plan.cp > 1)
+    require_divisible(found, "sequence", job.sequence, "2 x cp", 2LL * plan.cp);
   if (m.position == PositionKind::learned && job.sequence > m.max_positions)
     found.push_back({fmt::format("sequence {} > {} learned positions of {}", job.sequence, m.max_positions, m.name)});
   if (m.attention_window > 0 && job.sequence > m.attention_window)
@@ -143,7 +154,7 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
   graph.sequences = job.global_batch;
   graph.tokens = graph.sequences * job.sequence;
   if (!one_stage) {
-    const double message = static_cast<double>(plan.micro_batch) * job.sequence * job.model.hidden * element_bytes(job.precision);
+    const double message = static_cast<double>(plan.micro_batch) * job.sequence / plan.cp * job.model.hidden * element_bytes(job.precision);
     const bool shares = plan.sequence_parallel;
     graph.boundary_forward = Bytes{shares || software.scatter_gather_p2p ? message / plan.tp : message};
     graph.boundary_backward = Bytes{shares || software.scatter_gather_backward ? message / plan.tp : message};

@@ -7,6 +7,7 @@
 #include "workloads/recipe.hpp"
 #include "workloads/software.hpp"
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,9 @@ struct TrainingJob {
   Recipe recipe = Recipe::none; ///< precision of the linear layers' products, where it is lower
   double tokens = 0;            ///< budget of the whole run; 0 = none
 };
+
+/// Precisions that the job's matrix products run in.
+std::set<Precision> arithmetic_precisions(const TrainingJob& job);
 
 /// A constraint that a plan breaks, as an inequality with its numbers.
 struct Violation {
