@@ -57,7 +57,7 @@ void round_digits(Seconds& value) {
 }
 
 void round_curves(ArchitectureCurves& curves) {
-  for (auto* products : {&curves.matmul, &curves.fused_moe})
+  for (auto* products : {&curves.matmul, &curves.serving_matmul, &curves.fused_moe})
     for (auto& [precision, c] : *products) {
       for (double* value : {&c.rate, &c.tile_overhead, &c.edge, &c.sustained, &c.memory, &c.exposed})
         round_digits(*value);

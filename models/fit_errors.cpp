@@ -47,10 +47,14 @@ void matmul_errors(const KernelTables& tables, const Calibration& calibration, F
     if (fitted == FitRows::first_half && !held_out(row.shape))
       continue;
     const ArchitectureCurves* curves = curves_of(tables, calibration, row.device);
-    if (curves == nullptr || !curves->matmul.contains(row.precision))
+    if (curves == nullptr)
+      continue;
+    const bool narrow = row.precision == Precision::fp8 || row.precision == Precision::fp4;
+    const std::map<Precision, MatmulCurve>& own = narrow ? curves->serving_matmul : curves->matmul;
+    if (!own.contains(row.precision))
       continue;
     const MeasuredDevice& device = tables.devices.at(row.device);
-    const TimeParts parts = matmul_time(row.shape, device.rates(row.precision), curves->matmul.at(row.precision));
+    const TimeParts parts = matmul_time(row.shape, device.rates(row.precision), own.at(row.precision));
     const double error = (parts.time + quantisation_time(row, device, calibration)) / row.time - 1;
     const std::string precision = row.precision == Precision::fp8 ? "fp8" : row.precision == Precision::fp4 ? "fp4" : "half";
     const auto add = [&](const char* group) { groups[{"matmul", row.device, row.source, precision + " " + group}].push_back(error); };

@@ -74,11 +74,28 @@ std::optional<double> search_shift(const KernelTables& tables, const MeasuredDev
   return count > 0 ? std::optional(sum / count) : std::nullopt;
 }
 
+/// The vendor's library in a narrow precision, where a serving engine's kernels have `curve`.
+MatmulCurve library_curve(const KernelTables& tables, const MeasuredDevice& device, Precision precision, MatmulCurve curve,
+                          const std::map<Precision, MatmulCurve>& library) {
+  const auto half = library.find(Precision::bf16);
+  curve.assumed = true; // until a search says more
+  if (half == library.end())
+    return curve;
+  MatmulCurve shaped = curve;
+  shaped.sustained = half->second.sustained;
+  const std::optional<double> found = search_shift(tables, device, precision, shaped);
+  const std::optional<double> above = search_shift(tables, device, Precision::bf16, half->second);
+  if (!found || !above)
+    return curve;
+  shaped.rate = std::min(1.0, shaped.rate / std::exp(*found - *above));
+  shaped.assumed = false;
+  return shaped;
+}
+
 /// Mean over sources of the median log(measured / predicted) over large, compute-bound products.
-double source_shift(const std::map<std::string, Source>& sources, const UnitRates& unit, const MatmulCurve& curve,
-                    std::optional<double> search) {
-  double sum = search.value_or(0);
-  int count = search ? 1 : 0;
+double source_shift(const std::map<std::string, Source>& sources, const UnitRates& unit, const MatmulCurve& curve) {
+  double sum = 0;
+  int count = 0;
   for (const auto& [name, source] : sources) {
     std::vector<double> errors;
     for (std::size_t i = 0; i < source.rows.size(); ++i) {
@@ -124,8 +141,7 @@ double quantisation_time(const MatmulRow& row, const MeasuredDevice& device, con
 }
 
 void fit_matmul(const KernelTables& tables, FitRows rows, Calibration& calibration) {
-  for (const auto& [name, device] : tables.devices) {
-    std::optional<double> half_search;
+  for (const auto& [name, device] : tables.devices)
     for (const Precision precision : {Precision::bf16, Precision::fp8, Precision::fp4}) {
       const std::map<std::string, Source> sources = sources_of(tables, device, precision, rows, calibration);
       if (sources.empty())
@@ -134,19 +150,16 @@ void fit_matmul(const KernelTables& tables, FitRows rows, Calibration& calibrati
                                             [](const auto& a, const auto& b) { return a.second.rows.size() < b.second.rows.size(); });
       const UnitRates unit = device.rates(precision);
       MatmulCurve curve = fit_shape(largest->second, unit);
-      std::optional<double> search;
-      if (precision != Precision::bf16 && half_search)
-        if (search = search_shift(tables, device, precision, curve); search)
-          *search -= *half_search;
-      curve.rate = std::min(1.0, curve.rate / std::exp(source_shift(sources, unit, curve, search)));
-      if (precision == Precision::bf16)
-        half_search = search_shift(tables, device, precision, curve);
+      curve.rate = std::min(1.0, curve.rate / std::exp(source_shift(sources, unit, curve)));
       ArchitectureCurves& curves = calibration.architectures[device.architecture];
-      curves.matmul[precision] = curve;
-      if (precision == Precision::bf16)
+      if (precision == Precision::bf16) {
+        curves.matmul[Precision::bf16] = curve;
         curves.matmul[Precision::fp16] = curve;
+      } else {
+        curves.serving_matmul[precision] = curve;
+        curves.matmul[precision] = library_curve(tables, device, precision, curve, curves.matmul);
+      }
     }
-  }
 }
 
 } // namespace orrery

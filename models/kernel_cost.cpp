@@ -63,12 +63,15 @@ const FlopsPerSecond* peak_for(const ComputeUnit& unit, Precision wanted) {
   return nullptr;
 }
 
+bool is_narrow(Precision precision) { return precision == Precision::fp8 || precision == Precision::int8 || precision == Precision::fp4; }
+
 /// A curve of the same or the nearest precision; the defaults where the architecture has none.
 template <class Curve> Curve curve_for(const std::map<Precision, Curve>& curves, Precision wanted) {
   if (const auto it = curves.find(wanted); it != curves.end())
     return it->second;
   static constexpr std::array<Precision, 4> nearest{Precision::bf16, Precision::fp16, Precision::fp8, Precision::fp4};
-  for (const Precision p : nearest)
+  static constexpr std::array<Precision, 4> nearest_narrow{Precision::fp8, Precision::fp4, Precision::bf16, Precision::fp16};
+  for (const Precision p : is_narrow(wanted) ? nearest_narrow : nearest)
     if (const auto it = curves.find(p); it != curves.end()) {
       Curve curve = it->second;
       const bool half = wanted == Precision::bf16 || wanted == Precision::fp16;
@@ -164,7 +167,8 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration, c
       if (fitted_kind) {
         lane.rates.multiprocessors = std::max(1, device.multiprocessors);
         lane.rates.unaligned_peak = std::min(lane.rates.peak, vector_peak(device));
-        lane.matmul = curve_for(curves.matmul, precision);
+        const bool serving = software.narrow_products == NarrowProducts::serving && is_narrow(precision) && !curves.serving_matmul.empty();
+        lane.matmul = curve_for(serving ? curves.serving_matmul : curves.matmul, precision);
         lane.grouped = curve_for(curves.fused_moe.empty() ? curves.matmul : curves.fused_moe, precision);
         lane.attention = curve_for(curves.attention, precision);
         lane.latent_attention = curve_for(curves.latent_attention.empty() ? curves.attention : curves.latent_attention, precision);

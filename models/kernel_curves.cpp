@@ -100,6 +100,7 @@ const Table<ArchitectureCurves>& architecture_table() {
   using C = ArchitectureCurves;
   static const Table<C> table = Table<C>("architecture curves", "Everything known of one architecture.")
                                     .object_map("matmul", &C::matmul, precision_words(), matmul_table())
+                                    .object_map("serving_matmul", &C::serving_matmul, precision_words(), matmul_table())
                                     .object_map("fused_moe", &C::fused_moe, precision_words(), matmul_table())
                                     .object_map("attention", &C::attention, precision_words(), attention_table())
                                     .object_map("latent_attention", &C::latent_attention, precision_words(), attention_table())

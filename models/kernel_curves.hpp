@@ -84,7 +84,8 @@ struct CollectiveCurve {
 
 /// Everything known of one architecture.
 struct ArchitectureCurves {
-  std::map<Precision, MatmulCurve> matmul;
+  std::map<Precision, MatmulCurve> matmul;         ///< the vendor's library
+  std::map<Precision, MatmulCurve> serving_matmul; ///< the serving engines' own, below 16 bits
   std::map<Precision, AttentionCurve> attention;
   std::map<Precision, AttentionCurve> latent_attention; ///< keys wider than values; its decoding reads one latent for all heads
   std::map<Precision, MatmulCurve> fused_moe;           ///< grouped products of the serving engines' expert kernels

@@ -24,6 +24,12 @@ enum class ExpertKernel {
   per_expert ///< one product after the other
 };
 
+/// Whose matrix products run in fewer than 16 bits. Wider ones are the vendor's everywhere.
+enum class NarrowProducts {
+  library, ///< the vendor's library (cuBLASLt)
+  serving  ///< the serving engines' own (CUTLASS, FlashInfer)
+};
+
 /// Whether scores never reach memory.
 constexpr bool is_fused(AttentionKernel kernel) { return kernel != AttentionKernel::unfused; }
 
@@ -41,6 +47,7 @@ struct SoftwareProfile {
   SoftwareAbilities abilities;
   AttentionKernel attention = AttentionKernel::flash;
   ExpertKernel experts = ExpertKernel::grouped;
+  NarrowProducts narrow_products = NarrowProducts::library;
   bool hidden_dropout = false;
   bool attention_dropout = false;
   bool fused_softmax = true;         ///< scale, mask and softmax in one kernel (unfused attention)

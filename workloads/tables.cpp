@@ -156,6 +156,7 @@ const Table<Plan>& plan_table() {
 
 const Table<SoftwareProfile>& software_table() {
   using S = SoftwareProfile;
+  static const Choices<NarrowProducts> narrow = {{"library", NarrowProducts::library}, {"serving", NarrowProducts::serving}};
   static const Choices<ExpertKernel> experts = {
       {"grouped", ExpertKernel::grouped}, {"fused_moe", ExpertKernel::fused_moe}, {"per_expert", ExpertKernel::per_expert}};
   static const Choices<AttentionKernel> attention = {{"unfused", AttentionKernel::unfused},
@@ -183,6 +184,7 @@ const Table<SoftwareProfile>& software_table() {
               {.help = "kernels of their own, or one fused kernel each way: FlashAttention, FlashAttention-2, FlashAttention-3 or cuDNN 9"})
           .choice("experts", &S::experts, experts,
                   {.help = "one library kernel, the serving engines' kernel, or one product after the other"})
+          .choice("narrow_products", &S::narrow_products, narrow, {.help = "whose products run in fewer than 16 bits"})
           .flag("hidden_dropout", &S::hidden_dropout, {.help = "dropout after attention, feed-forward network and embedding"})
           .flag("attention_dropout", &S::attention_dropout, {.help = "dropout on the attention scores"})
           .flag("fused_softmax", &S::fused_softmax, {.help = "scale, mask and softmax in one kernel (unfused attention)"})

@@ -21,9 +21,13 @@ std::map<std::string, double> constants(const Calibration& calibration) {
     const auto add_collective = [&](const std::string& curve, const CollectiveCurve& c) {
       add(curve, {c.floor.si(), c.floor_per_rank.si(), c.step.si(), c.share, c.few_loss, double(c.assumed)});
     };
-    for (const auto* products : {&curves.matmul, &curves.fused_moe})
+    for (const auto* products : {&curves.matmul, &curves.serving_matmul, &curves.fused_moe})
       for (const auto& [precision, c] : *products)
-        add(fmt::format("{} {}", products == &curves.matmul ? "matmul" : "fused_moe", int(precision)),
+        add(fmt::format("{} {}",
+                        products == &curves.matmul      ? "matmul"
+                        : products == &curves.fused_moe ? "fused_moe"
+                                                        : "serving",
+                        int(precision)),
             {c.rate, c.tile_overhead, c.edge, c.sustained, c.memory, c.exposed, c.floor.si(), c.largest_flops, double(c.assumed)});
     for (const auto* attention : {&curves.attention, &curves.latent_attention})
       for (const auto& [precision, c] : *attention)
@@ -126,7 +130,7 @@ TEST_CASE("the best product of a search lies near what its curve gives", "[calib
   const Calibration calibration = kept_calibration();
   for (const BestMatmul& best : kernel_tables().best_matmul) {
     const auto device = kernel_tables().devices.find(best.device);
-    if (device == kernel_tables().devices.end() || best.precision != Precision::bf16)
+    if (device == kernel_tables().devices.end())
       continue;
     const UnitRates unit = device->second.rates(best.precision);
     const TimeParts parts = matmul_time(best.shape, unit, calibration.architectures.at(best.architecture).matmul.at(best.precision));

@@ -250,6 +250,30 @@ TEST_CASE("collectives and unsupported precisions cost nothing here", "[models][
   CHECK(model.cost(fp8).time.si() > 0.9 * model.cost(matmul(8192, 8192, 8192)).time.si());
 }
 
+TEST_CASE("narrow products are the library's or the serving engine's", "[models][kernels]") {
+  Calibration calibration;
+  ArchitectureCurves& curves = calibration.architectures["ampere"];
+  curves.matmul[Precision::bf16].rate = 0.8;
+  curves.matmul[Precision::fp8].rate = 0.7;
+  curves.serving_matmul[Precision::fp8].rate = 0.35;
+  Device device = gpu();
+  for (const Precision narrow : {Precision::fp8, Precision::int8})
+    device.units[0].peak[narrow] = FlopsPerSecond{624e12};
+  SoftwareProfile software;
+  software.narrow_products = NarrowProducts::serving;
+  const auto time = [&](const KernelModel& model, Precision precision) {
+    Operator op = matmul(8192, 8192, 8192);
+    op.precision = precision;
+    return model.cost(op).time.si();
+  };
+  const KernelModel library(device, calibration);
+  const KernelModel serving(device, calibration, software);
+  CHECK(time(serving, Precision::fp8) == Approx(2 * time(library, Precision::fp8)).epsilon(0.01));
+  CHECK(time(serving, Precision::bf16) == time(library, Precision::bf16));
+  // Integer products have no table: those of fp8 are nearer than those of bf16.
+  CHECK(time(library, Precision::int8) == Approx(time(library, Precision::fp8)));
+}
+
 TEST_CASE("an architecture that was not measured takes the nearest generation of its line", "[models][kernels]") {
   Calibration calibration;
   for (const char* name : {"volta", "ampere", "hopper", "cdna3", "gaudi"})
