@@ -4,6 +4,8 @@
 #include "sim/base/params.hpp"
 #include "workloads/tables.hpp"
 
+#include <fmt/format.h>
+
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -11,8 +13,6 @@
 namespace orrery {
 
 namespace {
-
-constexpr std::uintmax_t largest_file = 64U << 20U;
 
 const Table<ErrorBand>& error_band_table() {
   static const Table<ErrorBand> table = Table<ErrorBand>("error_band", "Spread of published step times around predictions.")
@@ -26,15 +26,15 @@ const Table<ErrorBand>& error_band_table() {
 
 std::string data_file(const std::string& path) { return data_root() + "/" + path; }
 
-std::string read_text_file(const std::string& path) {
+std::string read_text_file(const std::string& path, std::uintmax_t most) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error))
     throw UserError(path + ": is a directory; a file is due");
   const std::uintmax_t size = std::filesystem::file_size(path, error);
   if (error)
     throw UserError(path + ": " + error.message());
-  if (size > largest_file)
-    throw UserError(path + ": larger than 64 MiB");
+  if (size > most)
+    throw UserError(fmt::format("{}: larger than {} MiB", path, most >> 20U));
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   text << file.rdbuf();

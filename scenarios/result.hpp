@@ -93,6 +93,39 @@ struct ErrorBand {
   std::string basis;
 };
 
+/// Where the time of one rank of a trace goes. compute + exposed + host + waiting = step_time.
+struct TraceRank {
+  int rank = 0;
+  Seconds end; ///< of its last node
+  Seconds compute;
+  Seconds exposed; ///< communication in flight and the device idle
+  Seconds hidden;  ///< communication in flight beside compute
+  Seconds host;    ///< host or memory nodes alone
+  Seconds waiting;
+};
+
+/// Nodes of one kind and name on the critical path.
+struct TracePath {
+  std::string kind; ///< "compute", "host", "memory", "message", "ALL_REDUCE", ...
+  std::string name;
+  Seconds time;
+  std::uint64_t nodes = 0;
+};
+
+/// What only the replay of a trace gives.
+struct TraceReport {
+  std::uint64_t nodes = 0;
+  std::uint64_t roofline_nodes = 0; ///< priced by their FLOPs and bytes
+  std::uint64_t recorded_nodes = 0; ///< of recorded time
+  std::uint64_t untimed_nodes = 0;  ///< compute and memory nodes that say nothing of their time
+  std::uint64_t collectives = 0;
+  std::uint64_t lone_collectives = 0; ///< with a single member: they take no time
+  std::uint64_t messages = 0;
+  bool assumed = false; ///< some time rests on an assumed fraction of the device's peak
+  std::vector<TraceRank> ranks;
+  std::vector<TracePath> path; ///< adds up to step_time
+};
+
 struct TrainingResult {
   std::string name;
   Plan plan;
@@ -113,6 +146,7 @@ struct TrainingResult {
   Seconds goodput_run_length;
   std::optional<Budget> budget;
   ErrorBand error_band;
+  std::optional<TraceReport> trace; ///< of a trace, which has no plan, memory, power or tokens
   Method method;
   std::vector<RecordedSpan> timeline; ///< recorded on request
 };

@@ -5,11 +5,14 @@
 #include "models/training_cost.hpp"
 #include "scenarios/data_files.hpp"
 #include "scenarios/timeline_rows.hpp"
+#include "scenarios/trace_run.hpp"
 #include "scenarios/training_metrics.hpp"
 #include "sim/engine/pipeline.hpp"
 #include "sim/engine/step_traffic.hpp"
 
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace orrery {
 
@@ -109,8 +112,10 @@ Result run_scenario(const Scenario& scenario, const RunOptions& options) {
                 .seed = scenario.simulation.seed};
   std::vector<Stages> done;
   for (const TrainingScenario& job : scenario.jobs)
-    result.jobs.push_back(run_job(scenario, job, options, done));
+    result.jobs.push_back(job.trace ? run_trace(scenario, *job.trace, options) : run_job(scenario, job, options, done));
   result.assumptions = assumptions_of(scenario, done);
+  if (std::ranges::any_of(result.jobs, [](const TrainingResult& job) { return job.trace && job.trace->assumed; }))
+    result.assumptions.push_back({"cost models", "compute nodes of the trace", "no kernel of this kind was measured on this architecture"});
   result.expectations = check_expectations(scenario.expect, result);
   return result;
 }

@@ -6,7 +6,11 @@
 
 namespace orrery {
 
-int job_ranks(const TrainingScenario& job) { return job.graph ? job.graph->ranks() : job.plan.ranks(); }
+int job_ranks(const TrainingScenario& job) {
+  if (job.trace)
+    return static_cast<int>(job.trace->files.size());
+  return job.graph ? job.graph->ranks() : job.plan.ranks();
+}
 
 int scenario_ranks(const Scenario& scenario) {
   int ranks = 0;

@@ -6,6 +6,7 @@
 #include "scenarios/capacity_options.hpp"
 #include "scenarios/expectations.hpp"
 #include "scenarios/plan_space_tables.hpp"
+#include "scenarios/trace_job.hpp"
 #include "workloads/graph.hpp"
 #include "workloads/software.hpp"
 #include "workloads/transformer.hpp"
@@ -29,11 +30,12 @@ struct SimulationOptions {
   std::uint64_t seed = 1;
 };
 
-/// One training job: from a model and a plan, or from an operator graph.
+/// One job: a training job from a model and a plan or from an operator graph, or an execution trace.
 struct TrainingScenario {
   std::optional<TrainingJob> job; ///< with `plan`
   Plan plan;
-  std::optional<OpGraph> graph; ///< instead of both
+  std::optional<OpGraph> graph;  ///< instead of both
+  std::optional<TraceJob> trace; ///< instead of all
 };
 
 struct Scenario {

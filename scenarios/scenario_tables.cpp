@@ -8,6 +8,8 @@
 #include "workloads/graph_tables.hpp"
 #include "workloads/tables.hpp"
 
+#include <algorithm>
+
 namespace orrery {
 
 namespace {
@@ -51,15 +53,31 @@ Codec<OpGraph> graph_codec() {
 const Table<TrainingScenario>& job_table() {
   using J = TrainingScenario;
   static const Table<J> table =
-      Table<J>("job", "One training job: a model and a plan, or an operator graph.")
+      Table<J>("job", "One job: a model and a plan, an operator graph, or an execution trace.")
           .object("training", &J::job, training_table(), {.help = "what is trained; with plan"})
           .object("plan", &J::plan, plan_table(), {.help = "how it is laid out"})
           .value("graph", &J::graph, graph_codec(), {.help = "an operator graph instead of both, as --dump graph writes it"})
+          .object("trace", &J::trace, trace_table(), {.help = "instead of all: a recorded execution, replayed"})
           .check([](const J& job, const Report& report) {
-            if (job.job.has_value() == job.graph.has_value())
-              report.error("", job.graph ? "both 'training' and 'graph'" : "neither 'training' nor 'graph'", "one of them");
+            const int kinds = (job.job ? 1 : 0) + (job.graph ? 1 : 0) + (job.trace ? 1 : 0);
+            if (kinds != 1)
+              report.error("", kinds == 0 ? "neither 'training', 'graph' nor 'trace'" : "more than one of 'training', 'graph' and 'trace'",
+                           "one of them");
           });
   return table;
+}
+
+/// What a job that replays a trace has no part in.
+void check_traces(const Scenario& scenario, const Report& report) {
+  if (std::ranges::none_of(scenario.jobs, [](const TrainingScenario& job) { return job.trace.has_value(); }))
+    return;
+  const char* beside = "beside a trace, of which time is known and nothing else";
+  if (scenario.reliability)
+    report.error("reliability", beside, "jobs of a model or a graph");
+  if (scenario.power.device_cap || scenario.power.feed)
+    report.error("power", beside, "jobs of a model or a graph");
+  if (scenario.simulation.jitter > 0)
+    report.error("simulation.jitter", beside, "0");
 }
 
 } // namespace
@@ -81,6 +99,7 @@ const Table<Scenario>& scenario_table() {
           .check([](const S& scenario, const Report& report) {
             if (scenario.jobs.empty())
               report.error("jobs", "an empty list", "at least one job");
+            check_traces(scenario, report);
           });
   return table;
 }

@@ -83,7 +83,8 @@ std::vector<Assumption> assumptions_of(const Scenario& scenario, const std::vect
   add_assumed(list, "device " + node.device.name, node.device.sources);
   add_assumed(list, "node " + node.name, node.sources);
   add_assumed(list, "cluster " + scenario.cluster.name, scenario.cluster.sources);
-  add_assumed(list, "software " + scenario.software.name, scenario.software.sources);
+  if (std::ranges::any_of(scenario.jobs, [](const TrainingScenario& job) { return !job.trace; }))
+    add_assumed(list, "software " + scenario.software.name, scenario.software.sources);
   if (scenario.reliability)
     add_assumed(list, "failures " + scenario.reliability->failures.name, scenario.reliability->failures.sources);
   for (const Stages& job : stages)

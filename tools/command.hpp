@@ -23,8 +23,9 @@ struct Console {
 
 enum class OptionKind {
   positional,
-  value,  ///< given at most once
-  values, ///< may be repeated
+  positionals, ///< a positional that may be repeated
+  value,       ///< given at most once
+  values,      ///< may be repeated
   flag
 };
 
@@ -79,5 +80,6 @@ Command compare_command_row();
 Command catalog_command_row();
 Command explain_command_row();
 Command schema_command_row();
+Command import_command_row();
 
 } // namespace orrery

@@ -60,7 +60,7 @@ OrderedJson operator_row(const std::string& job, const Block& block, const char*
 OrderedJson cost_rows(const Scenario& scenario, const Result& result) {
   OrderedJson rows = OrderedJson::array();
   for (std::size_t i = 0; i < result.jobs.size(); ++i) {
-    if (result.jobs[i].step_time.si() <= 0)
+    if (result.jobs[i].step_time.si() <= 0 || result.jobs[i].trace)
       continue;
     const Stages stages = stages_of(scenario, scenario.jobs[i]);
     for (std::size_t b = 0; b < stages.graph.blocks.size(); ++b) {
@@ -90,7 +90,7 @@ OrderedJson timeline_rows(const Result& result) {
 std::string graphs(const Scenario& scenario, const Result& result) {
   std::string out;
   for (std::size_t i = 0; i < result.jobs.size(); ++i) {
-    if (result.jobs[i].step_time.si() <= 0)
+    if (result.jobs[i].step_time.si() <= 0 || result.jobs[i].trace)
       continue;
     out += (out.empty() ? "" : "---\n") + yaml::to_yaml(write_graph(stages_of(scenario, scenario.jobs[i]).graph));
   }

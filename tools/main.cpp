@@ -35,6 +35,9 @@ void add_option(CLI::App& parser, const Option& option, Arguments& arguments) {
     added = parser.add_option_function<std::string>(
         option.name, [&option, &arguments](const std::string& value) { arguments.add(option.name, value); }, help);
     added->type_name("");
+  } else if (option.kind == OptionKind::positionals) {
+    added = parser.add_option_function<std::vector<std::string>>(option.name, keep, help);
+    added->type_name("");
   } else {
     added = parser.add_option_function<std::vector<std::string>>(option.name, keep, help);
     added->type_name(option.value)->allow_extra_args(false);
@@ -47,19 +50,23 @@ void add_option(CLI::App& parser, const Option& option, Arguments& arguments) {
 std::string unknown_words(const CLI::App& parser) {
   const CLI::App* chosen = parser.get_subcommands().empty() ? nullptr : parser.get_subcommands().front();
   std::vector<std::string> known;
+  std::string behind;
   for (const Command& command : commands()) {
     if (chosen == nullptr)
       known.push_back(command.name);
     else if (command.name == chosen->get_name())
-      for (const Option& option : command.options)
+      for (const Option& option : command.options) {
         known.push_back(option.name);
+        if (option.kind == OptionKind::positionals)
+          behind = "; words that are not for " + command.name + " itself go behind '--'";
+      }
   }
   std::string text;
   for (const std::string& word : parser.remaining(true)) {
     const bool is_option = word.starts_with("-");
     const std::string kind = is_option ? "unknown option " : chosen == nullptr ? "unknown command " : "unexpected argument ";
     const std::string guess = did_you_mean(word.substr(0, word.find('=')), known);
-    text += "orrery: " + kind + shown(word) + (guess.empty() ? "" : "; " + guess) + "\n";
+    text += "orrery: " + kind + shown(word) + (guess.empty() ? "" : "; " + guess) + (is_option ? behind : "") + "\n";
     if (chosen == nullptr && !is_option)
       break; // what follows an unknown command belongs to it
   }

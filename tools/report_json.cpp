@@ -148,31 +148,82 @@ template <class U> auto part_if_ran(U TrainingResult::* member) {
   return [member](const TrainingResult& job) { return job.step_time.si() > 0 ? &(job.*member) : nullptr; };
 }
 
+/// What the replay of a trace does not have.
+template <class U> auto part_if_trained(U TrainingResult::* member, bool ran) {
+  return [member, ran](const TrainingResult& job) { return job.trace || (ran && job.step_time.si() <= 0) ? nullptr : &(job.*member); };
+}
+template <class V, class G> auto if_trained(G get, bool ran = false) {
+  return [get, ran](const TrainingResult& job) {
+    return job.trace || (ran && job.step_time.si() <= 0) ? std::nullopt : std::optional<V>(get(job));
+  };
+}
+
+const JsonObject<TraceRank>& trace_rank_object() {
+  using R = TraceRank;
+  static const JsonObject<R> object =
+      JsonObject<R>("Where the time of one rank goes: compute, exposed, host and waiting add up to step_time_s.")
+          .value("rank", "", [](const R& r) { return r.rank; })
+          .value("end_s", "end of its last node", [](const R& r) { return r.end.si(); })
+          .value("compute_s", "", [](const R& r) { return r.compute.si(); })
+          .value("exposed_communication_s", "in flight and the device idle", [](const R& r) { return r.exposed.si(); })
+          .value("hidden_communication_s", "in flight beside compute", [](const R& r) { return r.hidden.si(); })
+          .value("host_s", "host and memory nodes alone", [](const R& r) { return r.host.si(); })
+          .value("waiting_s", "", [](const R& r) { return r.waiting.si(); });
+  return object;
+}
+
+const JsonObject<TracePath>& trace_path_object() {
+  using P = TracePath;
+  static const JsonObject<P> object = JsonObject<P>("Nodes of one kind and name on the critical path.")
+                                          .value("kind", "", [](const P& p) { return p.kind; })
+                                          .value("node", "name in the trace", [](const P& p) { return p.name; })
+                                          .value("time_s", "", [](const P& p) { return p.time.si(); })
+                                          .value("nodes", "how many", [](const P& p) { return p.nodes; });
+  return object;
+}
+
+const JsonObject<TraceReport>& trace_object() {
+  using T = TraceReport;
+  static const JsonObject<T> object =
+      JsonObject<T>("What the replay of an execution trace gives.")
+          .value("nodes", "", [](const T& t) { return t.nodes; })
+          .value("roofline_nodes", "priced by their FLOPs and bytes", [](const T& t) { return t.roofline_nodes; })
+          .value("recorded_nodes", "of recorded time", [](const T& t) { return t.recorded_nodes; })
+          .value("untimed_nodes", "that say nothing of their time, and take none", [](const T& t) { return t.untimed_nodes; })
+          .value("collectives", "", [](const T& t) { return t.collectives; })
+          .value("lone_collectives", "with a single member: they take no time", [](const T& t) { return t.lone_collectives; })
+          .value("messages", "", [](const T& t) { return t.messages; })
+          .list("ranks", "", trace_rank_object(), &T::ranks)
+          .list("critical_path", "the longest chain, by kind and name; adds up to step_time_s", trace_path_object(), &T::path);
+  return object;
+}
+
 const JsonObject<TrainingResult>& job_object() {
   using T = TrainingResult;
   static const JsonObject<T> object =
       JsonObject<T>("A training job.")
           .value("name", "", [](const T& t) { return t.name; })
-          .object("plan", "", plan_object(), [](const T& t) { return &t.plan; })
+          .object("plan", "absent of a trace", plan_object(), part_if_trained(&T::plan, false))
           .value("devices", "", [](const T& t) { return t.devices; })
-          .value("micro_batches", "per replica and step", [](const T& t) { return t.micro_batches; })
-          .value("parameters", "of the model", [](const T& t) { return t.parameters; })
+          .value("micro_batches", "per replica and step", if_trained<int>([](const T& t) { return t.micro_batches; }))
+          .value("parameters", "of the model", if_trained<double>([](const T& t) { return t.parameters; }))
           .value("feasible", "", [](const T& t) { return t.violations.empty(); })
           .values("violations", "deciding inequalities; not empty = infeasible", &T::violations)
           .value("step_time_s", "", if_ran<double>([](const T& t) { return t.step_time.si(); }))
-          .object("error_band", "", error_band_object(), part_if_ran(&T::error_band))
-          .value("tokens_per_second", "", if_ran<double>([](const T& t) { return t.tokens_per_second; }))
-          .value("tokens_per_second_per_device", "", if_ran<double>([](const T& t) { return t.tokens_per_second_per_device; }))
+          .object("error_band", "", error_band_object(), part_if_trained(&T::error_band, true))
+          .value("tokens_per_second", "", if_trained<double>([](const T& t) { return t.tokens_per_second; }, true))
+          .value("tokens_per_second_per_device", "", if_trained<double>([](const T& t) { return t.tokens_per_second_per_device; }, true))
           .list("flop_rates", "one per counting convention; absent where the job cannot run", flop_rate_object(), &T::flop_rates, true)
           .list("time", "where the step goes; absent where the job cannot run", time_share_object(), &T::time, true)
-          .object("memory", "", memory_object(), [](const T& t) { return &t.memory; })
-          .value("memory_stage", "the pipeline stage that needs most memory", [](const T& t) { return t.memory_stage; })
-          .value("memory_capacity_bytes", "of one device", [](const T& t) { return t.memory_capacity.si(); })
-          .object("power", "", power_object(), part_if_ran(&T::power))
+          .object("memory", "", memory_object(), part_if_trained(&T::memory, false))
+          .value("memory_stage", "the pipeline stage that needs most memory", if_trained<int>([](const T& t) { return t.memory_stage; }))
+          .value("memory_capacity_bytes", "of one device", if_trained<double>([](const T& t) { return t.memory_capacity.si(); }))
+          .object("power", "", power_object(), part_if_trained(&T::power, true))
           .object("goodput", "", goodput_object(), [](const T& t) { return t.goodput ? &*t.goodput : nullptr; })
           .value("goodput_run_length_s", "over which failures are counted",
                  [](const T& t) { return t.goodput ? std::optional<double>(t.goodput_run_length.si()) : std::nullopt; })
           .object("budget", "", budget_object(), [](const T& t) { return t.budget ? &*t.budget : nullptr; })
+          .object("trace", "of the replay of a trace", trace_object(), [](const T& t) { return t.trace ? &*t.trace : nullptr; })
           .object("method", "", method_object(), part_if_ran(&T::method));
   return object;
 }

@@ -21,6 +21,57 @@ std::string heading(const Style& style, std::string_view title, std::string_view
   return "\n" + style.heading(title) + (note.empty() ? "" : "  " + style.faint(note)) + "\n";
 }
 
+/// At most so many ranks are shown one by one; of more, the mean and the extremes.
+constexpr std::size_t most_ranks_shown = 16;
+
+std::string trace_ranks(const TrainingResult& job, const Style& style) {
+  const TraceReport& trace = *job.trace;
+  const SameUnit time_text(job.step_time, 4);
+  Columns columns({Align::left, Align::right, Align::right, Align::right, Align::right, Align::right, Align::right});
+  columns.row({"rank", style.faint("compute"), style.faint("exposed"), style.faint("hidden"), style.faint("host"), style.faint("waiting"),
+               style.faint("end")});
+  const auto row = [&](const std::string& name, const TraceRank& rank) {
+    columns.row({name, time_text(rank.compute), time_text(rank.exposed), time_text(rank.hidden), time_text(rank.host),
+                 time_text(rank.waiting), time_text(rank.end)});
+  };
+  if (trace.ranks.size() <= most_ranks_shown) {
+    for (const TraceRank& rank : trace.ranks)
+      row(std::to_string(rank.rank), rank);
+  } else {
+    const auto [least, most] = std::ranges::minmax_element(trace.ranks, {}, [](const TraceRank& rank) { return rank.waiting.si(); });
+    row(fmt::format("{} waits least", least->rank), *least);
+    row(fmt::format("{} waits most", most->rank), *most);
+  }
+  return heading(style, "Ranks", "communication that compute does not cover is exposed") + columns.str();
+}
+
+std::string trace_path(const TrainingResult& job, const Style& style) {
+  const SameUnit time_text(job.step_time, 4);
+  Columns columns({Align::left, Align::left, Align::right, Align::right, Align::right, Align::left});
+  constexpr std::size_t name_width = 36;
+  for (const TracePath& row : job.trace->path)
+    columns.row({row.kind, clip(row.name, name_width), grouped(static_cast<double>(row.nodes)) + "x", time_text(row.time),
+                 percent(row.time / job.step_time), style.bars(bar(row.time / job.trace->path.front().time, bar_width / 2))});
+  return heading(style, "Critical path", "the chain of nodes that the whole waits for") + columns.str();
+}
+
+std::string trace_text(const TrainingResult& job, const Style& style) {
+  const TraceReport& trace = *job.trace;
+  Columns columns({Align::left, Align::right, Align::left});
+  columns.row({"whole", style.heading(fixed(job.step_time)), ""});
+  const auto count = [&](const char* what, std::uint64_t number, const char* meaning) {
+    if (number > 0)
+      columns.row({what, grouped(static_cast<double>(number)), meaning});
+  };
+  count("compute nodes", trace.roofline_nodes, "priced by their FLOPs and bytes on this device");
+  count("", trace.recorded_nodes, "take the time that the trace recorded");
+  count("", trace.untimed_nodes, "say nothing of their time and take none");
+  count("collectives", trace.collectives, "");
+  count("", trace.lone_collectives, "of them have a single member and take no time");
+  count("messages", trace.messages, "");
+  return "\n" + columns.str();
+}
+
 std::string range_text(const TrainingResult& job) {
   if (job.error_band.low == 0 && job.error_band.high == 0)
     return {};
@@ -159,8 +210,11 @@ std::string how_made(const TrainingResult& job, const Style& style) {
 std::string title(const Result& result, const TrainingResult& job, const Style& style) {
   std::string out = style.heading(clip(result.jobs.size() > 1 ? result.scenario + ": " + job.name : result.scenario, page_width)) + "\n";
   std::string subject = job.parameters > 0 ? scaled(job.parameters) + " parameters on " : "";
-  subject += grouped(job.devices) + (job.devices == 1 ? " device · " : " devices · ") + result.cluster + " · " + result.software;
+  subject += grouped(job.devices) + (job.devices == 1 ? " device · " : " devices · ") + result.cluster;
+  subject += job.trace ? " · replay of a trace of " + grouped(static_cast<double>(job.trace->nodes)) + " nodes" : " · " + result.software;
   out += "  " + wrap(subject, page_width, 2) + "\n";
+  if (job.trace)
+    return out;
   const std::string plan =
       plan_text(job.plan) + (job.micro_batches > 0 ? " · " + grouped(job.micro_batches) + " micro-batches per step" : "");
   out += "  " + wrap(plan, page_width, 2) + "\n";
@@ -180,6 +234,8 @@ std::string job_text(const Result& result, const TrainingResult& job, const Styl
     out += infeasible(job, style);
   if (job.step_time.si() <= 0)
     return out + (job.memory.total().si() > 0 ? memory(job, style) : "");
+  if (job.trace)
+    return out + trace_text(job, style) + where_time_goes(job, style) + trace_ranks(job, style) + trace_path(job, style);
   out += "\n" + throughput(job, style) + where_time_goes(job, style) + memory(job, style) + power(job, style);
   if (job.goodput)
     out += goodput_text(job, style);

@@ -28,6 +28,7 @@ public:
 
   void job(const TrainingResult& job, const std::string& prefix) {
     processes_.clear();
+    replayed_ = job.trace.has_value();
     waiting_.reset();
     for (const RecordedSpan& span : job.timeline) {
       if (span.stream != "compute" && (!waiting_ || span.power < *waiting_))
@@ -36,7 +37,8 @@ public:
     for (const std::size_t i : in_order(job))
       span(job.timeline[i], prefix);
     for (auto& [place, process] : processes_)
-      wait_after(process);
+      if (!replayed_)
+        wait_after(process);
   }
 
 private:
@@ -76,7 +78,8 @@ private:
     const auto [found, fresh] = processes_.try_emplace({span.replica, span.stage});
     if (fresh) {
       found->second.id = ++last_process_;
-      const std::string name = fmt::format("{}replica {} stage {}", prefix, span.replica, span.stage);
+      const std::string name =
+          replayed_ ? fmt::format("{}rank {}", prefix, span.stage) : fmt::format("{}replica {} stage {}", prefix, span.replica, span.stage);
       event(fmt::format(R"({{"ph":"M","name":"process_name","pid":{},"tid":0,"args":{{"name":{}}}}})", found->second.id, quoted(name)));
       event(fmt::format(R"({{"ph":"M","name":"process_sort_index","pid":{0},"tid":0,"args":{{"sort_index":{0}}}}})", found->second.id));
     }
@@ -104,7 +107,7 @@ private:
     const std::string arguments = span.micro_batch < 0 ? "" : fmt::format(R"(,"args":{{"micro_batch":{}}})", span.micro_batch);
     event(fmt::format(R"({{"ph":"X","name":{},"cat":{},"pid":{},"tid":{},"ts":{},"dur":{}{}}})", quoted(span.name), quoted(span.stream),
                       process.id, thread, micros(begin), micros(end - begin), arguments));
-    if (span.stream != "compute")
+    if (span.stream != "compute" || replayed_)
       return;
     if (span.begin > process.busy_until)
       wait_after(process);
@@ -128,6 +131,7 @@ private:
   bool first_ = true;
   int last_process_ = 0;
   std::optional<Watts> waiting_;
+  bool replayed_ = false; ///< a trace: it says nothing of power and memory
   std::map<std::pair<std::int32_t, std::int32_t>, Process> processes_;
 };
 

@@ -355,6 +355,10 @@ std::string why(const std::string& metric, const Scenario& scenario, const Resul
       out += wrap("infeasible: " + violation, page_width, 2) + "\n";
     if (job.step_time.si() <= 0)
       continue;
+    if (job.trace) {
+      out += wrap("a trace is replayed, not derived: the critical path of the report says what its time is made of", page_width, 2) + "\n";
+      continue;
+    }
     const Stages stages = stages_of(scenario, scenario.jobs[i]);
     out += row_text(found->explain(Subject{scenario, scenario.jobs[i], job, stages}), style);
   }

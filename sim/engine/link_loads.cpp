@@ -26,6 +26,21 @@ std::vector<LinkLoad> LoadCounter::take() {
   return loads;
 }
 
+void add_ring_over_domains(LoadCounter& counter, const Topology& topology, const std::vector<int>& members) {
+  std::vector<std::size_t> begins;
+  for (std::size_t i = 0; i < members.size(); ++i)
+    if (i == 0 || topology.domain_of(members[i]) != topology.domain_of(members[i - 1]))
+      begins.push_back(i);
+  if (begins.size() < 2)
+    return;
+  const auto end_of = [&](std::size_t d) { return d + 1 < begins.size() ? begins[d + 1] : members.size(); };
+  for (std::size_t d = 0; d < begins.size(); ++d) {
+    const std::size_t next = (d + 1) % begins.size();
+    for (std::size_t i = begins[d]; i < end_of(d); ++i)
+      counter.add(members[i], members[std::min(begins[next] + (i - begins[d]), end_of(next) - 1)]);
+  }
+}
+
 Work ring_all_reduce(LoadCounter& counter, const std::vector<int>& ring, Bytes bytes) {
   const auto n = static_cast<double>(ring.size());
   Seconds hop;

@@ -26,6 +26,9 @@ private:
   Route route_;
 };
 
+/// Each member sends to the member at its position in the next scale-up domain. Members that follow each other in one domain make its part.
+void add_ring_over_domains(LoadCounter& counter, const Topology& topology, const std::vector<int>& members);
+
 /// A ring all-reduce of a buffer of `bytes` on every device of `ring`: 2 (n - 1) steps of bytes / n over all its hops at once, as one flow
 /// of 2 (n - 1) / n x bytes that starts after 2 (n - 1) latencies of its longest hop. Links are those of the topology.
 Work ring_all_reduce(LoadCounter& counter, const std::vector<int>& ring, Bytes bytes);

@@ -103,22 +103,7 @@ private:
     }
   }
 
-  /// Each member sends to the member at its position in the next domain.
-  void add_ring_over_domains(const std::vector<int>& members) {
-    std::vector<std::size_t> begins;
-    for (std::size_t i = 0; i < members.size(); ++i)
-      if (i == 0 || topology_.domain_of(members[i]) != topology_.domain_of(members[i - 1]))
-        begins.push_back(i);
-    if (begins.size() < 2)
-      return;
-    for (std::size_t d = 0; d < begins.size(); ++d) {
-      const std::size_t stop = d + 1 < begins.size() ? begins[d + 1] : members.size();
-      const std::size_t next = begins[(d + 1) % begins.size()];
-      const std::size_t next_stop = (d + 1) % begins.size() + 1 < begins.size() ? begins[(d + 1) % begins.size() + 1] : members.size();
-      for (std::size_t i = begins[d]; i < stop; ++i)
-        counter_.add(members[i], members[std::min(next + (i - begins[d]), next_stop - 1)]);
-    }
-  }
+  void add_ring_over_domains(const std::vector<int>& members) { orrery::add_ring_over_domains(counter_, topology_, members); }
 
   const Topology& topology_;
   const CostedGraph& graph_;

@@ -35,6 +35,27 @@ expect 2 "did you mean 'node" "$orrery" estimate "$quickstart" --set cluster.nod
 expect 2 'jobs.0.plan.tp' "$orrery" estimate "$quickstart" --set jobs.0.plan.tp=many
 expect 4 'TP 8 · PP 8 · DP 8' "$orrery" estimate --set jobs.0.plan.dp=8 --set cluster.nodes=64 "$quickstart"
 
+# Imports.
+gpt=(pretrain_gpt.py --num-layers 8 --hidden-size 1024 --num-attention-heads 16 --seq-length 1024 --micro-batch-size 2 --bf16)
+expect 0 'hidden: 1024' "$orrery" import megatron --node dgx-h100 -- "${gpt[@]}"
+cp out imported.yaml
+expect 0 'step time' "$orrery" run imported.yaml
+expect 0 'logging.*--log-interval' "$orrery" import megatron --node dgx-h100 "${gpt[*]} --log-interval 5"
+expect 2 "unknown option '--num-layers'.*go behind '--'" "$orrery" import megatron --node dgx-h100 --num-layers 8
+expect 2 "--tp-comm-overlap: .*'--ignore --tp-comm-overlap' leaves it out" "$orrery" import megatron --node dgx-h100 -- "${gpt[@]}" --tp-comm-overlap
+echo "echo hello" >script.sh
+expect 2 "script.sh: no command with --num-layers" "$orrery" import megatron --node dgx-h100 --file script.sh
+printf '\003\012\001\061\007\022\001\141\030\004\070\005' >rank.0.et # version "1"; node "a", COMP_NODE, 5 us
+expect 0 'COMP_NODE' "$orrery" import chakra --dump rank.0.et
+expect 0 'rank.%d.et' "$orrery" import chakra --node dgx-h100 'rank.%d.et'
+cp out trace.yaml
+expect 0 'whole +5.00 us' "$orrery" run trace.yaml
+expect 0 '"end_s": 5' "$orrery" run trace.yaml --format json
+holds 'the result of a trace is JSON' is_json out
+expect 2 'absent.et: no such file' "$orrery" import chakra --node dgx-h100 absent.et
+head -c 10 rank.0.et >rank.0.et.cut && mv rank.0.et.cut rank.0.et
+expect 2 'rank.0.et: byte 4: node 0 would be 7 bytes long, 5 are left' "$orrery" run trace.yaml
+
 # Answers.
 expect 0 'step time' "$orrery" run "$quickstart"
 holds 'no progress where standard error is no terminal' is_empty err
