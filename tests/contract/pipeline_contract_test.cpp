@@ -137,6 +137,32 @@ TEST_CASE("Traffic follows the order of ranks", "[engine]") {
   CHECK(inside.stages[0].forward_send.size() == 2 * 16);
 }
 
+TEST_CASE("Flows that meet on a spine are slower than planned ones", "[engine]") {
+  CostedGraph graph = full_pipeline(ScheduleKind::one_f_one_b, 2, 1, 8);
+  testing::lay_out(graph, 8, 8);
+  Cluster cluster = testing::tree_cluster(16);
+  const auto step = [&](PathKind paths) {
+    cluster.fabric.paths = paths;
+    const StepTraffic traffic = step_traffic(Topology(cluster), graph, false);
+    return simulate_step(graph, {.traffic = &traffic}).step;
+  };
+  CHECK(step(PathKind::planned).si() == Approx(simulate_step(graph).step.si()).epsilon(1e-9));
+  CHECK(step(PathKind::hashed).si() > 1.02 * step(PathKind::planned).si());
+}
+
+TEST_CASE("A degraded port slows the flows that use it", "[engine]") {
+  CostedGraph graph = full_pipeline(ScheduleKind::one_f_one_b, 2, 1, 8);
+  testing::lay_out(graph, 8, 2);
+  Cluster cluster = testing::rail_cluster(4);
+  const auto step = [&] {
+    const StepTraffic traffic = step_traffic(Topology(cluster), graph, false);
+    return simulate_step(graph, {.traffic = &traffic}).step;
+  };
+  const Seconds whole = step();
+  cluster.degraded = {{.link = "node1/nic3/up", .factor = 0.2}};
+  CHECK(step() > whole);
+}
+
 TEST_CASE("Pipeline fastest: neighbouring stages are neighbouring devices", "[engine]") {
   CostedGraph graph = full_pipeline(ScheduleKind::one_f_one_b, 8, 1, 16);
   testing::lay_out(graph, 1, 4);
