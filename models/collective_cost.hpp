@@ -18,7 +18,8 @@
 // the destination and then one message to each domain: the faster of both. Beyond a leaf, or a dragonfly group, the up-links' share paces.
 //
 // Source: inside, fitted to NCCL measurements (models/calibration/kernels/collective.csv) and carried to other domains by wire rate.
-// Between domains, assumed share and hop times (NetworkCurve); no public table that we know isolates them.
+// Between domains, assumed share and hop times (NetworkCurve); no public table that we know isolates them: Vidur's two-node rows are of
+// A100 nodes whose ports are not stated, and jump between 4 and 9 GB/s from one size to the next.
 //
 // Units: SI; bandwidth per direction and device.
 //
