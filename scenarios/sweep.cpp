@@ -159,9 +159,7 @@ private:
   void keep() {
     store_.commit();
     committed_ = Clock::now();
-    const double seconds = std::chrono::duration<double>(committed_ - begun_).count();
-    options_.progress(
-        {.done = rows_ + new_rows_, .total = store_.done().size(), .rate = seconds > 0 ? static_cast<double>(new_rows_) / seconds : 0});
+    options_.progress({.done = rows_ + new_rows_, .total = store_.done().size()});
   }
 
   SweepStore& store_;
@@ -172,8 +170,7 @@ private:
   std::uint64_t new_rows_ = 0;
   std::map<std::uint64_t, int> tries_;
   std::vector<LostPoint> lost_;
-  Clock::time_point begun_ = Clock::now();
-  Clock::time_point committed_ = begun_;
+  Clock::time_point committed_ = Clock::now();
 };
 
 } // namespace

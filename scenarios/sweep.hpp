@@ -16,7 +16,6 @@ namespace orrery {
 struct SweepProgress {
   std::uint64_t done = 0;  ///< rows in the store
   std::uint64_t total = 0; ///< points of the study
-  double rate = 0;         ///< points per second of this run
 };
 
 struct SweepOptions {

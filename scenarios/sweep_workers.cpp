@@ -2,9 +2,9 @@
 
 #include "sim/base/diagnostics.hpp"
 
+#include <csignal>
 #include <fmt/format.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>

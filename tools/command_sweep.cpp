@@ -3,6 +3,7 @@
 #include "sim/base/diagnostics.hpp"
 #include "tools/command.hpp"
 #include "tools/output.hpp"
+#include "tools/search_progress.hpp"
 #include "tools/sweep_metrics.hpp"
 #include "tools/sweep_report.hpp"
 
@@ -50,43 +51,6 @@ SweepView view_of(const Study& study, const Arguments& arguments) {
   return view;
 }
 
-std::string time_left(double seconds) {
-  if (seconds < 90)
-    return fmt::format("{:.0f} s", seconds);
-  return seconds < 5400 ? fmt::format("{:.0f} min", seconds / 60) : fmt::format("{:.1f} h", seconds / 3600);
-}
-
-/// Signs of life on the error stream: a line that changes on a terminal, else a line every ten seconds.
-class SweepProgressLine {
-public:
-  SweepProgressLine(Console& console, bool quiet) : console_(console), quiet_(quiet) {}
-
-  void show(const SweepProgress& progress) {
-    const auto now = std::chrono::steady_clock::now();
-    const bool ended = progress.done == progress.total;
-    if (quiet_ || ended || (!console_.progress && now - last_ < std::chrono::seconds(10)))
-      return;
-    last_ = now;
-    const double left = progress.rate > 0 ? static_cast<double>(progress.total - progress.done) / progress.rate : 0;
-    const std::string text =
-        fmt::format("{} of {} points, {}/s, {}", grouped(static_cast<double>(progress.done)), grouped(static_cast<double>(progress.total)),
-                    format_number(progress.rate), progress.rate > 0 ? time_left(left) + " left" : "starting");
-    console_.error << (console_.progress ? "\r" + text + "\x1b[K" : text + "\n") << std::flush;
-    shown_ = true;
-  }
-
-  void clear() {
-    if (shown_ && console_.progress)
-      console_.error << "\r\x1b[K" << std::flush;
-  }
-
-private:
-  Console& console_;
-  bool quiet_;
-  bool shown_ = false;
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
-
 /// Which points ran now, which were there, and where they are.
 std::string summary(std::uint64_t before, std::uint64_t after, double seconds, int jobs, const std::string& store) {
   std::string text;
@@ -96,7 +60,7 @@ std::string summary(std::uint64_t before, std::uint64_t after, double seconds, i
                        format_number(static_cast<double>(after - before) / seconds));
   if (before > 0)
     text += fmt::format("{}{} points were there", text.empty() ? "" : ", ", grouped(static_cast<double>(before)));
-  return text + "; all are in " + store;
+  return text + "; kept in " + store;
 }
 
 std::uint64_t rows_of(const SweepStore& store) { return static_cast<std::uint64_t>(std::ranges::count(store.done(), true)); }
@@ -111,10 +75,12 @@ bool fill(const Study& study, SweepStore& store, const std::string& path, int mo
   const std::uint64_t before = rows_of(store);
   const auto left = static_cast<int>(study.points() - before);
   const int jobs = std::min(most, std::max(1, left));
-  SweepProgressLine line(console, quiet);
+  SearchLine line(console.error, "points", !quiet, console.progress, static_cast<double>(before));
   const auto begin = std::chrono::steady_clock::now();
-  const std::vector<LostPoint> lost = run_sweep(
-      study, store, {.workers = jobs, .metrics_of = sweep_metrics, .progress = [&](const SweepProgress& now) { line.show(now); }});
+  const std::vector<LostPoint> lost =
+      run_sweep(study, store, {.workers = jobs, .metrics_of = sweep_metrics, .progress = [&](const SweepProgress& now) {
+                                 line.show(static_cast<double>(now.done), static_cast<double>(now.total));
+                               }});
   line.clear();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (!quiet)
@@ -161,22 +127,23 @@ Exit run(const Arguments& arguments, Console& console) {
 } // namespace
 
 Command sweep_command_row() {
-  return {
-      .name = "sweep",
-      .summary = "runs a scenario over grids, lists and random draws of its parameters",
-      .details = "The points are kept in an SQLite file. A sweep that was stopped goes on where it was. Infeasible points are rows. "
-                 "Exit status: 0 the points were run; 2 the study is wrong, or every point of it.",
-      .options = {{.name = "STUDY", .kind = OptionKind::positional, .value = {}, .help = "study (YAML)", .required = true},
-                  {.name = "--jobs", .value = "N", .help = "processes; as many as there are cores where not given"},
-                  {.name = "--store", .value = "FILE", .help = "where the points are kept; STUDY.sqlite where not given"},
-                  {.name = "--fresh", .kind = OptionKind::flag, .value = {}, .help = "runs every point again"},
-                  {.name = "--format", .value = "FORMAT", .help = "form of the answer", .choices = {"text", "csv", "json"}},
-                  {.name = "--out", .value = "FILE", .help = "writes the answer to a file"},
-                  {.name = "--sort", .value = "METRIC", .help = "what the points of the table are best in; step_time_s where not given"},
-                  {.name = "--top", .value = "N", .help = "how many points the table has; 10 where not given"},
-                  {.name = "--worst", .kind = OptionKind::flag, .value = {}, .help = "shows the worst points instead of the best"},
-                  {.name = "--quiet", .kind = OptionKind::flag, .value = {}, .help = "no progress"}},
-      .run = run};
+  return {.name = "sweep",
+          .summary = "runs a scenario over grids, lists and random draws of its parameters",
+          .details = "The points are kept in an SQLite file. A sweep that was stopped goes on where it was. Infeasible points are rows. "
+                     "Exit status: 0 the points were run; 2 the study is wrong, or every point of it.",
+          .options = {{.name = "STUDY", .kind = OptionKind::positional, .value = {}, .help = "study (YAML)", .required = true},
+                      {.name = "--jobs", .value = "N", .help = "processes; as many as there are cores where not given"},
+                      {.name = "--store", .value = "FILE", .help = "where the points are kept; STUDY.sqlite where not given"},
+                      {.name = "--fresh", .kind = OptionKind::flag, .value = {}, .help = "runs every point again"},
+                      {.name = "--format", .value = "FORMAT", .help = "form of the answer", .choices = {"text", "csv", "json"}},
+                      {.name = "--out", .value = "FILE", .help = "writes the answer to a file"},
+                      {.name = "--sort",
+                       .value = "METRIC",
+                       .help = "what the points of the table are best in; tokens_per_second where not given"},
+                      {.name = "--top", .value = "N", .help = "how many points the table has; 10 where not given"},
+                      {.name = "--worst", .kind = OptionKind::flag, .value = {}, .help = "shows the worst points instead of the best"},
+                      {.name = "--quiet", .kind = OptionKind::flag, .value = {}, .help = "no progress"}},
+          .run = run};
 }
 
 } // namespace orrery

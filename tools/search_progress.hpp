@@ -1,4 +1,4 @@
-// The line that a search shows on the error stream: how far, how fast, how long still.
+// The line that a search or a sweep shows on the error stream: how far, how fast, how long still.
 #pragma once
 
 #include <chrono>
@@ -9,11 +9,12 @@ namespace orrery {
 
 class SearchLine {
 public:
-  /// Does nothing where `enabled` is false.
-  SearchLine(std::ostream& error, std::string what, bool enabled);
+  /// Does nothing where `enabled` is false. Where `error` is no terminal, a line every ten seconds. `already` were done before.
+  SearchLine(std::ostream& error, std::string what, bool enabled, bool terminal = true, double already = 0);
 
   /// At most ten times a second.
   void show(double done, double total);
+  void clear();
   /// Clears the line and leaves one with the count and the rate.
   void end(double done);
 
@@ -23,6 +24,8 @@ private:
   std::ostream& error_;
   std::string what_;
   bool enabled_;
+  bool terminal_;
+  double already_;
   Clock::time_point begin_ = Clock::now();
   Clock::time_point shown_ = begin_;
 };

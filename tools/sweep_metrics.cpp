@@ -17,13 +17,16 @@ void add_patterns(const OrderedJson& schema, const std::string& path, std::vecto
   const std::string type = schema.value("type", "");
   if (type == "object") {
     for (const auto& [key, below] : schema["properties"].items())
-      add_patterns(below, path.empty() ? key : path + "." + key, patterns);
+      add_patterns(below, path.empty() ? key : fmt::format("{}.{}", path, key), patterns);
   } else if (type == "array") {
     add_patterns(schema["items"], path + ".*", patterns);
   } else if (type == "number" || type == "integer" || type == "boolean") {
     patterns.push_back(path);
   }
 }
+
+/// Of the whole result, where the scenario has expectations.
+constexpr const char* expectations_met = "expectations_met";
 
 /// Whether a figure tells what a job reached. What went in, and what the row's status says, is left out.
 bool is_kept(std::string_view name) { return !name.starts_with("plan.") && name != "feasible"; }
@@ -75,6 +78,8 @@ std::vector<std::pair<std::string, SweepValue>> sweep_metrics(const Result& resu
       if ((value.is_number() || value.is_boolean()) && is_kept(path))
         metrics.emplace_back(prefix + path, value_of(value));
   }
+  if (!result.expectations.empty())
+    metrics.emplace_back(expectations_met, result.expectations_met());
   return metrics;
 }
 
@@ -83,6 +88,7 @@ const std::vector<std::string>& metric_patterns() {
     std::vector<std::string> all;
     add_patterns(result_schema()["properties"]["jobs"]["items"], "", all);
     std::erase_if(all, [](const std::string& name) { return !is_kept(name); });
+    all.emplace_back(expectations_met);
     return all;
   }();
   return patterns;

@@ -11,6 +11,7 @@
 namespace orrery {
 
 /// Everything that the result states as a number or a flag, but its plan, which is an input. Of several jobs, under "jobs.INDEX.".
+/// And whether the scenario's expectations are met.
 std::vector<std::pair<std::string, SweepValue>> sweep_metrics(const Result& result);
 
 /// The names that sweep_metrics() can give, in the order of the result's schema; "*" stands for an element of a list.

@@ -74,11 +74,10 @@ std::vector<std::string> table_metrics(const SweepStore& store, const SweepView&
 std::string sort_metric(const SweepStore& store, const SweepView& view) {
   if (!view.sort.empty())
     return view.sort;
-  const std::vector<std::string> there = ordered_metrics(store.metrics());
-  for (const Metric& metric : headline_metrics())
-    for (const std::string& name : there)
-      if (inside_job(name) == metric.path)
-        return name;
+  // Not the step time: it does not compare points of unequal batches.
+  for (const std::string& name : ordered_metrics(store.metrics()))
+    if (inside_job(name) == "tokens_per_second")
+      return name;
   return {};
 }
 

@@ -13,7 +13,7 @@ namespace orrery {
 
 struct SweepView {
   std::vector<std::string> metrics; ///< to show; empty = all, and in the table the telling ones
-  std::string sort;                 ///< empty = the first of a sensible order that the points have
+  std::string sort;                 ///< empty = tokens per second
   bool worst = false;               ///< first
   std::size_t top = 10;
 };

@@ -13,13 +13,13 @@ axes:
 END
 
 # Answers.
-expect 0 'The 10 best points by step time' "$orrery" sweep study.yaml
+expect 0 'The 10 best points by tokens/s' "$orrery" sweep study.yaml
 holds 'the store is beside the study' test -s study.sqlite
 holds 'the infeasible are counted by reason' grep -q '900 x global_batch 1000 is not divisible' out
 cp out first
 expect 0 '1,800 points were there' "$orrery" sweep study.yaml
 holds 'the table is the same from the store' cmp -s first out
-expect 0 'The 3 best points by tokens/s' "$orrery" sweep study.yaml --sort tokens_per_second --top 3 --quiet
+expect 0 'The 3 worst points by cost of the budget' "$orrery" sweep study.yaml --sort budget.cost_usd --worst --top 3 --quiet
 holds 'nothing but the answer with --quiet' is_empty err
 expect 0 '"settings": .*"metrics": ' "$orrery" sweep study.yaml --format json --quiet
 holds 'answer is JSON' is_json out

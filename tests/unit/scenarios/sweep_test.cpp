@@ -220,6 +220,7 @@ TEST_CASE("every figure that a sweep keeps is a metric by name", "[sweep]") {
   const Study study = study_of("  - grid: { jobs.0.plan.micro_batch: [1] }\n");
   const PointRow row = run_point(study, 0, options(1));
   CHECK(row.metrics.size() > 40);
+  CHECK(row.metrics.back().first == "expectations_met");
   for (const auto& [name, value] : row.metrics) {
     CAPTURE(name);
     CHECK(is_metric(name));
