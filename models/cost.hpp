@@ -44,6 +44,8 @@ struct CostedBlock {
 struct CostedChunk {
   Span forward;
   Span backward;
+  Span weight;            ///< gradients of the weights, where the schedule splits them off
+  double weight_held = 1; ///< share of the kept activations that they need
 };
 
 /// A point-to-point message of one rank to its pipeline neighbour. All ranks of a stage send theirs at the same time.
@@ -74,6 +76,14 @@ struct CostedStage {
   std::vector<CostedCollective> gathers; ///< after the optimizer
   CostedMessage forward_send;            ///< to the next stage; of no bytes on a pipeline of one
   CostedMessage backward_send;           ///< to the previous stage
+  CostedMessage forward_return;          ///< to the previous stage, where a schedule runs chunks in falling order of stages
+  CostedMessage backward_return;         ///< to the next stage
+
+  static constexpr std::size_t messages = 4;
+  /// By direction of the pass (+ 1 = backward) and of the chunk (+ 2 = falling order).
+  [[nodiscard]] const CostedMessage& message(int index) const {
+    return index == 0 ? forward_send : index == 1 ? backward_send : index == 2 ? forward_return : backward_return;
+  }
 };
 
 /// Everything that the engine needs of a training step.

@@ -23,16 +23,23 @@ ChunkMemory chunk_memory(const OpGraph& graph, const Chunk& chunk) {
   return memory;
 }
 
-/// The most bytes that the passes in flight keep at once: chunks of a stage may differ, so the order is replayed.
-Bytes peak_activations(const OpGraph& graph, const std::vector<ChunkMemory>& chunks, const Stage& stage, int index) {
+/// The most bytes that passes in flight keep at once on a stage, whose chunks may differ: the order of a few rounds is replayed, which
+/// reaches the steady state.
+Bytes peak_activations(const OpGraph& graph, const std::vector<Bytes>& kept, int stage) {
   const int stages = static_cast<int>(graph.stages.size());
-  // In steady state the number in flight no longer grows: a few rounds of the pipeline reach the peak.
   const int rounds = graph.schedule == ScheduleKind::gpipe ? graph.micro_batches : std::min(graph.micro_batches, 4 * stages);
+  if (std::all_of(kept.begin(), kept.end(), [&](Bytes bytes) { return bytes == kept.front(); }))
+    return kept.front() * peak_in_flight(graph.schedule, stages, graph.virtual_stages, graph.micro_batches, stage);
+  // A split schedule's own order follows costs; here its passes are alike, which keeps to the same limit.
+  const bool split = splits_backward(graph.schedule);
+  const PassOrder all = split ? schedule_order(graph.schedule, stages, graph.virtual_stages, rounds) : PassOrder{};
+  const std::vector<Slot> own = split ? std::vector<Slot>{} : stage_order(graph.schedule, stages, graph.virtual_stages, rounds, stage);
+  const PassKind frees = split ? PassKind::weight : PassKind::backward;
   Bytes held;
   Bytes peak;
-  for (const Slot& slot : schedule_order(graph.schedule, stages, graph.virtual_stages, rounds, index)) {
-    const Bytes kept = chunks[static_cast<std::size_t>(stage.chunks[static_cast<std::size_t>(slot.chunk)])].kept;
-    held += slot.backward ? -kept : kept;
+  for (const Slot& slot : split ? all.of(stage) : std::span<const Slot>(own)) {
+    const Bytes bytes = kept[static_cast<std::size_t>(slot.chunk)];
+    held += slot.kind == PassKind::forward ? bytes : slot.kind == frees ? -bytes : Bytes{};
     peak = std::max(peak, held);
   }
   return peak;
@@ -45,19 +52,17 @@ std::vector<MemoryFootprint> memory_footprint(const OpGraph& graph, const Softwa
   for (const Chunk& chunk : graph.chunks)
     chunks.push_back(chunk_memory(graph, chunk));
   std::vector<MemoryFootprint> result;
-  const bool one_kind = graph.schedule != ScheduleKind::interleaved;
+  std::vector<Bytes> kept;
   for (std::size_t s = 0; s < graph.stages.size(); ++s) {
     const Stage& stage = graph.stages[s];
     MemoryFootprint& memory = result.emplace_back();
     memory.parameters = stage.parameters;
     memory.gradients = stage.gradients;
     memory.optimizer = stage.optimizer;
-    // With one chunk per stage the peak is its in-flight count; a replay gives the same and costs more.
-    const int stages = static_cast<int>(graph.stages.size());
-    const int index = static_cast<int>(s);
-    memory.activations = one_kind ? chunks[static_cast<std::size_t>(stage.chunks.front())].kept *
-                                        peak_in_flight(graph.schedule, stages, 1, graph.micro_batches, index)
-                                  : peak_activations(graph, chunks, stage, index);
+    kept.clear();
+    for (const int chunk : stage.chunks)
+      kept.push_back(chunks[static_cast<std::size_t>(chunk)].kept);
+    memory.activations = peak_activations(graph, kept, static_cast<int>(s));
     for (const int chunk : stage.chunks)
       memory.working_set = std::max(memory.working_set, chunks[static_cast<std::size_t>(chunk)].working_set);
     memory.buffers = 2 * (graph.boundary_forward + graph.boundary_backward);

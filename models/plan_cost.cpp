@@ -21,9 +21,10 @@ PlanCost PlanCoster::cost(const Plan& plan, std::optional<Bytes> capacity) {
   if (capacity && result.memory.total() > *capacity)
     return result;
   const CostedGraph costs = coster_.cost(graph);
-  result.step = estimate_step(costs).step;
+  result.step = estimate_step(costs, Replay::full, replayer_).step;
+  const int passes = micro_batches_per_chunk(graph.schedule, graph.micro_batches);
   for (const CostedStage& stage : costs.stages) {
-    const DeviceStep device = device_step(stage, graph.micro_batches, result.step, coster_.power());
+    const DeviceStep device = device_step(stage, passes, result.step, coster_.power());
     result.device_mean += device.energy / result.step / static_cast<double>(costs.stages.size());
     result.device_peak = std::max(result.device_peak, device.peak);
   }

@@ -39,6 +39,7 @@ private:
   TrainingJob job_;
   SoftwareProfile software_;
   TrainingCoster coster_;
+  Replayer replayer_;
 };
 
 } // namespace orrery

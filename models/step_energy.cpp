@@ -16,8 +16,8 @@ DeviceStep device_step(const CostedStage& stage, int micro_batches, Seconds step
     device.clock = std::min(device.clock, span.clock);
   };
   for (const CostedChunk& chunk : stage.chunks) {
-    add(chunk.forward, micro_batches);
-    add(chunk.backward, micro_batches);
+    for (const Span* span : {&chunk.forward, &chunk.backward, &chunk.weight})
+      add(*span, micro_batches);
   }
   add(stage.optimizer, 1);
   const Watts waiting = waiting_power(power);

@@ -19,6 +19,7 @@ struct DeviceStep {
   double clock = 1; ///< lowest that a cap forced
 };
 
+/// `micro_batches` that each chunk sees.
 DeviceStep device_step(const CostedStage& stage, int micro_batches, Seconds step, const PowerModel& power);
 
 } // namespace orrery

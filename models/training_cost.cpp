@@ -1,5 +1,7 @@
 #include "models/training_cost.hpp"
 
+#include "workloads/schedule.hpp"
+
 #include <algorithm>
 #include <cmath>
 
@@ -23,6 +25,39 @@ struct TrainingCoster::Pass {
     kernels += other.kernels * times;
   }
 };
+
+struct TrainingCoster::BlockPasses {
+  Pass forward;
+  Pass backward; ///< without the gradients of the weights where the schedule splits them off
+  Pass weight;
+  Bytes weight_held;
+
+  void add(const BlockPasses& other, int times) {
+    forward.add(other.forward, times);
+    backward.add(other.backward, times);
+    weight.add(other.weight, times);
+    weight_held += other.weight_held * times;
+  }
+};
+
+namespace {
+
+/// Bytes that the gradients of a block's weights read: inputs of its linear layers and the gradients of their outputs.
+Bytes weight_operands(const Block& block) {
+  double bytes = 0;
+  for (const Operator& op : block.backward) {
+    if (!op.weight_gradient)
+      continue;
+    const double element = element_bytes(op.precision);
+    if (const auto* product = std::get_if<Matmul>(&op.shape))
+      bytes += product->batch * product->k * (product->m + product->n) * element;
+    else if (const auto* grouped = std::get_if<GroupedMatmul>(&op.shape))
+      bytes += grouped->rows * (grouped->n + grouped->k) * element;
+  }
+  return Bytes{bytes};
+}
+
+} // namespace
 
 TrainingCoster::TrainingCoster(const Cluster& cluster, const SoftwareProfile& software, const Calibration& calibration,
                                std::optional<Watts> device_cap)
@@ -56,7 +91,8 @@ std::vector<OpCost> TrainingCoster::list_costs(const OpGraph& graph, const std::
     costs.push_back(operator_cost(graph, op));
   for (std::size_t i = 0; i + 1 < list.size(); ++i) {
     const auto* collective = std::get_if<Collective>(&list[i].shape);
-    if (collective != nullptr && collective->overlap == Overlap::next)
+    const bool split_off = splits_backward(graph.schedule) && list[i + 1].weight_gradient;
+    if (collective != nullptr && collective->overlap == Overlap::next && !split_off)
       costs[i].time -= overlap_gain * std::min(costs[i].time, costs[i + 1].time);
   }
   return costs;
@@ -67,10 +103,13 @@ void TrainingCoster::add(Pass& pass, const Operator& op, const OpCost& cost) con
   pass.kernels += op.kernels;
 }
 
-TrainingCoster::Pass TrainingCoster::block_pass(const std::vector<Operator>& list, const std::vector<OpCost>& costs) const {
+TrainingCoster::Pass TrainingCoster::block_pass(const std::vector<Operator>& list, const std::vector<OpCost>& costs, bool split,
+                                                bool weight) const {
   Pass pass;
   Seconds beside;
   for (std::size_t i = 0; i < list.size(); ++i) {
+    if ((split && list[i].weight_gradient) != weight)
+      continue;
     OpCost cost = costs[i];
     const auto* collective = std::get_if<Collective>(&list[i].shape);
     if (collective != nullptr && collective->overlap == Overlap::pass) {
@@ -81,6 +120,16 @@ TrainingCoster::Pass TrainingCoster::block_pass(const std::vector<Operator>& lis
   }
   pass.hide(beside);
   return pass;
+}
+
+TrainingCoster::BlockPasses TrainingCoster::block_passes(const Block& block, const CostedBlock& costs, bool split) const {
+  BlockPasses passes{.forward = block_pass(block.forward, costs.forward, false, false),
+                     .backward = block_pass(block.backward, costs.backward, split, false)};
+  if (split) {
+    passes.weight = block_pass(block.backward, costs.backward, true, true);
+    passes.weight_held = weight_operands(block);
+  }
+  return passes;
 }
 
 double expected_maximum(int count) {
@@ -140,8 +189,14 @@ void TrainingCoster::cost_messages(const OpGraph& graph, CostedGraph& costed) co
   };
   for (int s = 0; s < stages; ++s) {
     CostedStage& stage = costed.stages[static_cast<std::size_t>(s)];
-    stage.forward_send = message(0, graph.boundary_forward, s, (s + 1) % stages);
-    stage.backward_send = message(1, graph.boundary_backward, s, (s + stages - 1) % stages);
+    const int next = (s + 1) % stages;
+    const int previous = (s + stages - 1) % stages;
+    stage.forward_send = message(0, graph.boundary_forward, s, next);
+    stage.backward_send = message(1, graph.boundary_backward, s, previous);
+    if (!runs_backwards(graph.schedule, 1))
+      continue;
+    stage.forward_return = message(0, graph.boundary_forward, s, previous);
+    stage.backward_return = message(1, graph.boundary_backward, s, next);
   }
 }
 
@@ -186,23 +241,28 @@ CostedGraph TrainingCoster::cost(const OpGraph& graph) const {
                      .groups = graph.groups,
                      .overlap_p2p = graph.overlap_p2p,
                      .step_host = software_.step_host};
-  std::vector<std::pair<Pass, Pass>> passes;
+  const bool split = splits_backward(graph.schedule);
+  std::vector<BlockPasses> passes;
   for (const Block& block : graph.blocks) {
     CostedBlock& out = costed.blocks.emplace_back();
     out.forward = list_costs(graph, block.forward);
     out.backward = list_costs(graph, block.backward);
-    passes.emplace_back(block_pass(block.forward, out.forward), block_pass(block.backward, out.backward));
+    passes.push_back(block_passes(block, out, split));
   }
   const double slowest = 1 + device_speed_spread * expected_maximum(graph.ranks());
   std::vector<CostedChunk> chunks;
   for (const Chunk& chunk : graph.chunks) {
-    Pass forward;
-    Pass backward;
+    BlockPasses sum;
+    Bytes kept;
     for (const BlockUse& use : chunk.blocks) {
-      forward.add(passes[static_cast<std::size_t>(use.block)].first, use.count);
-      backward.add(passes[static_cast<std::size_t>(use.block)].second, use.count);
+      sum.add(passes[static_cast<std::size_t>(use.block)], use.count);
+      kept += graph.blocks[static_cast<std::size_t>(use.block)].activations * use.count;
     }
-    chunks.push_back({.forward = span(forward, slowest), .backward = span(backward, slowest)});
+    CostedChunk& out = chunks.emplace_back(CostedChunk{.forward = span(sum.forward, slowest), .backward = span(sum.backward, slowest)});
+    if (split) {
+      out.weight = span(sum.weight, slowest);
+      out.weight_held = kept > Bytes{} ? std::min(1.0, sum.weight_held / kept) : 1.0;
+    }
   }
   const int stages = static_cast<int>(graph.stages.size());
   costed.stages.reserve(graph.stages.size());

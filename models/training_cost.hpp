@@ -5,6 +5,8 @@
 // shares the
 //          device with the operator listed next: `overlap_gain` of the shorter of both is hidden. The host launches every kernel: a pass
 //          never ends before its launches do (asynchronous launches), or its launches add to the device time (launch_blocking).
+//          A schedule that splits backward passes has the gradients of the weights as passes of their own, which no collective hides
+//          behind.
 // Source:  structure of Megatron-LM (Narayanan et al. SC21; Korthikanti et al. 2022).
 // Units:   SI.
 // Valid:   groups that are regular in rank order (tensor fastest, then data, then pipeline).
@@ -50,11 +52,13 @@ public:
 
 private:
   struct Pass; ///< what the operators of a pass add up to
+  struct BlockPasses;
 
   [[nodiscard]] OpCost operator_cost(const OpGraph& graph, const Operator& op) const;
   [[nodiscard]] std::vector<OpCost> list_costs(const OpGraph& graph, const std::vector<Operator>& list) const;
   void add(Pass& pass, const Operator& op, const OpCost& cost) const;
-  [[nodiscard]] Pass block_pass(const std::vector<Operator>& list, const std::vector<OpCost>& costs) const;
+  [[nodiscard]] Pass block_pass(const std::vector<Operator>& list, const std::vector<OpCost>& costs, bool split, bool weight) const;
+  [[nodiscard]] BlockPasses block_passes(const Block& block, const CostedBlock& costs, bool split) const;
   [[nodiscard]] Span span(const Pass& pass, double slowest) const;
   [[nodiscard]] CostedCollective collective(const OpGraph& graph, const Operator& op) const;
   void cost_messages(const OpGraph& graph, CostedGraph& costed) const;

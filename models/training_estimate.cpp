@@ -1,6 +1,7 @@
 #include "models/training_estimate.hpp"
 
-#include "workloads/schedule.hpp"
+#include "models/step_order.hpp"
+#include "models/step_replay.hpp"
 
 #include <algorithm>
 
@@ -8,144 +9,66 @@ namespace orrery {
 
 namespace {
 
-/// What a stage's order leads to: when it ends, and when the gradients of its last micro-batch begin to be ready.
-struct StageEnd {
-  double end = 0;
-  double last_backward_begin = 0;
-};
-
-/// Max-plus replay of the passes of every stage.
-class Replay {
-public:
-  Replay(const CostedGraph& graph, int micro_batches)
-      : graph_(graph), micro_batches_(micro_batches), stages_(static_cast<int>(graph.stages.size())),
-        chunks_(stages_ * graph.virtual_stages), arrival_(static_cast<std::size_t>(2 * chunks_ * micro_batches), waiting) {}
-
-  std::vector<StageEnd> run() {
-    std::vector<std::vector<Slot>> orders;
-    for (int s = 0; s < stages_; ++s)
-      orders.push_back(schedule_order(graph_.schedule, stages_, graph_.virtual_stages, micro_batches_, s));
-    std::vector<std::size_t> next(orders.size(), 0);
-    std::vector<StageEnd> ends(orders.size());
-    // Each sweep lets every stage run until it waits for another; forward work ripples down the sweep, backward work up.
-    for (bool progress = true; progress;) {
-      progress = false;
-      for (int i = 0; i < 2 * stages_; ++i) {
-        const auto s = static_cast<std::size_t>(i < stages_ ? i : 2 * stages_ - 1 - i);
-        const std::size_t before = next[s];
-        while (next[s] < orders[s].size() && step(static_cast<int>(s), orders[s][next[s]], ends[s]))
-          ++next[s];
-        progress = progress || next[s] > before;
-      }
-    }
-    return ends;
-  }
-
-private:
-  static constexpr double waiting = -1;
-
-  /// When the input of a pass is there.
-  double& arrival(int chunk, int micro_batch, bool backward) {
-    return arrival_[static_cast<std::size_t>((micro_batch * chunks_ + chunk) * 2 + (backward ? 1 : 0))];
-  }
-
-  bool step(int s, const Slot& slot, StageEnd& stage) {
-    const int chunk = slot.chunk * stages_ + s;
-    const bool from_outside = slot.backward ? chunk == chunks_ - 1 : chunk == 0;
-    const double ready = from_outside ? 0 : arrival(chunk, slot.micro_batch, slot.backward);
-    if (ready == waiting)
-      return false;
-    const CostedStage& costs = graph_.stages[static_cast<std::size_t>(s)];
-    const CostedChunk& work = costs.chunks[static_cast<std::size_t>(slot.chunk)];
-    const double begin = std::max(stage.end, ready);
-    if (slot.backward && slot.micro_batch == micro_batches_ - 1 && stage.last_backward_begin == 0)
-      stage.last_backward_begin = begin;
-    const double end = begin + (slot.backward ? work.backward : work.forward).total().si();
-    stage.end = end;
-    const bool leaves = slot.backward ? chunk > 0 : chunk < chunks_ - 1;
-    if (!leaves)
-      return true;
-    const double sent = end + (slot.backward ? costs.backward_send : costs.forward_send).time().si();
-    arrival(slot.backward ? chunk - 1 : chunk + 1, slot.micro_batch, slot.backward) = sent;
-    if (!graph_.overlap_p2p)
-      stage.end = sent;
-    return true;
-  }
-
-  const CostedGraph& graph_;
-  int micro_batches_;
-  int stages_;
-  int chunks_;
-  std::vector<double> arrival_;
-};
-
 /// Compute and blocking sends of one micro-batch through all chunks of stage `s`.
-StageTimes cycle(const CostedGraph& graph, int s) {
+StageTimes cycle(const CostedGraph& graph, const std::vector<PassCost>& costs, std::size_t s) {
+  const std::size_t passes = costs.size() / graph.stages.size();
   StageTimes times;
-  const CostedStage& stage = graph.stages[static_cast<std::size_t>(s)];
-  const int stages = static_cast<int>(graph.stages.size());
-  const int last = stages * graph.virtual_stages - 1;
-  for (int v = 0; v < graph.virtual_stages; ++v) {
-    const CostedChunk& chunk = stage.chunks[static_cast<std::size_t>(v)];
-    times.compute += chunk.forward.total() + chunk.backward.total();
-    const int index = v * stages + s;
-    if (index < last)
-      times.send += stage.forward_send.time();
-    if (index > 0)
-      times.send += stage.backward_send.time();
+  for (std::size_t i = s * passes; i < (s + 1) * passes; ++i) {
+    times.compute += Seconds{costs[i].time};
+    times.send += Seconds{costs[i].held};
   }
-  if (graph.overlap_p2p)
-    times.send = Seconds{};
   return times;
 }
 
-/// What one more micro-batch adds to GPipe or 1F1B in the steady state: the longest stage of each phase, or of both together.
-double added_cycle(const CostedGraph& graph) {
+/// What one more micro-batch adds to GPipe in the steady state: the longest stage of each phase.
+double added_by_phases(const CostedGraph& graph, const std::vector<PassCost>& costs) {
+  const std::size_t passes = costs.size() / graph.stages.size();
   double forward = 0;
   double backward = 0;
-  double both = 0;
-  const std::size_t last = graph.stages.size() - 1;
-  for (std::size_t s = 0; s <= last; ++s) {
-    const CostedStage& stage = graph.stages[s];
-    const CostedChunk& chunk = stage.chunks.front();
-    double f = chunk.forward.total().si();
-    double b = chunk.backward.total().si();
-    if (!graph.overlap_p2p) {
-      f += s < last ? stage.forward_send.time().si() : 0;
-      b += s > 0 ? stage.backward_send.time().si() : 0;
-    }
-    forward = std::max(forward, f);
-    backward = std::max(backward, b);
-    both = std::max(both, f + b);
+  for (std::size_t i = 0; i < costs.size(); i += passes) {
+    forward = std::max(forward, costs[i].time + costs[i].held);
+    backward = std::max(backward, costs[i + 1].time + costs[i + 1].held);
   }
-  return graph.schedule == ScheduleKind::gpipe ? forward + backward : both;
+  return forward + backward;
 }
 
-/// Passes of an interleaved pipeline that are worth replaying one by one (about a millisecond): it may settle into a longer cycle than that
-/// of any stage, and only after many rounds.
-constexpr int longest_replay = 60'000;
+/// Passes that are worth replaying one by one.
+constexpr std::size_t longest_replay = 400'000;
 
-/// Replays as many rounds as it takes to reach the steady state, and returns the time of the others.
-double replay_steadily(const CostedGraph& graph, std::vector<StageEnd>& ends) {
+/// Micro-batches that are replayed: all of them, as far as that pays, or a few rounds of the pipeline.
+int replayed_micro_batches(const CostedGraph& graph, Replay depth) {
   const int stages = static_cast<int>(graph.stages.size());
-  const bool interleaved = graph.schedule == ScheduleKind::interleaved;
-  const int rounds = interleaved ? std::max(3, longest_replay / (2 * stages * stages * graph.virtual_stages)) : 2;
-  const int replayed = std::min(graph.micro_batches, rounds * stages);
-  ends = Replay(graph, replayed).run();
+  const bool split = splits_backward(graph.schedule);
+  const int few = graph.schedule == ScheduleKind::gpipe || graph.schedule == ScheduleKind::one_f_one_b ? 2 : 3;
+  const std::size_t passes = static_cast<std::size_t>(stages) * static_cast<std::size_t>(stages * graph.virtual_stages * (split ? 3 : 2));
+  const int rounds = depth == Replay::rank ? few : std::max(few, static_cast<int>(longest_replay / passes));
+  return std::min(graph.micro_batches, rounds * stages);
+}
+
+/// Replays as many micro-batches as the depth asks for, and returns the time of the others.
+double replay_steadily(const CostedGraph& graph, const std::vector<PassCost>& costs, Replay depth, Replayer& replayer,
+                       std::vector<ReplayedStage>& ends) {
+  const int replayed = replayed_micro_batches(graph, depth);
+  ends = replayer.run(graph, costs, replayed);
   if (replayed == graph.micro_batches)
     return 0;
-  if (!interleaved)
-    return (graph.micro_batches - replayed) * added_cycle(graph);
-  const std::vector<StageEnd> before = Replay(graph, replayed - stages).run();
+  const int rest = graph.micro_batches - replayed;
+  if (graph.schedule == ScheduleKind::gpipe)
+    return rest * added_by_phases(graph, costs);
   double longest = 0;
-  for (std::size_t s = 0; s < ends.size(); ++s)
-    longest = std::max(longest, ends[s].end - before[s].end);
-  return static_cast<double>(graph.micro_batches - replayed) / stages * longest;
+  for (std::size_t s = 0; s < ends.size(); ++s) {
+    const StageTimes once = cycle(graph, costs, s);
+    const double busy = (once.compute + once.send).si() * micro_batches_per_chunk(graph.schedule, rest) / rest;
+    const double seen = graph.schedule == ScheduleKind::interleaved ? ends[s].round / static_cast<double>(ends.size()) : 0;
+    longest = std::max(longest, std::max(busy, seen));
+  }
+  return rest * longest;
 }
 
-/// Runs the reductions of every stage and returns when the last has ended. A reduction of the embedding group starts when all stages that
-/// list it have come to it.
-double reduce_gradients(const CostedGraph& graph, const std::vector<StageEnd>& ends, double rest, std::vector<StageTimes>& stages) {
+/// Runs the reductions of every stage and returns when each has ended its own. A reduction of the embedding group starts when all stages
+/// that list it have come to it.
+std::vector<double> reduce_gradients(const CostedGraph& graph, const std::vector<ReplayedStage>& ends, double rest,
+                                     std::vector<StageTimes>& stages) {
   std::vector<double> clocks;
   std::size_t most = 0;
   for (std::size_t s = 0; s < ends.size(); ++s) {
@@ -162,35 +85,45 @@ double reduce_gradients(const CostedGraph& graph, const std::vector<StageEnd>& e
         continue;
       const CostedCollective& reduction = graph.stages[s].reductions[r];
       const double met = reduction.group == Group::embedding ? std::max(meeting, clocks[s]) : clocks[s];
-      const double begin = reduction.overlapped ? ends[s].last_backward_begin + rest : met;
+      const double begin = reduction.overlapped ? ends[s].last_gradient + rest : met;
       const double end = std::max(met + (reduction.overlapped ? reduction.latency.si() : 0), begin + reduction.time.si());
       stages[s].reduction += Seconds{end - met};
       clocks[s] = end;
     }
   }
-  return *std::max_element(clocks.begin(), clocks.end());
+  return clocks;
 }
 
 } // namespace
 
 StepEstimate estimate_step(const CostedGraph& graph) {
-  const int stages = static_cast<int>(graph.stages.size());
+  Replayer replayer;
+  return estimate_step(graph, Replay::full, replayer);
+}
+
+StepEstimate estimate_step(const CostedGraph& graph, Replay depth, Replayer& replayer) {
+  const auto stages = graph.stages.size();
+  const double passes = micro_batches_per_chunk(graph.schedule, graph.micro_batches);
+  const std::vector<PassCost> costs = pass_costs(graph);
   StepEstimate estimate;
-  for (int s = 0; s < stages; ++s) {
-    const StageTimes once = cycle(graph, s);
-    estimate.stages.push_back({.compute = once.compute * graph.micro_batches, .send = once.send * graph.micro_batches});
+  estimate.stages.reserve(stages);
+  for (std::size_t s = 0; s < stages; ++s) {
+    const StageTimes once = cycle(graph, costs, s);
+    estimate.stages.push_back({.compute = once.compute * passes, .send = once.send * passes});
   }
-  std::vector<StageEnd> ends;
-  const double rest = replay_steadily(graph, ends);
-  const double barrier = reduce_gradients(graph, ends, rest, estimate.stages);
-  double step = barrier;
-  for (int s = 0; s < stages; ++s) {
-    const auto index = static_cast<std::size_t>(s);
-    StageTimes& times = estimate.stages[index];
-    times.optimizer = graph.stages[index].optimizer.total();
-    for (const CostedCollective& gather : graph.stages[index].gathers)
+  std::vector<ReplayedStage> ends;
+  const double rest = replay_steadily(graph, costs, depth, replayer, ends);
+  const std::vector<double> clocks = reduce_gradients(graph, ends, rest, estimate.stages);
+  const bool barrier = has_optimizer_barrier(graph.schedule);
+  const double slowest = *std::max_element(clocks.begin(), clocks.end());
+  double step = 0;
+  for (std::size_t s = 0; s < stages; ++s) {
+    StageTimes& times = estimate.stages[s];
+    times.optimizer = graph.stages[s].optimizer.total();
+    for (const CostedCollective& gather : graph.stages[s].gathers)
       times.gather += gather.overlapped ? gather.latency : gather.time;
-    step = std::max(step, barrier + (times.optimizer + times.gather).si());
+    // Without a barrier each stage goes on to its next step at once: a step takes what the busiest stage spends on it.
+    step = std::max(step, (barrier ? slowest : clocks[s] - ends[s].first) + (times.optimizer + times.gather).si());
   }
   estimate.step = Seconds{step} + graph.step_host;
   for (StageTimes& times : estimate.stages) {

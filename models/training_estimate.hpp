@@ -1,18 +1,22 @@
 // Step time in closed form.
 //
 // What:    the time of one training step and where each stage spends it, without events.
-// Formula: the passes of the first rounds of the pipeline are replayed as a max-plus recurrence; every further
-//          micro-batch adds the longest cycle of any stage (interleaved: every further round what the last one did). Then per stage:
+// Formula: the passes are replayed as a max-plus recurrence (models/step_replay.hpp): all of them up to 400,000; beyond that, and for
+// ranking
+//          plans after a few rounds of the pipeline, every further micro-batch adds the longest cycle of any stage. Then per stage:
 //          gradient reductions, a barrier over all stages (global gradient norm), optimizer, gathers, host. A reduction of the embedding
-//          group starts when both ends of the pipeline have come to it. An overlapped reduction starts with the stage's first backward pass
-//          of the last micro-batch and ends no sooner than its latency after the last backward pass.
-// Source:  1F1B and interleaved schedules as in workloads/schedule.hpp.
+//          group starts when both ends of the pipeline have come to it. An overlapped reduction starts with the stage's first pass that
+//          adds gradients of the last micro-batch and ends no sooner than its latency after the last pass. Zero-bubble schedules have no
+//          barrier: gradients are checked while the next step warms up, and a step takes what its busiest stage spends on it, from its
+//          first pass to its gathers.
+// Source:  schedules as in workloads/schedule.hpp; post-validation: Qi et al. 2024, "Zero Bubble Pipeline Parallelism", section 4.
 // Units:   SI.
 // Valid:   no contention between stages, no jitter. The engine (sim/engine/pipeline.hpp) shares the semantics and has neither limit.
-// Error:   equal to the engine to 1e-9 for uniform stages, within 1% otherwise (tests/closed_form).
+// Error:   full: equal to the engine to 1e-9 up to 400,000 passes. rank: within 3% of full (tests/closed_form).
 #pragma once
 
 #include "models/cost.hpp"
+#include "models/step_replay.hpp"
 
 #include <vector>
 
@@ -34,6 +38,15 @@ struct StepEstimate {
   std::vector<StageTimes> stages;
 };
 
+/// How much of a pipeline is replayed.
+enum class Replay {
+  full, ///< all of it
+  rank  ///< a few rounds, to tell many plans apart
+};
+
 StepEstimate estimate_step(const CostedGraph& graph);
+
+/// The same for many plans: `replayer` keeps what they share.
+StepEstimate estimate_step(const CostedGraph& graph, Replay depth, Replayer& replayer);
 
 } // namespace orrery

@@ -2,6 +2,7 @@
 
 #include "models/memory.hpp"
 #include "models/power.hpp"
+#include "workloads/schedule.hpp"
 
 #include <fmt/format.h>
 
@@ -25,7 +26,7 @@ public:
     return held_;
   }
   void end(const TimelineSpan& span) {
-    if (span.kind == SpanKind::backward)
+    if (span.kind == (splits_backward(graph_.schedule) ? SpanKind::weight : SpanKind::backward))
       held_ -= kept(span.chunk);
   }
 
@@ -48,6 +49,8 @@ std::string name_of(const TimelineSpan& span, const CostedStage& stage) {
     return fmt::format("F{}.{}", span.micro_batch, span.chunk);
   case SpanKind::backward:
     return fmt::format("B{}.{}", span.micro_batch, span.chunk);
+  case SpanKind::weight:
+    return fmt::format("W{}.{}", span.micro_batch, span.chunk);
   case SpanKind::send:
     return fmt::format("send {}.{}", span.micro_batch, span.chunk);
   case SpanKind::reduction:
@@ -69,6 +72,8 @@ Watts power_of(const TimelineSpan& span, const CostedStage& stage, Watts waiting
     return stage.chunks[chunk].forward.power;
   case SpanKind::backward:
     return stage.chunks[chunk].backward.power;
+  case SpanKind::weight:
+    return stage.chunks[chunk].weight.power;
   case SpanKind::optimizer:
     return stage.optimizer.power;
   default:
@@ -95,7 +100,7 @@ std::vector<RecordedSpan> timeline_rows(const StepTimeline& timeline, const Scen
                     .stage = span.stage,
                     .stream = span.stream == Stream::compute ? "compute" : "communication",
                     .name = name_of(span, stages.costs.stages[stage]),
-                    .micro_batch = span.kind == SpanKind::forward || span.kind == SpanKind::backward ? span.micro_batch : -1,
+                    .micro_batch = span.kind <= SpanKind::weight ? span.micro_batch : -1,
                     .begin = span.begin,
                     .end = span.end,
                     .power = power_of(span, stages.costs.stages[stage], waiting),

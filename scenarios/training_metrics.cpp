@@ -2,6 +2,7 @@
 
 #include "models/power.hpp"
 #include "models/step_energy.hpp"
+#include "workloads/schedule.hpp"
 
 #include <algorithm>
 #include <array>
@@ -33,13 +34,13 @@ double stretchable_of(const std::vector<OpCost>& costs) {
 }
 
 /// One pass of a chunk: its operators, and what the host adds.
-void add_pass(ClassTimes& times, const Stages& stages, const Chunk& chunk, const Span& span, bool backward, double count) {
+void add_pass(ClassTimes& times, const Stages& stages, const Chunk& chunk, Seconds stretchable, bool backward, double count) {
   double nominal = 0;
   for (const BlockUse& use : chunk.blocks) {
     const CostedBlock& costed = stages.costs.blocks[static_cast<std::size_t>(use.block)];
     nominal += use.count * stretchable_of(backward ? costed.backward : costed.forward);
   }
-  const double stretch = nominal > 0 ? span.stretchable.si() / nominal : 1;
+  const double stretch = nominal > 0 ? stretchable.si() / nominal : 1;
   for (const BlockUse& use : chunk.blocks) {
     const auto index = static_cast<std::size_t>(use.block);
     const Block& block = stages.graph.blocks[index];
@@ -52,6 +53,7 @@ void add_pass(ClassTimes& times, const Stages& stages, const Chunk& chunk, const
 /// Mean over stages of where the time goes.
 std::vector<TimeShare> time_shares(const Stages& stages, const StepEstimate& times) {
   const auto count = static_cast<double>(times.stages.size());
+  const int passes = micro_batches_per_chunk(stages.graph.schedule, stages.graph.micro_batches);
   ClassTimes classes{};
   StageTimes mean;
   for (std::size_t s = 0; s < times.stages.size(); ++s) {
@@ -59,8 +61,8 @@ std::vector<TimeShare> time_shares(const Stages& stages, const StepEstimate& tim
     for (std::size_t v = 0; v < stage.chunks.size(); ++v) {
       const Chunk& chunk = stages.graph.chunks[static_cast<std::size_t>(stage.chunks[v])];
       const CostedChunk& costed = stages.costs.stages[s].chunks[v];
-      add_pass(classes, stages, chunk, costed.forward, false, stages.graph.micro_batches / count);
-      add_pass(classes, stages, chunk, costed.backward, true, stages.graph.micro_batches / count);
+      add_pass(classes, stages, chunk, costed.forward.stretchable, false, passes / count);
+      add_pass(classes, stages, chunk, costed.backward.stretchable + costed.weight.stretchable, true, passes / count);
     }
     const StageTimes& at = times.stages[s];
     mean.compute += at.compute / count;
@@ -117,10 +119,11 @@ std::vector<FlopRate> flop_rates(const Scenario& scenario, const OpGraph& graph,
 
 StepPower step_power(const Scenario& scenario, const Stages& stages, const StepEstimate& times) {
   StepPower power;
+  const int passes = micro_batches_per_chunk(stages.graph.schedule, stages.graph.micro_batches);
   const PowerModel model = power_model(scenario.cluster.node.device, JoulesPerByte{}, JoulesPerByte{});
   const auto count = static_cast<double>(times.stages.size());
   for (std::size_t s = 0; s < times.stages.size(); ++s) {
-    const DeviceStep device = device_step(stages.costs.stages[s], stages.graph.micro_batches, times.step, model);
+    const DeviceStep device = device_step(stages.costs.stages[s], passes, times.step, model);
     power.device_mean += device.energy / times.step / count;
     power.device_peak = std::max(power.device_peak, device.peak);
     power.clock = std::min(power.clock, device.clock);

@@ -1,5 +1,8 @@
 #include "scenarios/training_row_cells.hpp"
+#include "workloads/schedule.hpp"
+#include "workloads/tables.hpp"
 
+#include <optional>
 #include <vector>
 
 namespace orrery {
@@ -40,6 +43,28 @@ std::vector<int> virtual_stage_counts(const Cells& row, const SoftwareProfile& s
   return stated_or(row, "vpp", counts);
 }
 
+/// The schedule that the row names, or 1F1B: a row with several chunks per stage interleaves them.
+std::optional<ScheduleKind> stated_schedule(const Cells& row) {
+  const std::string& word = row.text("pp_schedule");
+  for (const auto& [name, kind] : schedule_words())
+    if (name == word)
+      return kind == ScheduleKind::interleaved ? ScheduleKind::one_f_one_b : kind;
+  if (word.empty() || word.find("1f1b") != std::string::npos)
+    return ScheduleKind::one_f_one_b;
+  return std::nullopt;
+}
+
+/// Where layers do not divide but two more would, the embedding and the head stand for a layer each: the first and the last chunk hold one
+/// layer fewer. Empty = as even as possible.
+std::vector<int> layers_beside_ends(int layers, int chunks) {
+  if (chunks < 2 || layers % chunks == 0 || (layers + 2) % chunks != 0)
+    return {};
+  std::vector<int> counts(static_cast<std::size_t>(chunks), (layers + 2) / chunks);
+  --counts.front();
+  --counts.back();
+  return counts;
+}
+
 /// Switches that the row leaves blank are on where the software has them.
 bool switch_of(const Cells& row, std::string_view column, bool able) { return row.given(column) ? row.text(column) == "1" : able; }
 
@@ -59,9 +84,9 @@ Plan stated_plan(const Cells& row, const TrainingRow& out) {
 } // namespace
 
 bool find_plans(const Cells& row, TrainingRow& out) {
-  const std::string& schedule = row.text("pp_schedule");
-  if (!schedule.empty() && schedule.find("1f1b") == std::string::npos && schedule != "gpipe" && schedule != "interleaved") {
-    out.refusal = "schedule " + schedule + " is not modelled";
+  const auto schedule = stated_schedule(row);
+  if (!schedule) {
+    out.refusal = "schedule " + row.text("pp_schedule") + " is not modelled";
     return false;
   }
   if (row.given("offload") && row.text("offload") != "none") {
@@ -80,9 +105,10 @@ bool find_plans(const Cells& row, TrainingRow& out) {
         for (const Recompute recompute : recompute_modes(row)) {
           plan.micro_batch = micro_batch;
           plan.virtual_stages = std::max(1, virtual_stages);
-          plan.schedule = schedule == "gpipe"  ? ScheduleKind::gpipe
-                          : virtual_stages > 1 ? ScheduleKind::interleaved
-                                               : ScheduleKind::one_f_one_b;
+          plan.schedule = virtual_stages > 1 ? ScheduleKind::interleaved : *schedule;
+          plan.stage_layers = layers_beside_ends(out.job.model.layers, model_chunks(plan.schedule, plan.pp, plan.virtual_stages));
+          // The runtimes of split schedules post their messages and go on.
+          plan.overlap_p2p = splits_backward(*schedule) || switch_of(row, "overlap_pp", out.software.abilities.overlap_p2p);
           plan.zero = zero;
           plan.recompute = recompute;
           const std::vector<Violation> violations = check_plan(out.job, plan, row.count("devices"));

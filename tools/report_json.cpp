@@ -10,7 +10,9 @@ namespace orrery {
 namespace {
 
 const Words<ScheduleKind> schedules = {
-    {ScheduleKind::gpipe, "gpipe"}, {ScheduleKind::one_f_one_b, "1f1b"}, {ScheduleKind::interleaved, "interleaved"}};
+    {ScheduleKind::gpipe, "gpipe"},      {ScheduleKind::one_f_one_b, "1f1b"}, {ScheduleKind::interleaved, "interleaved"},
+    {ScheduleKind::zb_1p, "zb-1p"},      {ScheduleKind::zb_2p, "zb-2p"},      {ScheduleKind::zb_v, "zb-v"},
+    {ScheduleKind::dualpipe, "dualpipe"}};
 const Words<Recompute> recomputes = {{Recompute::none, "none"}, {Recompute::selective, "selective"}, {Recompute::full, "full"}};
 const Words<TimeKind> time_kinds = {{TimeKind::compute, "compute"},
                                     {TimeKind::communication, "communication"},

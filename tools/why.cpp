@@ -158,7 +158,7 @@ WhyRow step_time(const Subject& s) {
   Seconds backward;
   for (const CostedChunk& chunk : first.chunks) {
     forward += chunk.forward.total();
-    backward += chunk.backward.total();
+    backward += chunk.backward.total() + chunk.weight.total();
   }
   row.inputs.push_back({"forward, stage 0", format_quantity(forward), "sum of the operators below, one micro-batch"});
   row.inputs.push_back({"backward, stage 0", format_quantity(backward), "the same"});

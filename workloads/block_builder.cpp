@@ -96,6 +96,7 @@ void BlockBuilder::linear_backward(List& list, const std::string& name, OpClass 
     collective(list, name + "_dgrad_reduce", plan.sequence_parallel ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce,
                activation(), software.overlap_tp_backward ? Overlap::next : Overlap::none);
   matmul(list, name + "_wgrad", op_class, {.m = out, .n = in, .k = size.tokens});
+  list.back().weight_gradient = true;
 }
 
 void BlockBuilder::norm(List& list, const std::string& name) const { streaming(list, name, OpClass::normalization, shard(), shard()); }

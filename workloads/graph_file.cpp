@@ -1,6 +1,7 @@
 #include "workloads/graph_file.hpp"
 
 #include "hardware/words.hpp"
+#include "workloads/schedule.hpp"
 #include "workloads/tables.hpp"
 
 #include <fmt/format.h>
@@ -235,9 +236,11 @@ void check_schedule(const GraphFile& file, const Report& report) {
   const auto given = static_cast<int>(std::max<std::size_t>(1, file.stages.size()));
   if (given != stages)
     report.error("stages", fmt::format("{} stages", given), fmt::format("{}, the size of the pipeline group", stages));
-  if (file.virtual_stages > 1 && file.schedule != ScheduleKind::interleaved)
-    report.error("virtual_stages", fmt::format("{} without the interleaved schedule", file.virtual_stages), "1",
+  if (const int chunks = chunks_per_stage(file.schedule, 1); file.virtual_stages != chunks && file.schedule != ScheduleKind::interleaved)
+    report.error("virtual_stages", fmt::format("{} without the interleaved schedule", file.virtual_stages), fmt::format("{}", chunks),
                  "write 'schedule: interleaved'");
+  if (file.schedule == ScheduleKind::dualpipe && (file.micro_batches % 2 != 0 || stages % 2 != 0))
+    report.error("micro_batches", fmt::format("{} on {} stages in DualPipe", file.micro_batches, stages), "even numbers of both");
   if (file.schedule == ScheduleKind::interleaved && file.micro_batches % stages != 0)
     report.error("micro_batches", fmt::format("{} in an interleaved schedule", file.micro_batches),
                  fmt::format("a multiple of the {} stages", stages));

@@ -8,7 +8,7 @@
 
 namespace orrery {
 
-enum class ScheduleKind { gpipe, one_f_one_b, interleaved };
+enum class ScheduleKind { gpipe, one_f_one_b, interleaved, zb_1p, zb_2p, zb_v, dualpipe };
 enum class Recompute { none, selective, full };
 
 /// How the keys and values of other ranks reach a rank that holds a part of the sequence.

@@ -1,5 +1,7 @@
 #include "workloads/schedule.hpp"
 
+#include "workloads/split_schedule.hpp"
+
 #include <algorithm>
 
 namespace orrery {
@@ -9,51 +11,97 @@ namespace {
 /// Forward passes that a stage runs before its first backward pass.
 int warm_up(ScheduleKind kind, int stages, int virtual_stages, int micro_batches, int stage) {
   const int total = micro_batches * virtual_stages;
-  switch (kind) {
-  case ScheduleKind::gpipe:
-    return total;
-  case ScheduleKind::one_f_one_b:
+  if (kind == ScheduleKind::one_f_one_b)
     return std::min(stages - stage - 1, total);
-  case ScheduleKind::interleaved:
-    if (micro_batches == stages)
-      return total;
+  if (kind == ScheduleKind::interleaved && micro_batches > stages)
     return std::min((stages - stage - 1) * 2 + (virtual_stages - 1) * stages, total);
-  }
   return total;
 }
 
 /// The k-th forward (or backward) pass of a stage: micro-batches advance in groups of `stages` through each chunk in turn.
-Slot slot_of(int k, int stages, int virtual_stages, bool backward) {
+Slot slot_of(ScheduleKind kind, int k, int stages, int virtual_stages, PassKind pass) {
+  if (kind != ScheduleKind::interleaved)
+    return {.micro_batch = k, .chunk = 0, .kind = pass};
   const int group = stages * virtual_stages;
   const int chunk = k % group / stages;
-  return {.chunk = backward ? virtual_stages - 1 - chunk : chunk, .micro_batch = k / group * stages + k % stages, .backward = backward};
-}
-
-Slot slot_of(ScheduleKind kind, int k, int stages, int virtual_stages, bool backward) {
-  if (kind == ScheduleKind::interleaved)
-    return slot_of(k, stages, virtual_stages, backward);
-  return {.chunk = 0, .micro_batch = k, .backward = backward};
+  return {.micro_batch = k / group * stages + k % stages,
+          .chunk = static_cast<std::int16_t>(pass == PassKind::backward ? virtual_stages - 1 - chunk : chunk),
+          .kind = pass};
 }
 
 } // namespace
 
-std::vector<Slot> schedule_order(ScheduleKind kind, int stages, int virtual_stages, int micro_batches, int stage) {
+bool splits_backward(ScheduleKind kind) { return kind >= ScheduleKind::zb_1p; }
+
+bool has_optimizer_barrier(ScheduleKind kind) {
+  return kind != ScheduleKind::zb_1p && kind != ScheduleKind::zb_2p && kind != ScheduleKind::zb_v;
+}
+
+int chunks_per_stage(ScheduleKind kind, int virtual_stages) {
+  return kind == ScheduleKind::zb_v || kind == ScheduleKind::dualpipe ? 2 : virtual_stages;
+}
+
+int model_chunks(ScheduleKind kind, int stages, int virtual_stages) {
+  return kind == ScheduleKind::dualpipe ? stages : stages * chunks_per_stage(kind, virtual_stages);
+}
+
+int micro_batches_per_chunk(ScheduleKind kind, int micro_batches) {
+  return kind == ScheduleKind::dualpipe ? micro_batches / 2 : micro_batches;
+}
+
+bool runs_backwards(ScheduleKind kind, int chunk) { return chunk == 1 && (kind == ScheduleKind::zb_v || kind == ScheduleKind::dualpipe); }
+
+int chunk_at(ScheduleKind kind, int stages, int stage, int chunk) {
+  if (kind == ScheduleKind::zb_v)
+    return chunk == 0 ? stage : 2 * stages - 1 - stage;
+  if (kind == ScheduleKind::dualpipe)
+    return chunk == 0 ? stage : stages - 1 - stage;
+  return chunk * stages + stage;
+}
+
+std::optional<ChunkPlace> neighbour(ScheduleKind kind, int stages, int virtual_stages, ChunkPlace from, bool backward) {
+  const int position = chunk_at(kind, stages, from.stage, from.chunk) + (backward ? -1 : 1);
+  if (position < 0 || position >= model_chunks(kind, stages, virtual_stages))
+    return std::nullopt;
+  if (kind == ScheduleKind::zb_v)
+    return position < stages ? ChunkPlace{position, 0} : ChunkPlace{2 * stages - 1 - position, 1};
+  if (kind == ScheduleKind::dualpipe)
+    return ChunkPlace{from.chunk == 0 ? position : stages - 1 - position, from.chunk};
+  return ChunkPlace{position % stages, position / stages};
+}
+
+std::vector<Slot> stage_order(ScheduleKind kind, int stages, int virtual_stages, int micro_batches, int stage) {
   const int total = micro_batches * virtual_stages;
   const int warm = warm_up(kind, stages, virtual_stages, micro_batches, stage);
   std::vector<Slot> order;
   order.reserve(2 * static_cast<std::size_t>(total));
+  const auto add = [&](int k, PassKind pass) { order.push_back(slot_of(kind, k, stages, virtual_stages, pass)); };
   for (int k = 0; k < warm; ++k)
-    order.push_back(slot_of(kind, k, stages, virtual_stages, false));
+    add(k, PassKind::forward);
   for (int k = warm; k < total; ++k) {
-    order.push_back(slot_of(kind, k, stages, virtual_stages, false));
-    order.push_back(slot_of(kind, k - warm, stages, virtual_stages, true));
+    add(k, PassKind::forward);
+    add(k - warm, PassKind::backward);
   }
   for (int k = total - warm; k < total; ++k)
-    order.push_back(slot_of(kind, k, stages, virtual_stages, true));
+    add(k, PassKind::backward);
+  return order;
+}
+
+PassOrder schedule_order(ScheduleKind kind, int stages, int virtual_stages, int micro_batches, const PassRatios& ratios) {
+  if (splits_backward(kind))
+    return split_order(kind, stages, micro_batches, ratios);
+  PassOrder order{.passes = 2 * static_cast<std::size_t>(micro_batches * virtual_stages), .slots = {}};
+  order.slots.reserve(order.passes * static_cast<std::size_t>(stages));
+  for (int s = 0; s < stages; ++s) {
+    const std::vector<Slot> of_stage = stage_order(kind, stages, virtual_stages, micro_batches, s);
+    order.slots.insert(order.slots.end(), of_stage.begin(), of_stage.end());
+  }
   return order;
 }
 
 int peak_in_flight(ScheduleKind kind, int stages, int virtual_stages, int micro_batches, int stage) {
+  if (splits_backward(kind))
+    return split_limit(kind, stages, micro_batches);
   const int total = micro_batches * virtual_stages;
   return std::min(warm_up(kind, stages, virtual_stages, micro_batches, stage) + 1, total);
 }

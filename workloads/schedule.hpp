@@ -1,25 +1,80 @@
-// Pipeline schedules: the order in which one stage runs its passes.
+// Pipeline schedules: where the chunks of a model live, and the order in which the stages run their passes.
 #pragma once
 
 #include "workloads/plan.hpp"
 
+#include <compare>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <vector>
 
 namespace orrery {
 
+/// A backward pass is one piece, or, in a schedule that splits it, the gradient of the input (that the stage before waits for) and that of
+/// the weights (that only the optimizer waits for).
+enum class PassKind : std::uint8_t { forward, backward, weight };
+
 /// One pass of one micro-batch through one chunk of a stage.
 struct Slot {
-  std::int32_t chunk = 0; ///< virtual stage
   std::int32_t micro_batch = 0;
-  bool backward = false;
+  std::int16_t chunk = 0; ///< virtual stage
+  PassKind kind = PassKind::forward;
 };
 
-/// Order of passes on `stage`. GPipe: all forward, then all backward. 1F1B: Narayanan et al. 2019 (PipeDream-flush). Interleaved: Narayanan
-/// et al. SC21, which needs micro_batches % stages == 0. The chunk of virtual stage v on stage s is the (v * stages + s)-th of the model.
-std::vector<Slot> schedule_order(ScheduleKind kind, int stages, int virtual_stages, int micro_batches, int stage);
+/// Passes of all stages, each with equally many.
+struct PassOrder {
+  std::size_t passes = 0; ///< of a stage
+  std::vector<Slot> slots;
 
-/// Micro-batches whose activations `stage` holds at its peak, summed over its chunks (a chunk-micro-batch counts 1).
-int peak_in_flight(ScheduleKind kind, int stages, int virtual_stages, int micro_batches, int stage);
+  [[nodiscard]] std::span<const Slot> of(int stage) const { return {slots.data() + static_cast<std::size_t>(stage) * passes, passes}; }
+};
+
+/// What the passes of a step's chunks take on average, in sixteenths of a forward pass: what the order of a split schedule is fitted to.
+/// Plans that share them share the order.
+struct PassRatios {
+  int backward = 16;
+  int weight = 16;
+  int weight_held = 16; ///< sixteenths of the activations that the gradients of the weights still need
+
+  friend auto operator<=>(const PassRatios&, const PassRatios&) = default;
+};
+
+/// A chunk of a stage.
+struct ChunkPlace {
+  int stage = 0;
+  int chunk = 0;
+
+  friend bool operator==(const ChunkPlace&, const ChunkPlace&) = default;
+};
+
+[[nodiscard]] bool splits_backward(ScheduleKind kind);
+/// Whether all stages wait for each other before the optimizer. The zero-bubble schedules check the gradients afterwards instead.
+[[nodiscard]] bool has_optimizer_barrier(ScheduleKind kind);
+/// Chunks that a stage holds under a plan with these virtual stages: two in a V and in DualPipe.
+[[nodiscard]] int chunks_per_stage(ScheduleKind kind, int virtual_stages);
+/// Chunks that the model is cut into. DualPipe holds each of them twice.
+[[nodiscard]] int model_chunks(ScheduleKind kind, int stages, int virtual_stages);
+/// Micro-batches that each chunk sees: half of them in DualPipe, whose directions share them.
+[[nodiscard]] int micro_batches_per_chunk(ScheduleKind kind, int micro_batches);
+
+/// Whether the forward passes of a chunk go from stage to stage in falling order.
+[[nodiscard]] bool runs_backwards(ScheduleKind kind, int chunk);
+/// Position in the model of a chunk. Interleaved: v * stages + s; V: the second chunk of stage s is the s-th from the end; DualPipe: the
+/// second chunk of stage s is the one of the reverse direction.
+[[nodiscard]] int chunk_at(ScheduleKind kind, int stages, int stage, int chunk);
+/// Where the output of a forward (backward) pass is needed; none after the last (first) chunk. It may be the same stage.
+[[nodiscard]] std::optional<ChunkPlace> neighbour(ScheduleKind kind, int stages, int virtual_stages, ChunkPlace from, bool backward);
+
+/// Order of the passes. GPipe: all forward, then all backward. 1F1B: Narayanan et al. 2019 (PipeDream-flush). Interleaved: Narayanan et al.
+/// SC21, which needs micro_batches % stages == 0. Split schedules: workloads/split_schedule.hpp.
+[[nodiscard]] PassOrder schedule_order(ScheduleKind kind, int stages, int virtual_stages, int micro_batches, const PassRatios& ratios = {});
+
+/// The order of one stage of a schedule that does not split backward passes.
+[[nodiscard]] std::vector<Slot> stage_order(ScheduleKind kind, int stages, int virtual_stages, int micro_batches, int stage);
+
+/// Micro-batches whose activations `stage` holds at its peak, summed over its chunks (a chunk-micro-batch counts 1). For a split schedule
+/// the limit that its order keeps to.
+[[nodiscard]] int peak_in_flight(ScheduleKind kind, int stages, int virtual_stages, int micro_batches, int stage);
 
 } // namespace orrery

@@ -4,6 +4,7 @@
 #include "hardware/words.hpp"
 #include "sim/base/catalogue.hpp"
 #include "workloads/config_json.hpp"
+#include "workloads/schedule.hpp"
 
 #include <fmt/format.h>
 
@@ -41,7 +42,8 @@ void check_plan_keys(const Plan& plan, const Report& report) {
     report.error("virtual_stages",
                  fmt::format("{} with the schedule {}", plan.virtual_stages, choice_name(schedule_words(), plan.schedule)), "1",
                  "write 'schedule: interleaved'");
-  const double chunks = static_cast<double>(plan.pp) * plan.virtual_stages;
+  const double chunks = plan.schedule == ScheduleKind::interleaved ? static_cast<double>(plan.pp) * plan.virtual_stages
+                                                                   : model_chunks(plan.schedule, plan.pp, 1);
   if (!plan.stage_layers.empty() && static_cast<double>(plan.stage_layers.size()) != chunks)
     report.error("stage_layers", fmt::format("{} entries", plan.stage_layers.size()),
                  fmt::format("pp x virtual_stages = {} entries", exact_number(chunks)));
@@ -51,7 +53,9 @@ void check_plan_keys(const Plan& plan, const Report& report) {
 
 const Choices<ScheduleKind>& schedule_words() {
   static const Choices<ScheduleKind> words = {
-      {"gpipe", ScheduleKind::gpipe}, {"1f1b", ScheduleKind::one_f_one_b}, {"interleaved", ScheduleKind::interleaved}};
+      {"gpipe", ScheduleKind::gpipe},      {"1f1b", ScheduleKind::one_f_one_b}, {"interleaved", ScheduleKind::interleaved},
+      {"zb-1p", ScheduleKind::zb_1p},      {"zb-2p", ScheduleKind::zb_2p},      {"zb-v", ScheduleKind::zb_v},
+      {"dualpipe", ScheduleKind::dualpipe}};
   return words;
 }
 
@@ -128,7 +132,7 @@ const Table<Plan>& plan_table() {
           .count("virtual_stages", &Plan::virtual_stages,
                  {.min = 1, .max = 10'000, .help = "model chunks per pipeline stage (interleaved)"})
           .counts("stage_layers", &Plan::stage_layers,
-                  {.min = 1,
+                  {.min = 0,
                    .max = 10'000,
                    .help = "layers per chunk in pipeline order, pp x virtual_stages entries; empty = as even as possible"})
           .choice("recompute", &Plan::recompute, recompute,

@@ -2,6 +2,7 @@
 
 #include "sim/base/quantity_text.hpp"
 #include "workloads/layer.hpp"
+#include "workloads/schedule.hpp"
 #include "workloads/sharding.hpp"
 
 #include <fmt/format.h>
@@ -19,17 +20,21 @@ void require_divisible(std::vector<Violation>& found, const char* what, long lon
 }
 
 void check_schedule(std::vector<Violation>& found, const TrainingJob& job, const Plan& plan) {
-  const int chunks = plan.pp * plan.virtual_stages;
+  const int chunks = model_chunks(plan.schedule, plan.pp, plan.virtual_stages);
   if (plan.virtual_stages > 1 && plan.schedule != ScheduleKind::interleaved)
     found.push_back({fmt::format("virtual_stages {} > 1 needs the interleaved schedule", plan.virtual_stages)});
   if (plan.schedule == ScheduleKind::interleaved && plan.pp > 1) {
     const int replica_batch = job.global_batch / plan.dp;
     require_divisible(found, "interleaved schedule: micro-batches per replica", replica_batch / plan.micro_batch, "pp", plan.pp);
   }
+  if (plan.schedule == ScheduleKind::dualpipe && plan.pp > 1) {
+    require_divisible(found, "dualpipe: pp", plan.pp, "its directions", 2);
+    require_divisible(found, "dualpipe: micro-batches per replica", job.global_batch / plan.dp / plan.micro_batch, "its directions", 2);
+  }
   constexpr double most_passes = 1e6; // of a stage: their order is laid out in memory
   if (const double passes = static_cast<double>(job.global_batch) / plan.dp / plan.micro_batch * plan.virtual_stages; passes > most_passes)
     found.push_back({fmt::format("{} micro-batches x virtual stages > {}", exact_number(passes), exact_number(most_passes))});
-  if (job.model.layers < chunks)
+  if (plan.stage_layers.empty() && job.model.layers < chunks)
     found.push_back({fmt::format("layers {} < pp x virtual_stages {}", job.model.layers, chunks)});
   if (plan.stage_layers.empty())
     return;
@@ -121,7 +126,7 @@ std::vector<Violation> check_plan(const TrainingJob& job, const Plan& plan, int 
 std::vector<int> layers_per_chunk(const TransformerModel& model, const Plan& plan) {
   if (!plan.stage_layers.empty())
     return plan.stage_layers;
-  const int chunks = plan.pp * plan.virtual_stages;
+  const int chunks = model_chunks(plan.schedule, plan.pp, plan.virtual_stages);
   std::vector<int> layers(static_cast<std::size_t>(chunks), model.layers / chunks);
   // The ends carry the embedding and the head, so the rest goes to the chunks between them first.
   for (int extra = model.layers % chunks, i = 0; i < extra; ++i)
@@ -133,7 +138,7 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
   OpGraph graph{.name = job.model.name, .precision = job.precision};
   const bool one_stage = plan.pp == 1;
   graph.schedule = one_stage ? ScheduleKind::one_f_one_b : plan.schedule;
-  graph.virtual_stages = one_stage ? 1 : plan.virtual_stages;
+  graph.virtual_stages = one_stage ? 1 : chunks_per_stage(plan.schedule, plan.virtual_stages);
   graph.micro_batches = job.global_batch / (plan.dp * plan.micro_batch);
   graph.overlap_p2p = plan.overlap_p2p;
   graph.groups = group_shapes(plan);
@@ -160,34 +165,51 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
     graph.boundary_backward = Bytes{shares || software.scatter_gather_backward ? message / plan.tp : message};
   }
 
-  const int chunk_count = plan.pp * graph.virtual_stages;
+  const int chunk_count = model_chunks(graph.schedule, plan.pp, graph.virtual_stages);
   Plan layout = plan;
-  layout.virtual_stages = graph.virtual_stages;
+  layout.virtual_stages = one_stage ? 1 : plan.virtual_stages;
+  layout.schedule = graph.schedule;
   const std::vector<int> layers = layers_per_chunk(job.model, layout);
   graph.stages.resize(static_cast<std::size_t>(plan.pp));
-  std::vector<double> parameters(static_cast<std::size_t>(plan.pp));
+  struct Placed {
+    int chunk = 0;
+    double parameters = 0;
+  };
+  std::vector<Placed> placed;
   for (int c = 0; c < chunk_count; ++c) {
     Chunk chunk;
     if (c > 0)
       chunk.blocks.push_back({receive_index, 1});
     if (c == 0)
       chunk.blocks.push_back({embedding_index, 1});
-    chunk.blocks.push_back({layer_index, layers[static_cast<std::size_t>(c)]});
+    if (layers[static_cast<std::size_t>(c)] > 0)
+      chunk.blocks.push_back({layer_index, layers[static_cast<std::size_t>(c)]});
     if (c == chunk_count - 1)
       chunk.blocks.push_back({head_index, 1});
-    const auto stage = static_cast<std::size_t>(c % plan.pp);
+    double parameters = 0;
     for (const BlockUse& use : chunk.blocks)
-      parameters[stage] += use.count * graph.blocks[static_cast<std::size_t>(use.block)].parameters;
-    graph.stages[stage].chunks.push_back(intern(graph.chunks, chunk));
+      parameters += use.count * graph.blocks[static_cast<std::size_t>(use.block)].parameters;
+    placed.push_back({intern(graph.chunks, chunk), parameters});
   }
   const double table = static_cast<double>(job.model.vocabulary) * job.model.hidden / plan.tp;
-  if (one_stage && job.model.tied_embedding)
-    parameters[0] -= table;
 
   for (int s = 0; s < plan.pp; ++s) {
     Stage& stage = graph.stages[static_cast<std::size_t>(s)];
-    const bool ties = !one_stage && job.model.tied_embedding && (s == 0 || s == plan.pp - 1);
-    const HeldElements held{.dense = parameters[static_cast<std::size_t>(s)], .tied_embedding = ties ? table : 0};
+    double dense = 0;
+    bool first = false;
+    bool last = false;
+    for (int v = 0; v < graph.virtual_stages; ++v) {
+      const int c = chunk_at(graph.schedule, plan.pp, s, v);
+      first = first || c == 0;
+      last = last || c == chunk_count - 1;
+      dense += placed[static_cast<std::size_t>(c)].parameters;
+      stage.chunks.push_back(placed[static_cast<std::size_t>(c)].chunk);
+    }
+    // A stage that holds both ends of the model holds a tied table once; ends on two stages sum its gradient.
+    if (job.model.tied_embedding && first && last)
+      dense -= table;
+    const bool ties = job.model.tied_embedding && first != last;
+    const HeldElements held{.dense = dense, .tied_embedding = ties ? table : 0};
     stage.step = step_operators(job, plan, software, held);
     fill_states(stage, job, plan, software, held);
   }

@@ -9,7 +9,7 @@ StepTimeline simulate_step(const CostedGraph& graph, const StepOptions& options)
   PipelineSource source(graph, options);
   Engine engine(source.network());
   StepTimeline timeline;
-  timeline.step = engine.run(source);
+  timeline.step = source.step(engine.run(source));
   timeline.events = engine.completed_count();
   timeline.replicas = graph.replicas;
   source.report(timeline);

@@ -4,12 +4,13 @@
 // Semantics (shared with models/training_estimate.hpp):
 //   - A stage runs its passes in schedule order on one compute stream. A pass waits until its input has arrived.
 //   - Without overlap_p2p a message holds the sender's stream until it has arrived; with it the sender goes on at once.
-//   - After its passes a stage runs its reductions in sequence. An overlapped one starts with the stage's first backward pass of the last
-//     micro-batch and ends no sooner than its latency after the work before it. A reduction of the data group starts when all replicas of
-//     the stage are there, one of the embedding group when all stages that list it are.
+//   - After its passes a stage runs its reductions in sequence. An overlapped one starts with the stage's first backward pass (or pass of
+//     weight gradients, where the schedule splits them off) of the last micro-batch and ends no sooner than its latency after the work
+//     before it. A reduction of the data group starts when all replicas of the stage are there, one of the embedding group when all stages
+//     that list it are.
 //   - Then a barrier over all stages and replicas (global gradient norm), the optimizer, the gathers in sequence (an overlapped one costs
-//   its
-//     latency: the rest runs in the shadow of the next step's passes), a wait for the slowest, and the host's time.
+//     its latency: the rest runs in the shadow of the next step's passes), a wait for the slowest, and the host's time. Zero-bubble
+//     schedules have no barrier and no wait: their step takes what its busiest stage spends on it.
 // Jitter multiplies each pass by exp(sigma z - sigma^2 / 2), z standard normal: mean 1. z depends on seed, replica, stage and position
 // only. Error:   none against its inputs where nothing shares links; beyond that the max-min sharing of sim/engine/engine.hpp.
 #pragma once

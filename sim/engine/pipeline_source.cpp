@@ -1,13 +1,16 @@
 #include "sim/engine/pipeline_source.hpp"
 
 #include "sim/engine/noise.hpp"
-#include "workloads/schedule.hpp"
 
 #include <algorithm>
 
 namespace orrery {
 
 namespace {
+
+SpanKind span_kind(PassKind kind) {
+  return kind == PassKind::forward ? SpanKind::forward : kind == PassKind::backward ? SpanKind::backward : SpanKind::weight;
+}
 
 int simulated_replicas(const CostedGraph& graph, const StepOptions& options) { return options.unfold_replicas ? graph.replicas : 1; }
 
@@ -16,27 +19,27 @@ int simulated_replicas(const CostedGraph& graph, const StepOptions& options) { r
 PipelineSource::PipelineSource(const CostedGraph& graph, const StepOptions& options)
     : graph_(graph), options_(options), stages_(static_cast<int>(graph.stages.size())),
       transfers_(plan_transfers(graph, simulated_replicas(graph, options), options.traffic)), lanes_(transfers_.messages.size()),
-      arrived_(lanes_.size() * static_cast<std::size_t>(graph.virtual_stages) * 2, 0) {
+      arrived_(lanes_.size() * static_cast<std::size_t>(graph.virtual_stages) * 2, 0), barrier_(has_optimizer_barrier(graph.schedule)) {
   build_orders();
   if (options.record)
     send_begins_.resize(lanes_.size() * orders_.front().size());
 }
 
 void PipelineSource::build_orders() {
-  const int last = stages_ * graph_.virtual_stages - 1;
+  const int last = model_chunks(graph_.schedule, stages_, graph_.virtual_stages) - 1;
+  const PassOrder order = step_order(graph_, graph_.micro_batches);
   for (int s = 0; s < stages_; ++s) {
     std::vector<Pass> passes;
+    passes.reserve(order.passes);
     std::vector<std::int32_t> count(static_cast<std::size_t>(graph_.virtual_stages) * 2, 0);
-    for (const Slot& slot : schedule_order(graph_.schedule, stages_, graph_.virtual_stages, graph_.micro_batches, s)) {
-      const int index = slot.chunk * stages_ + s;
-      const int outer = slot.backward ? last : 0;
-      const int inner = last - outer;
-      passes.push_back({.micro_batch = slot.micro_batch,
-                        .ordinal = count[static_cast<std::size_t>(slot.chunk) * 2 + (slot.backward ? 1 : 0)]++,
-                        .chunk = slot.chunk,
-                        .backward = slot.backward,
-                        .needs_input = index != outer,
-                        .sends = index != inner});
+    for (const Slot& slot : order.of(s)) {
+      Pass& pass = passes.emplace_back(Pass{.micro_batch = slot.micro_batch, .chunk = slot.chunk, .kind = slot.kind});
+      if (slot.kind == PassKind::weight)
+        continue;
+      const bool backward = pass.backward();
+      pass.ordinal = count[static_cast<std::size_t>(slot.chunk) * 2 + (backward ? 1 : 0)]++;
+      pass.needs_input = chunk_at(graph_.schedule, stages_, s, slot.chunk) != (backward ? last : 0);
+      pass.output = pass_output(graph_, {s, slot.chunk}, backward);
     }
     orders_.push_back(std::move(passes));
   }
@@ -100,17 +103,22 @@ void PipelineSource::try_pass(std::uint32_t lane, WorkScheduler& scheduler) {
   if (state.busy || state.next == passes.size())
     return;
   const Pass& pass = passes[state.next];
-  if (pass.needs_input && arrived(lane, pass.chunk, pass.backward) <= pass.ordinal)
+  if (pass.needs_input && arrived(lane, pass.chunk, pass.backward()) <= pass.ordinal)
     return;
   const double now = scheduler.now().si();
   state.bubble += now - state.idle_since;
   state.begin = now;
+  if (state.next == 0)
+    state.step_begin = now;
   state.busy = true;
-  if (pass.backward && pass.micro_batch == graph_.micro_batches - 1 && !state.overlapped_started)
+  const bool split = splits_backward(graph_.schedule);
+  if (pass.kind == (split ? PassKind::weight : PassKind::backward) && pass.micro_batch == graph_.micro_batches - 1 &&
+      !state.overlapped_started)
     start_overlapped(lane, scheduler);
   const CostedChunk& chunk = costs(lane).chunks[static_cast<std::size_t>(pass.chunk)];
   const double factor = options_.jitter > 0 ? log_normal_factor(options_.jitter, options_.seed, lane, state.next) : 1.0;
-  submit_span(Event::pass, lane, pass.backward ? chunk.backward : chunk.forward, factor, scheduler);
+  const Span& span = pass.kind == PassKind::forward ? chunk.forward : pass.backward() ? chunk.backward : chunk.weight;
+  submit_span(Event::pass, lane, span, factor, scheduler);
 }
 
 void PipelineSource::pass_ended(std::uint32_t lane, WorkScheduler& scheduler) {
@@ -118,20 +126,18 @@ void PipelineSource::pass_ended(std::uint32_t lane, WorkScheduler& scheduler) {
   const std::uint32_t index = state.next++;
   const Pass& pass = order(lane)[index];
   const double now = scheduler.now().si();
-  record(lane, Stream::compute, pass.backward ? SpanKind::backward : SpanKind::forward, pass.chunk, pass.micro_batch, state.begin, now);
+  record(lane, Stream::compute, span_kind(pass.kind), pass.chunk, pass.micro_batch, state.begin, now);
   state.compute += now - state.begin;
   state.begin = now;
-  const bool holds = pass.sends && !graph_.overlap_p2p;
-  if (pass.sends) {
-    if (options_.record)
-      send_begin(lane, index) = now;
-    const Transfer& message = transfers_.messages[lane][pass.backward ? 1 : 0];
-    if (message.bytes > Bytes{})
-      submit_transfer(Event::message, lane, index, message, scheduler);
-    else
-      return message_arrived(lane, index, scheduler);
-  }
-  if (!holds)
+  if (!pass.output)
+    return go_on(lane, scheduler);
+  if (options_.record)
+    send_begin(lane, index) = now;
+  const Transfer* transfer = message(lane, pass);
+  if (transfer == nullptr || transfer->bytes == Bytes{})
+    return message_arrived(lane, index, scheduler);
+  submit_transfer(Event::message, lane, index, *transfer, scheduler);
+  if (graph_.overlap_p2p)
     go_on(lane, scheduler);
 }
 
@@ -139,12 +145,11 @@ void PipelineSource::message_arrived(std::uint32_t lane, std::uint32_t index, Wo
   Lane& state = lanes_[lane];
   const Pass& pass = order(lane)[index];
   const double now = scheduler.now().si();
-  const int total = stages_ * graph_.virtual_stages;
-  const int target = pass.chunk * stages_ + stage_of(lane) + (pass.backward ? -1 : 1);
-  const auto receiver = lane - static_cast<std::uint32_t>(stage_of(lane)) + static_cast<std::uint32_t>(target % stages_);
-  if (target >= 0 && target < total)
-    ++arrived(receiver, target / stages_, pass.backward);
-  const bool held = !graph_.overlap_p2p || transfers_.messages[lane][pass.backward ? 1 : 0].bytes == Bytes{};
+  const ChunkPlace to = pass.output->to;
+  const std::uint32_t receiver = lane - static_cast<std::uint32_t>(stage_of(lane)) + static_cast<std::uint32_t>(to.stage);
+  ++arrived(receiver, to.chunk, pass.backward());
+  const Transfer* transfer = message(lane, pass);
+  const bool held = !graph_.overlap_p2p || transfer == nullptr || transfer->bytes == Bytes{};
   if (options_.record)
     record(lane, Stream::communication, SpanKind::send, pass.chunk, pass.micro_batch, send_begin(lane, index), now);
   if (held) {
@@ -227,13 +232,20 @@ void PipelineSource::reach_barrier(std::uint32_t lane, WorkScheduler& scheduler)
   state.reduction = now - state.phase_begin;
   state.phase_begin = now;
   state.phase = Phase::update;
+  if (!barrier_)
+    return update(lane, scheduler);
   if (++at_barrier_ < lanes_.size())
     return;
-  for (std::uint32_t each = 0; each < lanes_.size(); ++each) {
-    lanes_[each].bubble += now - lanes_[each].phase_begin;
-    lanes_[each].phase_begin = now;
-    submit_span(Event::optimizer, each, costs(each).optimizer, 1.0, scheduler);
-  }
+  for (std::uint32_t each = 0; each < lanes_.size(); ++each)
+    update(each, scheduler);
+}
+
+void PipelineSource::update(std::uint32_t lane, WorkScheduler& scheduler) {
+  Lane& state = lanes_[lane];
+  const double now = scheduler.now().si();
+  state.bubble += now - state.phase_begin;
+  state.phase_begin = now;
+  submit_span(Event::optimizer, lane, costs(lane).optimizer, 1.0, scheduler);
 }
 
 void PipelineSource::update_ended(std::uint32_t lane, WorkScheduler& scheduler) {
@@ -264,6 +276,7 @@ void PipelineSource::finish(std::uint32_t lane, WorkScheduler& scheduler) {
   state.gather = now - state.phase_begin;
   state.phase_begin = now;
   state.phase = Phase::finished;
+  longest_ = std::max(longest_, now - state.step_begin);
   if (++finished_ < lanes_.size())
     return;
   for (std::uint32_t each = 0; each < lanes_.size(); ++each) {
@@ -303,6 +316,9 @@ void PipelineSource::report(StepTimeline& timeline) {
     for (Seconds* part : {&times.compute, &times.send, &times.bubble, &times.reduction, &times.optimizer, &times.gather})
       *part /= timeline.simulated_replicas;
     times.host = graph_.step_host;
+    // Where stages do not wait for each other, each waits for itself alone.
+    if (!barrier_)
+      times.bubble = timeline.step - times.compute - times.send - times.reduction - times.optimizer - times.gather - times.host;
   }
   timeline.spans = std::move(spans_);
 }

@@ -1,11 +1,13 @@
 // The work source behind simulate_step(): decides what each stage of each simulated replica (a lane) runs next.
 #pragma once
 
+#include "models/step_order.hpp"
 #include "sim/base/work.hpp"
 #include "sim/engine/pipeline.hpp"
 #include "sim/engine/step_transfers.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace orrery {
@@ -19,6 +21,9 @@ public:
   void start(WorkScheduler& scheduler) override;
   void completed(WorkId id, const Work& work, WorkScheduler& scheduler) override;
 
+  /// What the step took, when the last event was at `end`.
+  [[nodiscard]] Seconds step(Seconds end) const { return barrier_ ? end : Seconds{longest_} + graph_.step_host; }
+
   /// Moves the accounts and spans of the finished step into `timeline`.
   void report(StepTimeline& timeline);
 
@@ -30,9 +35,11 @@ private:
     std::int32_t micro_batch = 0;
     std::int32_t ordinal = 0;
     std::int32_t chunk = 0;
-    bool backward = false;
+    PassKind kind = PassKind::forward;
     bool needs_input = false;
-    bool sends = false;
+    std::optional<PassOutput> output;
+
+    [[nodiscard]] bool backward() const { return kind == PassKind::backward; }
   };
 
   enum class Phase : std::uint8_t { passes, reductions, update, gathers, finished };
@@ -44,6 +51,7 @@ private:
     bool overlapped_started = false;
     bool in_last_bucket = false; ///< of the overlapped reduction that it waits for
     double begin = 0;            ///< of the pass or message that it runs
+    double step_begin = -1;      ///< of its first pass
     double idle_since = 0;
     double phase_begin = 0; ///< of its reductions, optimizer, gathers
     double bubble = 0, compute = 0, send = 0, reduction = 0, optimizer = 0, gather = 0;
@@ -73,8 +81,13 @@ private:
   void join(std::uint32_t meeting, WorkScheduler& scheduler);
   void meeting_ended(std::uint32_t index, WorkScheduler& scheduler);
   void reach_barrier(std::uint32_t lane, WorkScheduler& scheduler);
+  void update(std::uint32_t lane, WorkScheduler& scheduler);
   void update_ended(std::uint32_t lane, WorkScheduler& scheduler);
   void finish(std::uint32_t lane, WorkScheduler& scheduler);
+  /// The message of a pass; null where its output is needed on the same stage.
+  [[nodiscard]] const Transfer* message(std::uint32_t lane, const Pass& pass) const {
+    return pass.output->message < 0 ? nullptr : &transfers_.messages[lane][static_cast<std::size_t>(pass.output->message)];
+  }
   double& send_begin(std::uint32_t lane, std::uint32_t pass) { return send_begins_[lane * orders_.front().size() + pass]; }
 
   void record(std::uint32_t lane, Stream stream, SpanKind kind, int chunk, int micro_batch, double begin, double end);
@@ -89,7 +102,9 @@ private:
   std::vector<double> send_begins_;   ///< by lane and pass, when recording
   std::size_t at_barrier_ = 0;
   std::size_t finished_ = 0;
-  Work work_; ///< of spans, re-used
+  bool barrier_;
+  double longest_ = 0; ///< step of a stage, where they do not wait for each other
+  Work work_;          ///< of spans, re-used
   std::vector<TimelineSpan> spans_;
 };
 

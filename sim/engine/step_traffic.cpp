@@ -33,7 +33,8 @@ public:
         traffic.stages.push_back(stage(r, s));
     std::vector<Route> routes;
     for (StageTraffic& loads : traffic.stages) {
-      routes.insert(routes.end(), {&loads.forward_send, &loads.backward_send});
+      for (std::vector<LinkLoad>& send : loads.sends)
+        routes.push_back(&send);
       for (auto* list : {&loads.reductions, &loads.gathers})
         for (std::vector<LinkLoad>& route : *list)
           routes.push_back(&route);
@@ -57,8 +58,10 @@ private:
 
   StageTraffic stage(int replica, int s) {
     const CostedStage& costs = graph_.stages[static_cast<std::size_t>(s)];
-    return {.forward_send = message(costs.forward_send, replica, s, (s + 1) % stages_),
-            .backward_send = message(costs.backward_send, replica, s, (s + stages_ - 1) % stages_),
+    const int next = (s + 1) % stages_;
+    const int previous = (s + stages_ - 1) % stages_;
+    return {.sends = {message(costs.forward_send, replica, s, next), message(costs.backward_send, replica, s, previous),
+                      message(costs.forward_return, replica, s, previous), message(costs.backward_return, replica, s, next)},
             .reductions = collectives(costs.reductions, replica, s),
             .gathers = collectives(costs.gathers, replica, s)};
   }

@@ -6,6 +6,7 @@
 #include "sim/base/work.hpp"
 #include "sim/engine/network.hpp"
 
+#include <array>
 #include <vector>
 
 namespace orrery {
@@ -14,10 +15,9 @@ namespace orrery {
 /// that share a NIC, and replicas that are folded into one, add up. An empty route means that nothing else can be in the way: the transfer
 /// takes its costed time.
 struct StageTraffic {
-  std::vector<LinkLoad> forward_send;
-  std::vector<LinkLoad> backward_send;
-  std::vector<std::vector<LinkLoad>> reductions; ///< parallel to CostedStage::reductions, or empty
-  std::vector<std::vector<LinkLoad>> gathers;    ///< parallel to CostedStage::gathers, or empty
+  std::array<std::vector<LinkLoad>, CostedStage::messages> sends; ///< by index of CostedStage::message()
+  std::vector<std::vector<LinkLoad>> reductions;                  ///< parallel to CostedStage::reductions, or empty
+  std::vector<std::vector<LinkLoad>> gathers;                     ///< parallel to CostedStage::gathers, or empty
 };
 
 struct StepTraffic {

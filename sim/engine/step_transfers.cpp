@@ -26,8 +26,9 @@ public:
       for (int s = 0; s < stages_; ++s) {
         const CostedStage& stage = graph_.stages[static_cast<std::size_t>(s)];
         const StageTraffic* loads = traffic_of(r, s);
-        plan_.messages.push_back({message(stage.forward_send, loads == nullptr ? nullptr : &loads->forward_send),
-                                  message(stage.backward_send, loads == nullptr ? nullptr : &loads->backward_send)});
+        auto& messages = plan_.messages.emplace_back();
+        for (std::size_t i = 0; i < messages.size(); ++i)
+          messages[i] = message(stage.message(static_cast<int>(i)), loads == nullptr ? nullptr : &loads->sends[i]);
         plan_.reductions.push_back(meet(stage.reductions, SpanKind::reduction, r, s, loads == nullptr ? nullptr : &loads->reductions));
         plan_.gathers.push_back(meet(stage.gathers, SpanKind::gather, r, s, loads == nullptr ? nullptr : &loads->gathers));
       }
@@ -80,8 +81,8 @@ private:
   }
 
   template <class Visit> void each_transfer(Visit visit) {
-    for (std::array<Transfer, 2>& pair : plan_.messages)
-      for (Transfer& transfer : pair)
+    for (auto& of_lane : plan_.messages)
+      for (Transfer& transfer : of_lane)
         visit(transfer);
     for (Meeting& meeting : plan_.meetings)
       visit(meeting.transfer);

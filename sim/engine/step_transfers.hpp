@@ -34,7 +34,7 @@ struct Meeting {
 /// A lane is one stage of one simulated replica: replica * stages + stage.
 struct StepTransfers {
   Network network;
-  std::vector<std::array<Transfer, 2>> messages; ///< by lane: after a forward pass, after a backward pass
+  std::vector<std::array<Transfer, CostedStage::messages>> messages; ///< by lane and index of CostedStage::message()
   std::vector<Meeting> meetings;
   std::vector<std::vector<std::uint32_t>> reductions; ///< by lane: indices into meetings
   std::vector<std::vector<std::uint32_t>> gathers;

@@ -12,7 +12,7 @@ namespace orrery {
 
 enum class Stream { compute, communication };
 
-enum class SpanKind { forward, backward, send, reduction, optimizer, gather, host };
+enum class SpanKind { forward, backward, weight, send, reduction, optimizer, gather, host };
 
 /// One thing that a stage of a replica did.
 struct TimelineSpan {

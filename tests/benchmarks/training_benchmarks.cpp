@@ -12,7 +12,8 @@ namespace orrery::bench {
 namespace {
 
 /// A thousand plans of one machine, graph, memory and step time of each.
-void estimate_plans(ScheduleKind schedule) {
+void estimate_plans(ScheduleKind schedule, Replay depth) {
+  static Replayer replayer;
   static const Scenario scenario = load_scenario(data_file("scenarios/quickstart.yaml"));
   static const TrainingCoster coster(scenario.cluster, scenario.software, load_calibration());
   const TrainingJob& job = *scenario.jobs.front().job;
@@ -23,7 +24,8 @@ void estimate_plans(ScheduleKind schedule) {
   for (int i = 0; i < 1000; ++i) {
     plan.zero = i % 2;
     const OpGraph graph = build_training_graph(job, plan, scenario.software);
-    sum += fullest_stage(memory_footprint(graph, scenario.software)).total().si() + estimate_step(coster.cost(graph)).step.si();
+    sum += fullest_stage(memory_footprint(graph, scenario.software)).total().si() +
+           estimate_step(coster.cost(graph), depth, replayer).step.si();
   }
   if (sum <= 0)
     throw std::runtime_error("estimates are positive");
@@ -38,8 +40,12 @@ void run_quickstart() {
 } // namespace
 
 Rows training_rows() {
-  return {{"estimate 1,000 training plans (time and memory), 1F1B", 0.020, [] { estimate_plans(ScheduleKind::one_f_one_b); }},
-          {"estimate 1,000 training plans (time and memory), interleaved x6", 0.020, [] { estimate_plans(ScheduleKind::interleaved); }},
+  return {{"estimate 1,000 training plans (time and memory), 1F1B", 0.020, [] { estimate_plans(ScheduleKind::one_f_one_b, Replay::rank); }},
+          {"estimate 1,000 training plans (time and memory), interleaved x6", 0.020,
+           [] { estimate_plans(ScheduleKind::interleaved, Replay::rank); }},
+          {"estimate 1,000 training plans (time and memory), interleaved x6, every pass replayed", 0.060,
+           [] { estimate_plans(ScheduleKind::interleaved, Replay::full); }},
+          {"estimate 1,000 training plans (time and memory), ZB-2p", 0.020, [] { estimate_plans(ScheduleKind::zb_2p, Replay::rank); }},
           {"the quickstart scenario, read and simulated with all traffic", 1.0, run_quickstart}};
 }
 

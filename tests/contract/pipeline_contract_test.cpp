@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 #include <map>
 
 namespace orrery {
@@ -18,7 +19,7 @@ using testing::full_pipeline;
 namespace {
 
 CostedGraph replicated(ScheduleKind kind, int stages, int replicas, int tp) {
-  CostedGraph graph = full_pipeline(kind, stages, kind == ScheduleKind::interleaved ? 2 : 1, 2 * stages);
+  CostedGraph graph = full_pipeline(kind, stages, testing::some_chunks(kind, 2), 2 * stages);
   testing::lay_out(graph, tp, replicas);
   for (CostedStage& stage : graph.stages)
     stage.reductions.push_back(
@@ -38,7 +39,7 @@ bool same_bytes(const StepTimeline& a, const StepTimeline& b) {
 } // namespace
 
 TEST_CASE("Without jitter one replica stands for all", "[engine]") {
-  const auto kind = GENERATE(ScheduleKind::gpipe, ScheduleKind::one_f_one_b, ScheduleKind::interleaved);
+  const auto kind = GENERATE(from_range(std::begin(testing::all_schedules), std::end(testing::all_schedules)));
   const CostedGraph graph = replicated(kind, 4, 5, 1);
   const StepTimeline folded = simulate_step(graph);
   const StepTimeline unfolded = simulate_step(graph, {.unfold_replicas = true});
@@ -81,7 +82,7 @@ TEST_CASE("Jitter and stragglers lengthen a step and keep its accounts", "[engin
 }
 
 TEST_CASE("Recorded passes never overlap on a stage and each runs once", "[engine]") {
-  const auto kind = GENERATE(ScheduleKind::gpipe, ScheduleKind::one_f_one_b, ScheduleKind::interleaved);
+  const auto kind = GENERATE(from_range(std::begin(testing::all_schedules), std::end(testing::all_schedules)));
   const bool overlap = GENERATE(false, true);
   CostedGraph graph = replicated(kind, 4, 1, 1);
   graph.overlap_p2p = overlap;
@@ -89,13 +90,14 @@ TEST_CASE("Recorded passes never overlap on a stage and each runs once", "[engin
   std::map<int, Seconds> busy_until;
   std::map<std::tuple<int, SpanKind, int, int>, int> runs;
   for (const TimelineSpan& span : timeline.spans) {
-    if (span.kind != SpanKind::forward && span.kind != SpanKind::backward)
+    if (span.kind > SpanKind::weight)
       continue;
     CHECK(span.begin >= busy_until[span.stage]);
     busy_until[span.stage] = span.end;
     ++runs[{span.stage, span.kind, span.chunk, span.micro_batch}];
   }
-  CHECK(runs.size() == static_cast<std::size_t>(4 * 2 * graph.micro_batches * graph.virtual_stages));
+  CHECK(runs.size() == static_cast<std::size_t>(4 * (splits_backward(kind) ? 3 : 2) * micro_batches_per_chunk(kind, graph.micro_batches) *
+                                                graph.virtual_stages));
   CHECK(std::all_of(runs.begin(), runs.end(), [](const auto& run) { return run.second == 1; }));
 }
 
@@ -133,8 +135,8 @@ TEST_CASE("Traffic follows the order of ranks", "[engine]") {
   const StepTraffic inside = step_traffic(topology, graph, false);
   CHECK(inside.stages[0].reductions[0].empty());
   // Whatever the order, every rank of a stage sends its message from its own port.
-  CHECK(across.stages[0].forward_send.size() == 2 * 16);
-  CHECK(inside.stages[0].forward_send.size() == 2 * 16);
+  CHECK(across.stages[0].sends[0].size() == 2 * 16);
+  CHECK(inside.stages[0].sends[0].size() == 2 * 16);
 }
 
 TEST_CASE("Flows that meet on a spine are slower than planned ones", "[engine]") {
@@ -174,7 +176,7 @@ TEST_CASE("Pipeline fastest: neighbouring stages are neighbouring devices", "[en
     REQUIRE(traffic.stages.size() == (unfold ? 32 : 8));
     for (const StageTraffic& stage : traffic.stages) {
       // Inside a node a message loads two links of the switch, once per replica that the stage stands for.
-      CHECK(stage.forward_send.size() == (unfold ? 2 : 8));
+      CHECK(stage.sends[0].size() == (unfold ? 2 : 8));
       // The data ring of a stage visits every node over its own rail.
       CHECK(stage.reductions[0].size() == 8);
     }

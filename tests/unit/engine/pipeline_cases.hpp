@@ -2,8 +2,18 @@
 #pragma once
 
 #include "models/cost.hpp"
+#include "workloads/schedule.hpp"
 
 namespace orrery::testing {
+
+inline constexpr ScheduleKind all_schedules[] = {ScheduleKind::gpipe,   ScheduleKind::one_f_one_b, ScheduleKind::interleaved,
+                                                 ScheduleKind::zb_1p,   ScheduleKind::zb_2p,       ScheduleKind::zb_v,
+                                                 ScheduleKind::dualpipe};
+
+/// Chunks per stage that a test gives a schedule.
+inline int some_chunks(ScheduleKind schedule, int interleaved) {
+  return schedule == ScheduleKind::interleaved ? interleaved : chunks_per_stage(schedule, 1);
+}
 
 inline CostedGraph uniform_pipeline(ScheduleKind schedule, int stages, int virtual_stages, int micro_batches, double forward,
                                     double backward) {
@@ -11,10 +21,12 @@ inline CostedGraph uniform_pipeline(ScheduleKind schedule, int stages, int virtu
   graph.schedule = schedule;
   graph.micro_batches = micro_batches;
   graph.virtual_stages = virtual_stages;
+  const bool split = splits_backward(schedule);
   CostedStage stage;
   stage.chunks.assign(static_cast<std::size_t>(virtual_stages),
                       {.forward = {.stretchable = Seconds{forward / virtual_stages}, .rigid = {}},
-                       .backward = {.stretchable = Seconds{backward / virtual_stages}, .rigid = {}}});
+                       .backward = {.stretchable = Seconds{(split ? backward / 2 : backward) / virtual_stages}, .rigid = {}},
+                       .weight = {.stretchable = Seconds{split ? backward / 2 / virtual_stages : 0}, .rigid = {}}});
   graph.stages.assign(static_cast<std::size_t>(stages), stage);
   return graph;
 }
@@ -25,6 +37,8 @@ inline CostedGraph full_pipeline(ScheduleKind schedule, int stages, int virtual_
   for (CostedStage& stage : graph.stages) {
     stage.forward_send = {.bytes = Bytes{8e6}, .latency = Seconds{5e-6}, .bandwidth = BytesPerSecond{25e9}, .over_network = true};
     stage.backward_send = stage.forward_send;
+    if (runs_backwards(schedule, 1))
+      stage.forward_return = stage.backward_return = stage.forward_send;
     stage.reductions = {{.name = "gradients", .latency = Seconds{1e-4}, .time = Seconds{0.03}, .network = Bytes{7e8}}};
     stage.optimizer = {.stretchable = Seconds{1e-3}, .rigid = Seconds{2e-3}};
     stage.gathers = {{.name = "parameters",

@@ -1,0 +1,128 @@
+#include "models/step_replay.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+namespace orrery {
+
+namespace {
+
+constexpr int kinds = 3;
+
+/// Where the arrivals of a chunk of a stage, in one direction, begin. The first two are set apart: none to wait for, none to cause.
+std::int32_t arrival_of(const CostedGraph& graph, ChunkPlace place, bool backward, int micro_batches, int micro_batch) {
+  return ((place.stage * graph.virtual_stages + place.chunk) * 2 + (backward ? 1 : 0)) * micro_batches + micro_batch + 2;
+}
+
+} // namespace
+
+PassProgram::PassProgram(const CostedGraph& graph, int micro_batches) {
+  const PassOrder order = step_order(graph, micro_batches);
+  const int count = static_cast<int>(graph.stages.size());
+  const int last = model_chunks(graph.schedule, count, graph.virtual_stages) - 1;
+  arrivals = static_cast<std::size_t>(2 * count * graph.virtual_stages * micro_batches) + 2;
+  steps.reserve(order.slots.size());
+  std::vector<std::int32_t> positions(order.slots.size());
+  std::vector<bool> arrived(arrivals, false);
+  arrived[0] = true;
+  std::vector<std::size_t> next(static_cast<std::size_t>(count), 0);
+  std::vector<int> runnable;
+  for (int s = count - 1; s >= 0; --s)
+    runnable.push_back(s);
+  while (!runnable.empty()) {
+    const int s = runnable.back();
+    runnable.pop_back();
+    for (std::size_t& i = next[static_cast<std::size_t>(s)]; i < order.passes; ++i) {
+      const Slot slot = order.of(s)[i];
+      const ChunkPlace place{s, slot.chunk};
+      const bool backward = slot.kind == PassKind::backward;
+      const bool outer = chunk_at(graph.schedule, count, s, slot.chunk) == (backward ? last : 0);
+      Step step{.stage = s, .cost = (s * graph.virtual_stages + slot.chunk) * kinds + static_cast<int>(slot.kind)};
+      if (slot.kind != PassKind::weight && !outer)
+        step.input = arrival_of(graph, place, backward, micro_batches, slot.micro_batch);
+      if (!arrived[static_cast<std::size_t>(step.input)])
+        break;
+      const auto to =
+          slot.kind == PassKind::weight ? std::nullopt : neighbour(graph.schedule, count, graph.virtual_stages, place, backward);
+      if (to) {
+        step.output = arrival_of(graph, *to, backward, micro_batches, slot.micro_batch);
+        arrived[static_cast<std::size_t>(step.output)] = true;
+        if (to->stage != s)
+          runnable.push_back(to->stage);
+      }
+      positions[static_cast<std::size_t>(s) * order.passes + i] = static_cast<std::int32_t>(steps.size());
+      steps.push_back(step);
+    }
+  }
+  assert(steps.size() == order.slots.size());
+  note_stages(graph, order, micro_batches, positions);
+}
+
+void PassProgram::note_stages(const CostedGraph& graph, const PassOrder& order, int micro_batches,
+                              const std::vector<std::int32_t>& positions) {
+  const bool split = splits_backward(graph.schedule);
+  const std::size_t round = graph.stages.size() * static_cast<std::size_t>(graph.virtual_stages) * (split ? 3 : 2);
+  for (std::size_t s = 0; s < graph.stages.size(); ++s) {
+    const auto slots = order.of(static_cast<int>(s));
+    const auto position = [&](std::size_t i) { return positions[s * order.passes + i]; };
+    const auto gradient = std::find_if(slots.begin(), slots.end(), [&](const Slot& slot) {
+      return slot.kind == (split ? PassKind::weight : PassKind::backward) && slot.micro_batch == micro_batches - 1;
+    });
+    const auto forward = std::find_if(slots.rbegin(), slots.rend(), [](const Slot& slot) { return slot.kind == PassKind::forward; });
+    const auto end = static_cast<std::size_t>(slots.rend() - forward) - 1;
+    const auto first_backward = std::find_if(slots.begin(), slots.end(), [](const Slot& slot) { return slot.kind == PassKind::backward; });
+    const bool steady = end >= round + static_cast<std::size_t>(first_backward - slots.begin());
+    stages.push_back({.first = position(0),
+                      .last_gradient = position(static_cast<std::size_t>(gradient - slots.begin())),
+                      .steady_end = position(end),
+                      .steady_begin = position(steady ? end - round : end)});
+  }
+}
+
+std::vector<PassCost> pass_costs(const CostedGraph& graph) {
+  std::vector<PassCost> costs;
+  costs.reserve(graph.stages.size() * static_cast<std::size_t>(graph.virtual_stages * kinds));
+  for (int s = 0; s < static_cast<int>(graph.stages.size()); ++s)
+    for (int v = 0; v < graph.virtual_stages; ++v) {
+      const CostedChunk& chunk = graph.stages[static_cast<std::size_t>(s)].chunks[static_cast<std::size_t>(v)];
+      const double forward = message_time(graph, {s, v}, false).si();
+      const double backward = message_time(graph, {s, v}, true).si();
+      costs.push_back({chunk.forward.total().si(), forward, graph.overlap_p2p ? 0 : forward});
+      costs.push_back({chunk.backward.total().si(), backward, graph.overlap_p2p ? 0 : backward});
+      costs.push_back({chunk.weight.total().si(), 0, 0});
+    }
+  return costs;
+}
+
+const PassProgram& Replayer::program(const CostedGraph& graph, int micro_batches) {
+  const std::tuple key(graph.schedule, graph.stages.size(), graph.virtual_stages, micro_batches, pass_ratios(graph));
+  const auto found = programs_.find(key);
+  return found != programs_.end() ? found->second : programs_.try_emplace(key, graph, micro_batches).first->second;
+}
+
+std::vector<ReplayedStage> Replayer::run(const CostedGraph& graph, const std::vector<PassCost>& costs, int micro_batches) {
+  const PassProgram& program = this->program(graph, micro_batches);
+  free_.assign(graph.stages.size(), 0);
+  arrival_.resize(std::max(arrival_.size(), program.arrivals));
+  arrival_[0] = 0;
+  begin_.resize(std::max(begin_.size(), program.steps.size()));
+  for (std::size_t i = 0; i < program.steps.size(); ++i) {
+    const PassProgram::Step& step = program.steps[i];
+    const PassCost& cost = costs[static_cast<std::size_t>(step.cost)];
+    double& clock = free_[static_cast<std::size_t>(step.stage)];
+    begin_[i] = std::max(clock, arrival_[static_cast<std::size_t>(step.input)]);
+    const double end = begin_[i] + cost.time;
+    arrival_[static_cast<std::size_t>(step.output)] = end + cost.message;
+    clock = end + cost.held;
+  }
+  std::vector<ReplayedStage> result;
+  result.reserve(graph.stages.size());
+  for (std::size_t s = 0; s < graph.stages.size(); ++s) {
+    const PassProgram::StageSteps& at = program.stages[s];
+    const auto when = [&](std::int32_t position) { return begin_[static_cast<std::size_t>(position)]; };
+    result.push_back({when(at.first), free_[s], when(at.last_gradient), when(at.steady_end) - when(at.steady_begin)});
+  }
+  return result;
+}
+
+} // namespace orrery
