@@ -244,8 +244,10 @@ void Topology::route_network(int source, int destination, std::uint64_t flow, Ro
 }
 
 int Topology::router(int port) const {
+  // First the first port of every node, then the second one: the ports of a node are on different routers where these are enough.
   const int ports = per_leaf_ * ports_;
-  return static_cast<int>(static_cast<std::int64_t>(port % ports) * routers_ / ports);
+  const int place = port % ports_ * per_leaf_ + port / ports_ % per_leaf_;
+  return static_cast<int>(static_cast<std::int64_t>(place) * routers_ / ports);
 }
 
 void Topology::step_local(int group, int from, int to, Route& result) const {

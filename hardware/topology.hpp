@@ -5,7 +5,8 @@
 // way round). Between domains it goes NIC, leaf, where the leaves differ a spine chosen by a hash of the two ports or planned, leaf, NIC.
 // Where every rail has leaves of its own, it first crosses to the device of its node that sits on the rail of the destination (PXN), if the
 // scale-up network reaches it. In a dragonfly it goes NIC, router, over the router with the link to the other group, where a hash says so
-// over a third group, router, NIC: every router of a group is joined to every other, every group by one link to every other.
+// over a third group, router, NIC: every router of a group is joined to every other, every group by one link to every other, and the ports
+// of a node are on different routers.
 #pragma once
 
 #include "hardware/description.hpp"

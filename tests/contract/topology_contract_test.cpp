@@ -41,7 +41,7 @@ std::vector<Case> cases() {
 /// The router of a dragonfly, as a word, that a port of a node is on.
 std::string router_of(const Topology& topology, const Cluster& cluster, int node, int port) {
   const int ports = cluster.fabric.nodes_per_leaf * cluster.node.nics.count;
-  const int inside = node % cluster.fabric.nodes_per_leaf * cluster.node.nics.count + port;
+  const int inside = port * cluster.fabric.nodes_per_leaf + node % cluster.fabric.nodes_per_leaf;
   return fmt::format("group{}/router{}", topology.leaf_of(node * cluster.node.devices), inside * cluster.fabric.routers / ports);
 }
 
