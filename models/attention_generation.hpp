@@ -32,10 +32,10 @@ constexpr double backward_over_forward(AttentionKernel kernel) {
   return kernel == AttentionKernel::flash1 ? 0.75 : kernel == AttentionKernel::flash3 ? 0.80 : 0.86;
 }
 
-/// Of the kernels that the tables name: flash_attn_2, flash_attn_3, and those of Hopper and Blackwell that are asynchronous like it.
+/// Of the kernels that the tables name. FlashInfer's and TensorRT-LLM's are asynchronous where the device is.
 constexpr AttentionKernel generation_of(std::string_view kernel, std::string_view architecture) {
-  const bool asynchronous = kernel != "flash_attn_2" && architecture != "ampere";
-  return asynchronous ? AttentionKernel::flash3 : AttentionKernel::flash;
+  const bool asynchronous = kernel == "flash_attn_3" || kernel == "flashinfer" || kernel == "trtllm_mla";
+  return asynchronous && architecture != "ampere" ? AttentionKernel::flash3 : AttentionKernel::flash;
 }
 
 /// The curve of `wanted` kernels where `measured` was fitted.

@@ -58,15 +58,40 @@ void fit_decode(const Rows& rows, const UnitRates& unit, AttentionCurve& curve) 
   curve.decode_floor = Seconds{best[1]};
 }
 
+/// The rate of backward kernels, where they were measured.
+double fit_backward(const Rows& rows, const UnitRates& unit, const AttentionCurve& curve) {
+  const Residuals residuals = [&](const std::vector<double>& p, std::vector<double>& out) {
+    AttentionCurve trial = curve;
+    trial.backward_rate = p[0];
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      out[i] = std::log(attention_time(rows[i]->shape, unit, trial).time / rows[i]->time);
+  };
+  return fit_parameters(residuals, rows.size(), {curve.backward_rate}, {{0.1, 1}})[0];
+}
+
+/// Rows of the fused kernel that a device has most forward rows of: generations differ by a factor of two, and are not mixed.
+Rows rows_of(const std::vector<AttentionRow>& table, const std::string& device, FitRows rows) {
+  std::map<std::string, int> forward;
+  Rows own;
+  for (const AttentionRow& row : table)
+    if (row.device == device && row.kernel != "unfused" && (rows == FitRows::all || !held_out(row.shape))) {
+      forward[row.kernel] += !row.decode && !row.shape.backward;
+      own.push_back(&row);
+    }
+  const auto most = std::ranges::max_element(forward, {}, [](const auto& entry) { return entry.second; });
+  std::erase_if(own, [&](const AttentionRow* row) { return row->kernel != most->first; });
+  return own;
+}
+
 /// Curves of one table, by architecture.
 std::map<std::string, AttentionCurve> fit_table(const KernelTables& tables, const std::vector<AttentionRow>& table, FitRows rows) {
   std::map<std::string, AttentionCurve> curves;
   for (const auto& [name, device] : tables.devices) {
     Rows prefill;
+    Rows backward;
     Rows decode;
-    for (const AttentionRow& row : table)
-      if (row.device == name && (rows == FitRows::all || !held_out(row.shape)))
-        (row.decode ? decode : prefill).push_back(&row);
+    for (const AttentionRow* row : rows_of(table, name, rows))
+      (row->decode ? decode : row->shape.backward ? backward : prefill).push_back(row);
     if (prefill.empty() || decode.empty())
       continue;
     const UnitRates unit = device.rates(Precision::bf16);
@@ -74,6 +99,8 @@ std::map<std::string, AttentionCurve> fit_table(const KernelTables& tables, cons
     fit_decode(decode, unit, curve);
     curve.kernel = generation_of(prefill.front()->kernel, device.architecture);
     curve.backward_rate = backward_over_forward(curve.kernel);
+    if (!backward.empty())
+      curve.backward_rate = fit_backward(backward, unit, curve);
     curve.assumed = false;
     curve.largest_keys = 0;
     for (const AttentionRow* row : prefill)

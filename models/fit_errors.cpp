@@ -89,7 +89,7 @@ using AttentionCurves = std::map<Precision, AttentionCurve>;
 void attention_errors(const KernelTables& tables, const std::vector<AttentionRow>& rows, const std::string& table,
                       AttentionCurves ArchitectureCurves::* curves_in, const Calibration& calibration, FitRows fitted, Groups& groups) {
   for (const AttentionRow& row : rows) {
-    if (fitted == FitRows::first_half && !held_out(row.shape))
+    if (row.kernel == "unfused" || (fitted == FitRows::first_half && !held_out(row.shape)))
       continue;
     const ArchitectureCurves* curves = curves_of(tables, calibration, row.device);
     if (curves == nullptr || !(curves->*curves_in).contains(row.precision))
@@ -98,10 +98,11 @@ void attention_errors(const KernelTables& tables, const std::vector<AttentionRow
         attention_time(row.shape, tables.devices.at(row.device).rates(row.precision), (curves->*curves_in).at(row.precision));
     const double error = parts.time / row.time - 1;
     const auto add = [&](const char* group) { groups[{table, row.device, row.source, group}].push_back(error); };
-    add(row.decode ? "decode" : "prefill");
-    if (!row.decode && row.shape.queries >= 512)
+    add(row.decode ? "decode" : row.shape.backward ? "backward" : "prefill");
+    const bool forward = !row.decode && !row.shape.backward;
+    if (forward && row.shape.queries >= 512)
       add("prefill, 512 queries and more");
-    if (!row.decode && row.shape.queries >= 1024 && row.shape.queries * row.shape.batch * row.shape.heads >= 32768)
+    if (forward && row.shape.queries >= 1024 && row.shape.queries * row.shape.batch * row.shape.heads >= 32768)
       add("prefill, training shapes");
     const double kept_dim = row.shape.shared_values ? row.shape.head_dim : 2 * row.shape.head_dim;
     if (row.decode && row.shape.batch * row.shape.kv_heads * row.shape.keys * kept_dim * 2 > 100e6)

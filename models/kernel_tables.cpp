@@ -110,6 +110,7 @@ std::vector<AttentionRow> read_attention(Reader file, const KernelTables& tables
     row.kernel = file.text(i, 2);
     row.precision = file.precision(i, 3);
     row.decode = file.text(i, 4) == "decode";
+    row.shape.backward = file.text(i, 4) == "backward";
     row.shape.batch = file.positive(i, 5);
     row.shape.queries = file.positive(i, 6);
     row.shape.keys = file.positive(i, 7);

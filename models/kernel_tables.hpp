@@ -23,7 +23,7 @@ struct MatmulRow {
 struct AttentionRow {
   std::string source;
   std::string device;
-  std::string kernel; ///< flash_attn_2, flash_attn_3, flashinfer, trtllm_mla
+  std::string kernel; ///< flash_attn_2, flash_attn_3, flashinfer, trtllm_mla; flash_attn and unfused of tools/measure_gpu.py
   Precision precision = Precision::bf16;
   bool decode = false;
   FusedAttention shape;

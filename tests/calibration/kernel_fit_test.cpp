@@ -110,6 +110,31 @@ TEST_CASE("errors on held-out kernels", "[calibration]") {
   }
 }
 
+TEST_CASE("backward rows set the backward rate, unfused rows nothing", "[calibration]") {
+  KernelTables tables;
+  const MeasuredDevice device = kernel_tables().devices.at("a100-sxm-80gb");
+  tables.devices[device.name] = device;
+  const AttentionCurve truth{.rate = 0.6, .backward_rate = 0.7};
+  const auto add = [&](FusedAttention shape, bool decode, const char* kernel, double slower) {
+    const double time = attention_time(shape, device.rates(Precision::bf16), truth).time * slower;
+    tables.attention.push_back({"measured", device.name, kernel, Precision::bf16, decode, shape, time});
+  };
+  for (const double length : {512.0, 1024.0, 2048.0, 4096.0, 8192.0})
+    for (const double head_dim : {64.0, 128.0}) {
+      FusedAttention shape{.batch = 4, .heads = 32, .kv_heads = 32, .head_dim = head_dim, .queries = length, .keys = length};
+      add(shape, false, "flash_attn", 1);
+      add(shape, false, "unfused", 5);
+      shape.backward = true;
+      add(shape, false, "flash_attn", 1);
+      add({.batch = 16, .heads = 32, .kv_heads = 32, .head_dim = head_dim, .queries = 1, .keys = length}, true, "flash_attn", 1);
+    }
+  const Calibration fit = fit_calibration(tables);
+  const AttentionCurve& curve = fit.architectures.at(device.architecture).attention.at(Precision::bf16);
+  CHECK(curve.kernel == AttentionKernel::flash);
+  CHECK(curve.backward_rate == Approx(0.7).epsilon(0.03));
+  CHECK(curve.rate == Approx(0.6).epsilon(0.1));
+}
+
 TEST_CASE("errors on architectures that the fit did not see", "[calibration]") {
   std::string table;
   std::map<std::string, std::vector<double>> by_class;
