@@ -160,9 +160,9 @@ Span TrainingCoster::span(const Pass& pass, double slowest) const {
       .stretchable = work.stretchable * (usual.clock / capped.clock), .rigid = work.rigid, .power = capped.power(), .clock = capped.clock};
 }
 
-CostedCollective TrainingCoster::collective(const OpGraph& graph, const Operator& op) const {
+CostedCollective TrainingCoster::collective(const GroupShapes& groups, const Operator& op) const {
   const auto& shape = std::get<Collective>(op.shape);
-  const CollectiveCost cost = collectives_.cost(shape.kind, shape.bytes, place_group(cluster_, graph.groups.at(shape.group)));
+  const CollectiveCost cost = collectives_.cost(shape.kind, shape.bytes, place_group(cluster_, groups.at(shape.group)));
   return {.name = op.name,
           .kind = shape.kind,
           .group = shape.group,
@@ -219,12 +219,14 @@ bool same_step(const Stage& a, const Stage& b) {
 
 } // namespace
 
-void TrainingCoster::cost_step(const OpGraph& graph, const Stage& stage, CostedStage& costed) const {
+void TrainingCoster::cost_step(const GroupShapes& groups, const std::vector<Operator>& step, CostedStage& costed) const {
   Pass optimizer;
   bool updated = false;
-  for (const Operator& op : stage.step) {
+  costed.reductions.clear();
+  costed.gathers.clear();
+  for (const Operator& op : step) {
     if (std::holds_alternative<Collective>(op.shape)) {
-      (updated ? costed.gathers : costed.reductions).push_back(collective(graph, op));
+      (updated ? costed.gathers : costed.reductions).push_back(collective(groups, op));
       continue;
     }
     updated = true;
@@ -233,7 +235,7 @@ void TrainingCoster::cost_step(const OpGraph& graph, const Stage& stage, CostedS
   costed.optimizer = span(optimizer, 1.0);
 }
 
-CostedGraph TrainingCoster::cost(const OpGraph& graph) const {
+CostedGraph TrainingCoster::cost_passes(const OpGraph& graph) const {
   CostedGraph costed{.schedule = graph.schedule,
                      .micro_batches = graph.micro_batches,
                      .virtual_stages = graph.virtual_stages,
@@ -271,17 +273,25 @@ CostedGraph TrainingCoster::cost(const OpGraph& graph) const {
     CostedStage& out = costed.stages.emplace_back();
     for (const int chunk : stage.chunks)
       out.chunks.push_back(chunks[static_cast<std::size_t>(chunk)]);
-    if (s > 0 && same_step(stage, graph.stages[static_cast<std::size_t>(s) - 1])) {
-      const CostedStage& before = costed.stages[static_cast<std::size_t>(s) - 1];
+  }
+  if (stages > 1)
+    cost_messages(graph, costed);
+  return costed;
+}
+
+CostedGraph TrainingCoster::cost(const OpGraph& graph) const {
+  CostedGraph costed = cost_passes(graph);
+  for (std::size_t s = 0; s < graph.stages.size(); ++s) {
+    CostedStage& out = costed.stages[s];
+    if (s > 0 && same_step(graph.stages[s], graph.stages[s - 1])) {
+      const CostedStage& before = costed.stages[s - 1];
       out.reductions = before.reductions;
       out.optimizer = before.optimizer;
       out.gathers = before.gathers;
     } else {
-      cost_step(graph, stage, out);
+      cost_step(graph.groups, graph.stages[s].step, out);
     }
   }
-  if (stages > 1)
-    cost_messages(graph, costed);
   return costed;
 }
 

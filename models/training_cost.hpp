@@ -48,6 +48,13 @@ public:
                  std::optional<Watts> device_cap = std::nullopt);
 
   [[nodiscard]] CostedGraph cost(const OpGraph& graph) const;
+
+  // The two parts of it, for callers that keep the first.
+  /// All but the ends of steps: blocks, passes, messages.
+  [[nodiscard]] CostedGraph cost_passes(const OpGraph& graph) const;
+  /// Reductions, optimizer and gathers of a stage.
+  void cost_step(const GroupShapes& groups, const std::vector<Operator>& step, CostedStage& costed) const;
+
   [[nodiscard]] const PowerModel& power() const { return power_; }
 
 private:
@@ -60,9 +67,8 @@ private:
   [[nodiscard]] Pass block_pass(const std::vector<Operator>& list, const std::vector<OpCost>& costs, bool split, bool weight) const;
   [[nodiscard]] BlockPasses block_passes(const Block& block, const CostedBlock& costs, bool split) const;
   [[nodiscard]] Span span(const Pass& pass, double slowest) const;
-  [[nodiscard]] CostedCollective collective(const OpGraph& graph, const Operator& op) const;
+  [[nodiscard]] CostedCollective collective(const GroupShapes& groups, const Operator& op) const;
   void cost_messages(const OpGraph& graph, CostedGraph& costed) const;
-  void cost_step(const OpGraph& graph, const Stage& stage, CostedStage& costed) const;
 
   Cluster cluster_;
   SoftwareProfile software_;

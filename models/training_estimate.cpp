@@ -102,18 +102,27 @@ StepEstimate estimate_step(const CostedGraph& graph) {
 }
 
 StepEstimate estimate_step(const CostedGraph& graph, Replay depth, Replayer& replayer) {
-  const auto stages = graph.stages.size();
+  return end_step(graph, pipeline_times(graph, depth, replayer));
+}
+
+PipelineTimes pipeline_times(const CostedGraph& graph, Replay depth, Replayer& replayer) {
   const double passes = micro_batches_per_chunk(graph.schedule, graph.micro_batches);
   const std::vector<PassCost> costs = pass_costs(graph);
-  StepEstimate estimate;
-  estimate.stages.reserve(stages);
-  for (std::size_t s = 0; s < stages; ++s) {
+  PipelineTimes pipeline;
+  pipeline.busy.reserve(graph.stages.size());
+  for (std::size_t s = 0; s < graph.stages.size(); ++s) {
     const StageTimes once = cycle(graph, costs, s);
-    estimate.stages.push_back({.compute = once.compute * passes, .send = once.send * passes});
+    pipeline.busy.push_back({.compute = once.compute * passes, .send = once.send * passes});
   }
-  std::vector<ReplayedStage> ends;
-  const double rest = replay_steadily(graph, costs, depth, replayer, ends);
-  const std::vector<double> clocks = reduce_gradients(graph, ends, rest, estimate.stages);
+  pipeline.rest = replay_steadily(graph, costs, depth, replayer, pipeline.ends);
+  return pipeline;
+}
+
+StepEstimate end_step(const CostedGraph& graph, const PipelineTimes& pipeline) {
+  const auto stages = graph.stages.size();
+  const std::vector<ReplayedStage>& ends = pipeline.ends;
+  StepEstimate estimate{.stages = pipeline.busy};
+  const std::vector<double> clocks = reduce_gradients(graph, ends, pipeline.rest, estimate.stages);
   const bool barrier = has_optimizer_barrier(graph.schedule);
   const double slowest = *std::max_element(clocks.begin(), clocks.end());
   double step = 0;

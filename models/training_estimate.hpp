@@ -44,6 +44,20 @@ enum class Replay {
   rank  ///< a few rounds, to tell many plans apart
 };
 
+/// The passes of all stages, apart from what ends the step.
+struct PipelineTimes {
+  std::vector<StageTimes> busy;    ///< compute and sends of each stage, over all passes
+  std::vector<ReplayedStage> ends; ///< of the micro-batches that are replayed
+  double rest = 0;                 ///< s that the others add
+};
+
+/// Reads the passes and messages of the graph only. `replayer` keeps what plans share.
+PipelineTimes pipeline_times(const CostedGraph& graph, Replay depth, Replayer& replayer);
+
+/// The rest of the step after its passes.
+StepEstimate end_step(const CostedGraph& graph, const PipelineTimes& pipeline);
+
+/// Both.
 StepEstimate estimate_step(const CostedGraph& graph);
 
 /// The same for many plans: `replayer` keeps what they share.

@@ -57,7 +57,7 @@ Scenario with_plan(const Scenario& scenario, const Plan& plan) {
 
 std::vector<PlanChange> single_changes(const Scenario& scenario, const SearchOptions& options, const Plan& best) {
   PlanScorer scorer(scenario, options);
-  const PlanSpace space(*scenario.jobs.front().job, scenario.cluster.devices(), {});
+  const PlanSpace space(*scenario.jobs.front().job, scenario.software, scenario.cluster.devices(), {});
   const auto estimate = [&](const Plan& plan) {
     return std::move(run_scenario(with_plan(scenario, plan), {.fidelity = Fidelity::estimate}).jobs.front());
   };

@@ -114,36 +114,6 @@ std::vector<Finalist> simulate(const Scenario& scenario, const PlanScorer& score
   return finalists;
 }
 
-/// Visits the whole space: counts, leaders, trade-offs.
-void look_at_all(PlanSearch& search, PlanScorer& scorer, const PlanSpace& space, Leaders& leaders, const SearchCallbacks& callbacks) {
-  constexpr int report_every = 4096;
-  Reasons reasons;
-  ParetoSet pareto(search.priced && search.objective == Objective::cost);
-  SearchProgress progress{.total = callbacks.progress ? space.size() : 0};
-  space.walk([&](const Plan& plan) {
-    const PlanScorer::Score score = scorer.score(plan);
-    ++search.enumerated;
-    if (score.violation.empty()) {
-      ++search.costed;
-      leaders.offer(score.costed);
-      pareto.offer(score.costed);
-      if (search.given && score.costed.objective < search.given->objective)
-        ++search.better_than_given;
-    } else {
-      reasons.count(score.violation);
-    }
-    if (callbacks.plan)
-      callbacks.plan(plan, score.violation.empty() ? &score.costed : nullptr, score.violation);
-    if (callbacks.progress && static_cast<long long>(search.enumerated) % report_every == 0) {
-      progress.done = search.enumerated;
-      callbacks.progress(progress);
-    }
-    return true;
-  });
-  search.reasons = reasons.take();
-  search.pareto = pareto.take();
-}
-
 } // namespace
 
 PlanScorer::PlanScorer(const Scenario& scenario, const SearchOptions& options)
@@ -230,6 +200,40 @@ std::vector<TimeDifference> time_differences(const std::vector<TimeShare>& best,
   return differences;
 }
 
+CostedSpace cost_space(const Scenario& scenario, const SearchOptions& options, const SearchCallbacks& callbacks) {
+  constexpr long long report_every = 4096;
+  PlanScorer scorer(scenario, options);
+  const PlanSpace space(*only_job(scenario).job, scenario.software, scenario.cluster.devices(), options.bounds);
+  CostedSpace found;
+  Reasons reasons;
+  Leaders leaders(static_cast<std::size_t>(options.finalists));
+  ParetoSet pareto(options.objective == Objective::cost);
+  SearchProgress progress{.total = callbacks.progress ? space.size() : 0};
+  space.walk([&](const Plan& plan) {
+    const PlanScorer::Score score = scorer.score(plan);
+    const bool feasible = score.violation.empty();
+    ++found.enumerated;
+    if (feasible) {
+      ++found.costed;
+      leaders.offer(score.costed);
+      pareto.offer(score.costed);
+    } else {
+      reasons.count(score.violation);
+    }
+    if (callbacks.plan)
+      callbacks.plan(plan, feasible ? &score.costed : nullptr, score.violation);
+    if (callbacks.progress && static_cast<long long>(found.enumerated) % report_every == 0) {
+      progress.done = found.enumerated;
+      callbacks.progress(progress);
+    }
+    return true;
+  });
+  found.reasons = reasons.take();
+  found.best = leaders.plans();
+  found.pareto = pareto.take();
+  return found;
+}
+
 PlanSearch search_plans(const Scenario& scenario, const SearchOptions& options, const SearchCallbacks& callbacks) {
   const TrainingJob& job = *only_job(scenario).job;
   PlanScorer scorer(scenario, options);
@@ -244,10 +248,19 @@ PlanSearch search_plans(const Scenario& scenario, const SearchOptions& options, 
   if (own.ranks() == scenario.cluster.devices())
     if (PlanScorer::Score score = scorer.score(own); score.violation.empty())
       search.given = std::move(score.costed);
-  const PlanSpace space(job, scenario.cluster.devices(), options.bounds);
-  Leaders leaders(static_cast<std::size_t>(options.finalists));
-  look_at_all(search, scorer, space, leaders, callbacks);
-  search.finalists = simulate(scenario, scorer, leaders.plans());
+  SearchCallbacks counting = callbacks;
+  counting.plan = [&](const Plan& plan, const CostedPlan* costed, const std::string& violation) {
+    if (search.given && costed != nullptr && costed->objective < search.given->objective)
+      ++search.better_than_given;
+    if (callbacks.plan)
+      callbacks.plan(plan, costed, violation);
+  };
+  CostedSpace space = cost_space(scenario, options, counting);
+  search.enumerated = space.enumerated;
+  search.costed = space.costed;
+  search.reasons = std::move(space.reasons);
+  search.pareto = std::move(space.pareto);
+  search.finalists = simulate(scenario, scorer, space.best);
   for (const Finalist& finalist : search.finalists)
     search.largest_difference = std::max(search.largest_difference, std::abs(finalist.simulated.method.simulate_minus_estimate));
   if (search.finalists.empty())

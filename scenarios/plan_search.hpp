@@ -91,6 +91,18 @@ struct SearchCallbacks {
   std::function<void(const Plan& plan, const CostedPlan* costed, const std::string& violation)> plan;
 };
 
+/// What a walk through the space finds, all in closed form.
+struct CostedSpace {
+  double enumerated = 0;
+  double costed = 0;
+  std::vector<InfeasibleClass> reasons; ///< the largest first
+  std::vector<CostedPlan> best;         ///< at most as many as there are finalists, by the objective
+  std::vector<CostedPlan> pareto;       ///< in (time, energy or cost, memory), by time
+};
+
+/// Throws UserError as search_plans does.
+CostedSpace cost_space(const Scenario& scenario, const SearchOptions& options, const SearchCallbacks& callbacks = {});
+
 /// Throws UserError where the scenario is not one training job given by model and plan, or where the objective needs prices that the
 /// cluster does not state. No feasible plan = no finalists, and the reasons say why.
 PlanSearch search_plans(const Scenario& scenario, const SearchOptions& options, const SearchCallbacks& callbacks = {});

@@ -48,6 +48,7 @@ bool splits_context(const SpaceInput&, const Plan& plan) { return plan.cp > 1; }
 bool splits_layers(const SpaceInput&, const Plan& plan) { return plan.pp > 1; }
 bool splits_batch(const SpaceInput&, const Plan& plan) { return plan.dp * plan.cp > 1; }
 bool shards(const SpaceInput& in, const Plan& plan) { return splits_batch(in, plan) && plan.zero > 0; }
+bool shards_parameters(const SpaceInput& in, const Plan& plan) { return splits_batch(in, plan) && plan.zero >= 3; }
 bool orders(const SpaceInput&, const Plan& plan) { return plan.pp > 1 && plan.dp * plan.cp > 1; }
 bool interleaves(const SpaceInput&, const Plan& plan) { return plan.pp > 1 && plan.schedule == ScheduleKind::interleaved; }
 
@@ -66,9 +67,11 @@ std::vector<int> expert_tensor_degrees(const SpaceInput&, const Plan& plan) { re
 /// Megatron-LM's order, and the one with the pipeline inside the replicas.
 std::vector<int> rank_orders(const SpaceInput&, const Plan& plan) {
   Plan inner = plan;
-  inner.order = {RankAxis::tensor, RankAxis::context, RankAxis::pipeline, RankAxis::data};
+  inner.order = {RankAxis::tensor, RankAxis::pipeline, RankAxis::context, RankAxis::data};
   return {get_order(Plan{}), get_order(inner)};
 }
+/// All replicas share one copy; smaller groups are the user's to list.
+std::vector<int> whole_group(const SpaceInput&, const Plan&) { return {0}; }
 std::vector<int> micro_batches(const SpaceInput& in, const Plan& plan) { return divisors(std::max(1, in.job.global_batch / plan.dp)); }
 /// Chunks of equal depth, as frameworks ask for.
 std::vector<int> chunk_counts(const SpaceInput& in, const Plan& plan) {
@@ -97,8 +100,19 @@ std::vector<int> every_value(const SearchDimension& dimension) {
 
 template <auto Member>
 SearchDimension row(std::string_view key, bool (*applies)(const SpaceInput&, const Plan&),
-                    std::vector<int> (*standard)(const SpaceInput&, const Plan&) = nullptr, bool derived = false) {
-  return {key, get_field<Member>, set_field<Member>, applies, standard, derived};
+                    std::vector<int> (*standard)(const SpaceInput&, const Plan&) = nullptr, bool derived = false,
+                    bool (*able)(const SoftwareAbilities&, int) = nullptr) {
+  return {key, get_field<Member>, set_field<Member>, applies, standard, derived, able};
+}
+
+template <auto Member, auto Ability> SearchDimension switch_row(std::string_view key, bool (*applies)(const SpaceInput&, const Plan&)) {
+  return row<Member>(key, applies, nullptr, false, [](const SoftwareAbilities& able, int value) { return value == 0 || able.*Ability; });
+}
+
+/// Schedules that split backward passes are rare enough to be asked for by name.
+bool has_schedule(const SoftwareAbilities& able, int value) {
+  const auto kind = static_cast<ScheduleKind>(value);
+  return kind == ScheduleKind::gpipe || kind == ScheduleKind::one_f_one_b || (kind == ScheduleKind::interleaved && able.interleaved);
 }
 
 } // namespace
@@ -117,13 +131,15 @@ const std::vector<SearchDimension>& search_dimensions() {
         row<&Plan::context>("context", splits_context),
         row<&Plan::micro_batch>("micro_batch", always, micro_batches),
         row<&Plan::recompute>("recompute", always),
-        row<&Plan::sequence_parallel>("sequence_parallel", splits_tensors),
-        row<&Plan::schedule>("schedule", splits_layers),
+        switch_row<&Plan::sequence_parallel, &SoftwareAbilities::sequence_parallel>("sequence_parallel", splits_tensors),
+        row<&Plan::schedule>("schedule", splits_layers, nullptr, false, has_schedule),
         row<&Plan::virtual_stages>("virtual_stages", interleaves, chunk_counts),
-        row<&Plan::overlap_p2p>("overlap_p2p", splits_layers),
+        switch_row<&Plan::overlap_p2p, &SoftwareAbilities::overlap_p2p>("overlap_p2p", splits_layers),
         row<&Plan::zero>("zero", splits_batch),
-        row<&Plan::overlap_grad_reduce>("overlap_grad_reduce", splits_batch),
-        row<&Plan::overlap_param_gather>("overlap_param_gather", shards),
+        row<&Plan::shard>("shard", shards, whole_group),
+        row<&Plan::secondary_shard>("secondary_shard", shards_parameters, whole_group),
+        switch_row<&Plan::overlap_grad_reduce, &SoftwareAbilities::overlap_grad_reduce>("overlap_grad_reduce", splits_batch),
+        switch_row<&Plan::overlap_param_gather, &SoftwareAbilities::overlap_param_gather>("overlap_param_gather", shards),
     };
     std::erase_if(all, [](const SearchDimension& dimension) { return plan_table().find(dimension.key) == nullptr; });
     return all;
@@ -149,7 +165,8 @@ std::string value_text(const SearchDimension& dimension, int value) {
   return text;
 }
 
-PlanSpace::PlanSpace(const TrainingJob& job, int devices, SearchBounds bounds) : job_(job), devices_(devices), bounds_(std::move(bounds)) {
+PlanSpace::PlanSpace(const TrainingJob& job, const SoftwareProfile& software, int devices, SearchBounds bounds)
+    : job_(job), abilities_(software.abilities), devices_(devices), bounds_(std::move(bounds)) {
   for (const SearchDimension& dimension : search_dimensions()) {
     const std::string key(dimension.key);
     Level level{.dimension = &dimension, .low = std::numeric_limits<int>::min(), .high = std::numeric_limits<int>::max()};
@@ -180,7 +197,8 @@ void PlanSpace::fill_values(const Level& level, const Plan& plan, std::vector<in
     values = dimension.standard != nullptr ? dimension.standard(input, plan) : level.every;
   std::erase_if(values, [&](int value) {
     const bool selected = level.given == nullptr || std::ranges::find(*level.given, value) != level.given->end();
-    return value < level.low || value > level.high || !selected;
+    const bool able = level.given != nullptr || dimension.able == nullptr || dimension.able(abilities_, value);
+    return value < level.low || value > level.high || !selected || !able;
   });
 }
 

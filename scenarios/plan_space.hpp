@@ -4,6 +4,7 @@
 // nothing. Keys that the plan table does not have are not searched. What no dimension names keeps its default.
 #pragma once
 
+#include "workloads/software.hpp"
 #include "workloads/transformer.hpp"
 
 #include <functional>
@@ -36,6 +37,8 @@ struct SearchDimension {
   /// Ascending values; none = every word or flag of the plan table.
   std::vector<int> (*standard)(const SpaceInput&, const Plan&) = nullptr;
   bool derived = false; ///< follows from the dimensions before it: the user's bounds only select
+  /// Whether the software has what a value asks for; null = always. A value that the user lists is taken as it stands.
+  bool (*able)(const SoftwareAbilities&, int) = nullptr;
 };
 
 /// In the order of the walk, the outermost first.
@@ -50,7 +53,7 @@ std::string value_text(const SearchDimension& dimension, int value);
 class PlanSpace {
 public:
   /// `job` outlives this.
-  PlanSpace(const TrainingJob& job, int devices, SearchBounds bounds);
+  PlanSpace(const TrainingJob& job, const SoftwareProfile& software, int devices, SearchBounds bounds);
   PlanSpace(const PlanSpace&) = delete;
   PlanSpace& operator=(const PlanSpace&) = delete;
 
@@ -76,6 +79,7 @@ private:
   bool descend(std::size_t depth, Plan& plan, std::vector<std::vector<int>>& values, const std::function<bool(const Plan&)>& visit) const;
 
   const TrainingJob& job_;
+  SoftwareAbilities abilities_;
   int devices_ = 1;
   SearchBounds bounds_;
   std::vector<Level> levels_;

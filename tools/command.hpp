@@ -73,6 +73,7 @@ Exit run_command(const Command& command, const Arguments& arguments, Console& co
 Command run_command_row();
 Command estimate_command_row();
 Command plan_command_row();
+Command capacity_command_row();
 Command validate_command_row();
 Command calibrate_command_row();
 Command sweep_command_row();

@@ -18,9 +18,9 @@ std::vector<std::string> Arguments::all(const std::string& name) const {
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> rows = {
-      run_command_row(),      estimate_command_row(),  plan_command_row(),    sweep_command_row(),
-      compare_command_row(),  catalog_command_row(),   explain_command_row(), schema_command_row(),
-      validate_command_row(), calibrate_command_row(), import_command_row(),
+      run_command_row(),    estimate_command_row(), plan_command_row(),      capacity_command_row(),
+      sweep_command_row(),  compare_command_row(),  catalog_command_row(),   explain_command_row(),
+      schema_command_row(), validate_command_row(), calibrate_command_row(), import_command_row(),
   };
   return rows;
 }

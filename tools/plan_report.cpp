@@ -127,7 +127,9 @@ std::string finalists_text(const PlanSearch& search, const Style& style) {
     std::ranges::copy(differing.cells(finalist.estimate.plan), std::back_inserter(cells));
     columns.row(cells);
   }
-  std::string out = heading(style, "Finalists", "simulated; vs est.: against the closed form") + columns.str();
+  std::string out =
+      heading(style, "Finalists", fmt::format("simulated; the closed form is off by {} at most", percent(search.largest_difference))) +
+      columns.str();
   if (!differing.common().empty())
     out += "  " + style.faint(wrap("all: " + differing.common(), page_width, 2)) + "\n";
   return out;

@@ -47,6 +47,7 @@ struct Plan {
   bool overlap_p2p = false;          ///< pipeline sends do not hold up the compute stream
 
   [[nodiscard]] int ranks() const { return tp * cp * dp * pp; }
+  friend bool operator==(const Plan&, const Plan&) = default;
 };
 
 } // namespace orrery

@@ -48,7 +48,12 @@ struct HeldElements {
   double dense = 0;
   double experts = 0;
   double tied_embedding = 0; ///< of a table that the first and the last stage share
+
+  friend bool operator==(const HeldElements&, const HeldElements&) = default;
 };
+
+/// build_training_graph, and what each stage holds: all that other ways to share and reduce the states need.
+OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software, std::vector<HeldElements>& held);
 
 /// Gradient reduction, optimizer and parameter gather of a stage.
 std::vector<Operator> step_operators(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software, const HeldElements& held);

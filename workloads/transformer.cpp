@@ -135,6 +135,11 @@ std::vector<int> layers_per_chunk(const TransformerModel& model, const Plan& pla
 }
 
 OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
+  std::vector<HeldElements> held;
+  return build_training_graph(job, plan, software, held);
+}
+
+OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software, std::vector<HeldElements>& held) {
   OpGraph graph{.name = job.model.name, .precision = job.precision};
   const bool one_stage = plan.pp == 1;
   graph.schedule = one_stage ? ScheduleKind::one_f_one_b : plan.schedule;
@@ -193,6 +198,7 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
   }
   const double table = static_cast<double>(job.model.vocabulary) * job.model.hidden / plan.tp;
 
+  held.clear();
   for (int s = 0; s < plan.pp; ++s) {
     Stage& stage = graph.stages[static_cast<std::size_t>(s)];
     double dense = 0;
@@ -209,9 +215,9 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
     if (job.model.tied_embedding && first && last)
       dense -= table;
     const bool ties = job.model.tied_embedding && first != last;
-    const HeldElements held{.dense = dense, .tied_embedding = ties ? table : 0};
-    stage.step = step_operators(job, plan, software, held);
-    fill_states(stage, job, plan, software, held);
+    held.push_back({.dense = dense, .tied_embedding = ties ? table : 0});
+    stage.step = step_operators(job, plan, software, held.back());
+    fill_states(stage, job, plan, software, held.back());
   }
   return graph;
 }

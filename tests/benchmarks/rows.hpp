@@ -10,6 +10,7 @@ Rows hardware_rows();
 Rows failure_rows();
 Rows kernel_rows();
 Rows sweep_rows();
+Rows search_rows();
 Rows training_rows();
 
 } // namespace orrery::bench

@@ -119,6 +119,17 @@ expect 3 'No plan is feasible' "$orrery" plan "$quickstart" "${small[@]}" --set 
 expect 2 "search.tp: '8'.*write '\[8\]'" "$orrery" plan "$quickstart" --set search.tp=8
 expect 2 '--finalists' "$orrery" plan "$quickstart" --finalists 0
 
+# Capacity.
+llama=$root/scenarios/llama3-70b-capacity.yaml
+few=(--set capacity.min_nodes=4 --set capacity.max_nodes=5)
+expect 0 'Cheapest cluster for llama3-70b' "$orrery" capacity "$llama" "${few[@]}" --set 'capacity.deadline=2000 d'
+expect 0 '"frontier"' "$orrery" capacity "$llama" "${few[@]}" --set 'capacity.deadline=2000 d' --format json
+holds 'a capacity plan as JSON' is_json out
+expect 3 'No cluster trains llama3-70b.*' "$orrery" capacity "$llama" "${few[@]}" --set 'capacity.deadline=1 d'
+expect 3 'dgx-h100,4,32,false,.*of the deadline' "$orrery" capacity "$llama" "${few[@]}" --set 'capacity.deadline=1 d' --format csv
+expect 2 "capacity: missing" "$orrery" capacity "$quickstart"
+expect 2 'capacity.deadline' "$orrery" capacity "$llama" --set capacity.deadline=30
+
 expect 0 'mean over groups' "$orrery" validate training --rows rows.csv
 holds 'one line per measured row' grep -q '^group,id,measured_s,predicted_s,error_pct,refusal,plan$' rows.csv
 expect 2 'missing.csv' "$orrery" validate training --data missing.csv

@@ -22,6 +22,8 @@ SearchOptions small_options() {
   SearchOptions options;
   options.bounds.values["tp"] = {4, 8};
   options.bounds.values["micro_batch"] = {1, 2};
+  options.bounds.values["cp"] = {1};
+  options.bounds.values["zero"] = {0, 1};
   options.bounds.values["overlap_p2p"] = {1};
   options.bounds.values["overlap_grad_reduce"] = {1};
   options.bounds.values["schedule"] = {static_cast<int>(ScheduleKind::one_f_one_b), static_cast<int>(ScheduleKind::interleaved)};
@@ -43,7 +45,7 @@ TEST_CASE("the search finds what trying every plan alone finds", "[plan]") {
   const SearchOptions options = small_options();
   Seconds best;
   double feasible = 0;
-  PlanSpace(*scenario.jobs.front().job, 64, options.bounds).walk([&](const Plan& plan) {
+  PlanSpace(*scenario.jobs.front().job, scenario.software, 64, options.bounds).walk([&](const Plan& plan) {
     const TrainingResult result = estimated(scenario, plan);
     if (!result.violations.empty())
       return true;

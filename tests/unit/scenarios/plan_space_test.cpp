@@ -10,10 +10,12 @@ using namespace orrery;
 
 namespace {
 
-const TrainingJob& job() {
-  static const Scenario scenario = load_scenario(data_file("scenarios/quickstart.yaml"));
-  return *scenario.jobs.front().job;
+const Scenario& scenario() {
+  static const Scenario read = load_scenario(data_file("scenarios/quickstart.yaml"));
+  return read;
 }
+
+const TrainingJob& job() { return *scenario().jobs.front().job; }
 
 SearchOptions read(const std::string& text, std::string& mistakes) {
   Diagnostics diagnostics;
@@ -37,19 +39,21 @@ TEST_CASE("every plan of the space is visited once, fills the machine and keeps 
   SearchBounds bounds;
   bounds.values["micro_batch"] = {1, 2};
   bounds.max["tp"] = 8;
+  bounds.max["cp"] = 1;
   bounds.min["pp"] = 2;
-  const PlanSpace space(job(), 64, bounds);
+  const PlanSpace space(job(), scenario().software, 64, bounds);
   std::set<std::vector<int>> seen;
+  int astray = 0;
   space.walk([&](const Plan& plan) {
-    CHECK(plan.tp * plan.cp * plan.pp * plan.dp == 64);
-    CHECK(plan.tp <= 8);
-    CHECK(plan.pp >= 2);
-    CHECK(plan.micro_batch <= 2);
-    CHECK((plan.tp > 1 || !plan.sequence_parallel)); // a switch without meaning keeps its default
-    CHECK((plan.dp * plan.cp > 1 || plan.zero == 0));
+    const bool fills = plan.tp * plan.cp * plan.pp * plan.dp == 64;
+    const bool bounded = plan.tp <= 8 && plan.pp >= 2 && plan.micro_batch <= 2;
+    // A switch without meaning keeps its default.
+    const bool meant = (plan.tp > 1 || !plan.sequence_parallel) && (plan.dp * plan.cp > 1 || plan.zero == 0);
+    astray += fills && bounded && meant ? 0 : 1;
     seen.insert(key_of(plan));
     return true;
   });
+  CHECK(astray == 0);
   CHECK(seen.size() > 1000);
   CHECK(static_cast<double>(seen.size()) == space.size());
 }
@@ -57,23 +61,26 @@ TEST_CASE("every plan of the space is visited once, fills the machine and keeps 
 TEST_CASE("a bound on replicas selects degrees rather than breaking the product", "[plan]") {
   SearchBounds bounds;
   bounds.values["dp"] = {8};
+  bounds.values["zero"] = {0};
   std::set<int> pipelines;
-  PlanSpace(job(), 64, bounds).walk([&](const Plan& plan) {
-    CHECK(plan.dp == 8);
+  int others = 0;
+  PlanSpace(job(), scenario().software, 64, bounds).walk([&](const Plan& plan) {
+    others += plan.dp == 8 ? 0 : 1;
     pipelines.insert(plan.pp);
     return true;
   });
+  CHECK(others == 0);
   CHECK(pipelines == std::set<int>{1, 2, 4, 8});
 }
 
 TEST_CASE("a walk stops when its visitor says so", "[plan]") {
   int visited = 0;
-  PlanSpace(job(), 64, {}).walk([&](const Plan&) { return ++visited < 10; });
+  PlanSpace(job(), scenario().software, 64, {}).walk([&](const Plan&) { return ++visited < 10; });
   CHECK(visited == 10);
 }
 
 TEST_CASE("every dimension sets what it gets, and its values have words", "[plan]") {
-  const PlanSpace space(job(), 64, {});
+  const PlanSpace space(job(), scenario().software, 64, {});
   Plan plan;
   plan.tp = plan.pp = plan.dp = 4;
   plan.zero = 1;
@@ -122,4 +129,18 @@ TEST_CASE("mistakes in search bounds are said with their place", "[plan]") {
   read("pp: []\nzero: [9]\n", mistakes);
   CHECK(mistakes.find("an empty list") != std::string::npos);
   CHECK(mistakes.find("search.zero.0") != std::string::npos);
+}
+
+TEST_CASE("switches that the software does not have are not tried, unless they are asked for", "[plan]") {
+  SoftwareProfile plain = scenario().software;
+  plain.abilities = {};
+  const auto uses = [&](const SearchBounds& bounds, auto what) {
+    bool found = false;
+    PlanSpace(job(), plain, 16, bounds).walk([&](const Plan& plan) { return !(found = found || what(plan)); });
+    return found;
+  };
+  CHECK_FALSE(uses({}, [](const Plan& plan) { return plan.schedule == ScheduleKind::interleaved || plan.overlap_p2p; }));
+  SearchBounds asked;
+  asked.values["overlap_p2p"] = {1};
+  CHECK(uses(asked, [](const Plan& plan) { return plan.overlap_p2p; }));
 }

@@ -1,0 +1,88 @@
+// Plans costed one after another, with what they share kept, cost what each costs alone.
+#include "models/plan_cost.hpp"
+#include "models/step_energy.hpp"
+#include "scenarios/data_files.hpp"
+#include "scenarios/plan_space.hpp"
+#include "scenarios/run.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <random>
+
+using namespace orrery;
+
+namespace {
+
+struct Alone {
+  MemoryFootprint memory;
+  Seconds step;
+  Watts mean;
+};
+
+Alone cost_alone(const Scenario& scenario, const TrainingCoster& coster, const Plan& plan) {
+  const OpGraph graph = build_training_graph(*scenario.jobs.front().job, plan, scenario.software);
+  const CostedGraph costs = coster.cost(graph);
+  Alone alone{.memory = fullest_stage(memory_footprint(graph, scenario.software)), .step = estimate_step(costs).step};
+  for (const CostedStage& stage : costs.stages)
+    alone.mean += device_step(stage, micro_batches_per_chunk(graph.schedule, graph.micro_batches), alone.step, coster.power()).energy /
+                  alone.step / static_cast<double>(costs.stages.size());
+  return alone;
+}
+
+/// Every `stride`-th plan of the machine that check_plan lets pass, in the order of the walk.
+std::vector<Plan> some_plans(const Scenario& scenario, int stride) {
+  std::vector<Plan> plans;
+  int count = 0;
+  const TrainingJob& job = *scenario.jobs.front().job;
+  PlanSpace(job, scenario.software, scenario.cluster.devices(), {}).walk([&](const Plan& plan) {
+    if (++count % stride == 0 && check_plan(job, plan, scenario.cluster.devices()).empty())
+      plans.push_back(plan);
+    return true;
+  });
+  return plans;
+}
+
+void compare(const Scenario& scenario, const std::vector<Plan>& plans) {
+  const TrainingCoster alone(scenario.cluster, scenario.software, load_calibration());
+  PlanCoster together(*scenario.jobs.front().job, scenario.cluster, scenario.software, load_calibration());
+  double furthest = 0;
+  const auto distance = [&](double a, double b) { furthest = std::max(furthest, std::abs(a - b) / std::abs(b)); };
+  for (const Plan& plan : plans) {
+    const Alone expected = cost_alone(scenario, alone, plan);
+    const PlanCost cost = together.cost(plan);
+    distance(cost.step.si(), expected.step.si());
+    distance(cost.memory.total().si(), expected.memory.total().si());
+    distance(cost.memory.optimizer.si() + 1, expected.memory.optimizer.si() + 1);
+    distance(cost.device_mean.si(), expected.mean.si());
+  }
+  CHECK(furthest < 1e-9);
+}
+
+} // namespace
+
+TEST_CASE("plans costed together cost what each costs alone", "[plan]") {
+  const Scenario scenario = load_scenario(data_file("scenarios/quickstart.yaml"), {"cluster.nodes=4", "jobs.0.training.global_batch=32"});
+  const std::vector<Plan> plans = some_plans(scenario, 401);
+  REQUIRE(plans.size() > 100);
+  SECTION("in the order of a search") { compare(scenario, plans); }
+  SECTION("in any order") {
+    std::vector<Plan> shuffled = plans;
+    std::shuffle(shuffled.begin(), shuffled.end(), std::mt19937(7));
+    compare(scenario, shuffled);
+  }
+  SECTION("neighbours in the walk") {
+    std::vector<Plan> run = some_plans(scenario, 1);
+    run.resize(std::min<std::size_t>(run.size(), 200));
+    compare(scenario, run);
+  }
+}
+
+TEST_CASE("a plan that does not fit is not timed", "[plan]") {
+  const Scenario scenario = load_scenario(data_file("scenarios/quickstart.yaml"));
+  PlanCoster coster(*scenario.jobs.front().job, scenario.cluster, scenario.software, load_calibration());
+  const Plan& plan = scenario.jobs.front().plan;
+  CHECK(coster.cost(plan, Bytes{1e9}).step == Seconds{});
+  CHECK(coster.cost(plan, Bytes{1e12}).step == coster.cost(plan).step);
+  CHECK(coster.cost(plan).step > Seconds{});
+}

@@ -1,0 +1,20 @@
+// What `orrery capacity` found, as a page, as JSON and as CSV.
+#pragma once
+
+#include "scenarios/capacity.hpp"
+#include "tools/json_object.hpp"
+#include "tools/text.hpp"
+
+#include <string>
+
+namespace orrery {
+
+/// At most page_width columns; ends in a newline.
+std::string capacity_text(const CapacityResult& result, const Style& style = {});
+
+OrderedJson capacity_json(const CapacityResult& result);
+
+/// One row per cluster looked at.
+std::string capacity_csv(const CapacityResult& result);
+
+} // namespace orrery

@@ -1,0 +1,44 @@
+// `orrery capacity`: the cheapest cluster that trains a model by a deadline.
+#include "scenarios/capacity.hpp"
+#include "scenarios/run.hpp"
+#include "tools/capacity_report.hpp"
+#include "tools/command.hpp"
+#include "tools/search_progress.hpp"
+
+namespace orrery {
+
+namespace {
+
+Exit run(const Arguments& arguments, Console& console) {
+  const Scenario scenario = load_scenario(arguments.text("FILE"), arguments.all("--set"));
+  SearchLine line(console.error, "clusters", console.progress);
+  const CapacityResult result =
+      find_capacity(scenario, [&line](const SearchProgress& progress) { line.show(progress.done, progress.total); });
+  line.end(static_cast<double>(result.points.size()));
+  const std::string format = arguments.text("--format", "text");
+  if (format == "json")
+    console.out << capacity_json(result).dump(2) << '\n';
+  else if (format == "csv")
+    console.out << capacity_csv(result);
+  else
+    console.out << capacity_text(result, Style{.colour = console.colour});
+  return result.best ? Exit::ok : Exit::infeasible;
+}
+
+} // namespace
+
+Command capacity_command_row() {
+  return {.name = "capacity",
+          .summary = "finds the cheapest cluster that trains the job's tokens by a deadline",
+          .details = "Candidate nodes and the deadline come from the scenario's key 'capacity'. Exit status: 0 answered; 2 the input is "
+                     "wrong; 3 no cluster meets the deadline.",
+          .options = {{.name = "FILE", .kind = OptionKind::positional, .value = {}, .help = "scenario (YAML)", .required = true},
+                      {.name = "--set",
+                       .kind = OptionKind::values,
+                       .value = "PATH=VALUE",
+                       .help = "replaces a value of the scenario; may be repeated"},
+                      {.name = "--format", .value = "FORMAT", .help = "form of the answer", .choices = {"text", "json", "csv"}}},
+          .run = run};
+}
+
+} // namespace orrery
