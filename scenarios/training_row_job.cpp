@@ -1,5 +1,6 @@
 #include "scenarios/data_files.hpp"
 #include "scenarios/training_row_cells.hpp"
+#include "workloads/tables.hpp"
 
 namespace orrery {
 
@@ -75,6 +76,31 @@ bool find_software(const Cells& row, TrainingRow& out) {
   return true;
 }
 
+/// What the columns cannot say of a model with experts (latent attention, norms of queries and keys, groups of experts) is taken from the
+/// catalogue, where it knows the name. The columns decide the rest.
+void read_experts(const Cells& row, TransformerModel& model) {
+  const std::vector<std::string> known = model_catalogue().names();
+  if (std::find(known.begin(), known.end(), model.name) != known.end()) {
+    Diagnostics diagnostics;
+    const TransformerModel said = read_reference(yaml::scalar(model.name), model_table(), model_catalogue(), diagnostics);
+    diagnostics.throw_if_any();
+    model.experts = said.experts;
+    model.latent = said.latent;
+    model.query_key_norm = said.query_key_norm;
+    if (said.latent.kv_rank > 0) // the column has the part without positions
+      model.head_dim = said.head_dim;
+  }
+  Experts& experts = model.experts;
+  experts.count = row.count("experts");
+  experts.top_k = row.count("topk", 1);
+  experts.hidden = row.count("moe_ffn_hidden", model.ffn_hidden);
+  experts.shared_hidden = row.count("shared_experts") * experts.hidden;
+  experts.dense_layers = row.count("dense_layers");
+  // Dropped to the mean, and padded to it: the capacity factor of the recipes that drop.
+  experts.capacity = row.contains("notes", "token-drop") ? 1 : 0;
+  model.prediction_layers = row.contains("notes", "MTP") ? 1 : 0;
+}
+
 bool find_job(const Cells& row, TrainingRow& out) {
   const std::string& precision = row.text("precision");
   const auto rule = std::find_if(std::begin(precision_rules), std::end(precision_rules),
@@ -90,10 +116,6 @@ bool find_job(const Cells& row, TrainingRow& out) {
       out.refusal = out.cluster.node.device.name + " has no unit that computes in " + precision;
       return false;
     }
-  if (row.count("experts") > 0) {
-    out.refusal = "mixture of experts is not modelled";
-    return false;
-  }
   TransformerModel& model = out.job.model;
   model.name = row.text("model");
   model.layers = row.count("layers");
@@ -114,6 +136,8 @@ bool find_job(const Cells& row, TrainingRow& out) {
   model.max_positions = llama_like ? 0 : out.job.sequence;
   model.norm = llama_like ? NormKind::rms_norm : NormKind::layer_norm;
   model.biases = model.tied_embedding = !llama_like;
+  if (row.count("experts") > 0)
+    read_experts(row, model);
   // Frameworks pad the vocabulary until it divides.
   const int tp = std::max(1, row.count("tp", 1));
   model.vocabulary = (row.count("vocab", 51200) + tp - 1) / tp * tp;

@@ -69,7 +69,12 @@ std::vector<int> layers_beside_ends(int layers, int chunks) {
 bool switch_of(const Cells& row, std::string_view column, bool able) { return row.given(column) ? row.text(column) == "1" : able; }
 
 Plan stated_plan(const Cells& row, const TrainingRow& out) {
-  Plan plan{.tp = row.count("tp", 1), .cp = row.count("cp", 1), .pp = row.count("pp", 1), .dp = row.count("dp", 1)};
+  Plan plan{.tp = row.count("tp", 1),
+            .cp = row.count("cp", 1),
+            .pp = row.count("pp", 1),
+            .dp = row.count("dp", 1),
+            .ep = row.count("ep", 1),
+            .etp = row.count("etp")};
   const SoftwareAbilities& able = out.software.abilities;
   plan.sequence_parallel = plan.tp > 1 && switch_of(row, "sp", able.sequence_parallel);
   plan.overlap_grad_reduce = switch_of(row, "overlap_dp", able.overlap_grad_reduce);

@@ -1,5 +1,7 @@
 #include "workloads/attention.hpp"
 
+#include "workloads/latent_attention.hpp"
+
 #include <algorithm>
 
 namespace orrery {
@@ -13,6 +15,9 @@ Operator fused_attention(const BlockBuilder& b, bool backward) {
   // Ring and gather: a rank's queries are an early and a late part of the sequence, so that each sees half of the keys on average.
   const bool parts = b.plan.cp > 1 && b.plan.context != ContextParallel::ulysses;
   const double spread = b.plan.cp > 1 && !parts ? b.plan.cp : 1;
+  const bool windowed = b.kind.mixer == Mixer::windowed_attention && b.model.attention_window < b.job.sequence;
+  const double window = windowed ? b.model.attention_window : 0;
+  const double seen = windowed ? std::min(window, s.sequence / 2) : s.sequence / 2;
   return {.name = backward ? "attention_backward" : "attention",
           .op_class = OpClass::attention,
           .precision = b.job.precision,
@@ -20,22 +25,28 @@ Operator fused_attention(const BlockBuilder& b, bool backward) {
                                   .heads = s.heads / spread,
                                   .kv_heads = std::max(1.0, s.kv_heads / spread),
                                   .head_dim = s.head_dim,
+                                  .value_dim = s.value_dim == s.head_dim ? 0 : s.value_dim,
+                                  .window = parts ? 0 : window,
                                   .queries = parts ? s.queries : s.sequence,
-                                  .keys = parts ? s.sequence / 2 : s.sequence,
+                                  .keys = parts ? seen : s.sequence,
                                   .causal = !parts,
                                   .backward = backward},
           .kernels = backward ? 3 : 1};
 }
 
+/// Width of the keys and values of this rank's heads.
+double key_value_width(const Sizes& s) { return s.kv + s.kv_heads * s.value_dim; }
+
 /// What the context-parallel ranks exchange for the attention that follows: keys and values, and backwards their gradients too.
 void exchange_context(const BlockBuilder& b, List& list, bool backward) {
   const Sizes& s = b.size;
   if (b.plan.context == ContextParallel::ulysses) {
-    const double widths = backward ? 2 * s.query : s.query + 2 * s.kv; // gradient of the output and the output; queries, keys, values
+    const double widths =
+        backward ? 2 * s.context : s.query + key_value_width(s); // gradient of the output and the output; queries, keys, values
     b.context_collective(list, "heads_exchange", CollectiveKind::all_to_all, s.tokens * widths * s.element, Overlap::none);
     return;
   }
-  const double keys = b.plan.cp * s.tokens * 2 * s.kv * s.element;
+  const double keys = b.plan.cp * s.tokens * key_value_width(s) * s.element;
   b.context_collective(list, "keys_exchange", CollectiveKind::all_gather, (backward ? 2 : 1) * keys,
                        b.plan.context == ContextParallel::ring ? Overlap::next : Overlap::none);
 }
@@ -45,7 +56,7 @@ void return_context(const BlockBuilder& b, List& list, bool backward) {
   const Sizes& s = b.size;
   if (b.plan.context == ContextParallel::ulysses)
     b.context_collective(list, "sequence_exchange", CollectiveKind::all_to_all,
-                         s.tokens * (backward ? s.query + 2 * s.kv : s.query) * s.element, Overlap::none);
+                         s.tokens * (backward ? s.query + key_value_width(s) : s.context) * s.element, Overlap::none);
 }
 
 void core_attention_backward(const BlockBuilder& b, List& list) {
@@ -56,11 +67,11 @@ void core_attention_backward(const BlockBuilder& b, List& list) {
     return return_context(b, list, true);
   }
   const double scores = s.batch * s.heads * s.queries * s.sequence;
-  const double context = s.tokens * s.query * s.element;
+  const double context = s.tokens * s.context * s.element;
   const double batch = s.batch * s.heads;
   b.streaming(list, "context_transpose_backward", OpClass::elementwise, context, context);
-  b.matmul(list, "attention_context_dgrad", OpClass::attention, {.batch = batch, .m = s.queries, .n = s.sequence, .k = s.head_dim});
-  b.matmul(list, "attention_value_grad", OpClass::attention, {.batch = batch, .m = s.sequence, .n = s.head_dim, .k = s.queries});
+  b.matmul(list, "attention_context_dgrad", OpClass::attention, {.batch = batch, .m = s.queries, .n = s.sequence, .k = s.value_dim});
+  b.matmul(list, "attention_value_grad", OpClass::attention, {.batch = batch, .m = s.sequence, .n = s.value_dim, .k = s.queries});
   if (b.software.attention_dropout)
     b.streaming(list, "attention_dropout_backward", OpClass::elementwise, scores * (s.element + 1), scores * s.element);
   const double passes = b.software.fused_softmax ? 1 : 3;
@@ -68,6 +79,14 @@ void core_attention_backward(const BlockBuilder& b, List& list) {
               b.software.fused_softmax ? 1 : 4);
   b.matmul(list, "attention_query_grad", OpClass::attention, {.batch = batch, .m = s.queries, .n = s.head_dim, .k = s.sequence});
   b.matmul(list, "attention_key_grad", OpClass::attention, {.batch = batch, .m = s.sequence, .n = s.head_dim, .k = s.queries});
+}
+
+/// Norms of queries and keys, head by head.
+void query_key_norm(const BlockBuilder& b, List& list, bool backward) {
+  if (!b.model.query_key_norm)
+    return;
+  const double bytes = b.size.tokens * (b.size.query + b.size.kv) * b.size.element;
+  b.streaming(list, backward ? "qk_norm_backward" : "qk_norm", OpClass::normalization, (backward ? 3 : 1) * bytes, bytes, backward ? 4 : 2);
 }
 
 void rotary(const BlockBuilder& b, List& list, const std::string& name) {
@@ -92,19 +111,24 @@ void core_attention(const BlockBuilder& b, List& list) {
     b.streaming(list, "softmax", OpClass::softmax, 3 * scores * s.element, 3 * scores * s.element, 4);
   if (b.software.attention_dropout)
     b.streaming(list, "attention_dropout", OpClass::elementwise, scores * s.element, scores * (s.element + 1));
-  b.matmul(list, "attention_context", OpClass::attention, {.batch = s.batch * s.heads, .m = s.queries, .n = s.head_dim, .k = s.sequence});
-  const double context = s.tokens * s.query * s.element;
+  b.matmul(list, "attention_context", OpClass::attention, {.batch = s.batch * s.heads, .m = s.queries, .n = s.value_dim, .k = s.sequence});
+  const double context = s.tokens * s.context * s.element;
   b.streaming(list, "context_transpose", OpClass::elementwise, context, context);
 }
 
 void attention_forward(const BlockBuilder& b, List& list) {
   const Sizes& s = b.size;
   b.norm(list, "input_norm");
-  b.linear(list, "qkv", OpClass::gemm, s.hidden, s.query + 2 * s.kv, Side::column);
-  if (b.model.position == PositionKind::rotary)
-    rotary(b, list, "rotary");
+  if (b.model.latent.kv_rank > 0) {
+    latent_projections(b, list);
+  } else {
+    b.linear(list, "qkv", OpClass::gemm, s.hidden, s.query + 2 * s.kv, Side::column);
+    query_key_norm(b, list, false);
+    if (b.model.position == PositionKind::rotary)
+      rotary(b, list, "rotary");
+  }
   core_attention(b, list);
-  b.linear(list, "projection", OpClass::gemm, s.query, s.hidden, b.model.parallel_block ? Side::inner : Side::row);
+  b.linear(list, "projection", OpClass::gemm, s.context, s.hidden, b.model.parallel_block ? Side::inner : Side::row);
   if (!b.model.parallel_block)
     b.residual(list, "attention_residual");
 }
@@ -113,18 +137,24 @@ void attention_backward(const BlockBuilder& b, List& list) {
   const Sizes& s = b.size;
   if (!b.model.parallel_block)
     b.residual_backward(list, "attention_residual");
-  b.linear_backward(list, "projection", OpClass::gemm, s.query, s.hidden, b.model.parallel_block ? Side::inner : Side::row);
+  b.linear_backward(list, "projection", OpClass::gemm, s.context, s.hidden, b.model.parallel_block ? Side::inner : Side::row);
   core_attention_backward(b, list);
-  if (b.model.position == PositionKind::rotary)
-    rotary(b, list, "rotary_backward");
-  b.linear_backward(list, "qkv", OpClass::gemm, s.hidden, s.query + 2 * s.kv, Side::column);
+  if (b.model.latent.kv_rank > 0) {
+    latent_projections_backward(b, list);
+  } else {
+    if (b.model.position == PositionKind::rotary)
+      rotary(b, list, "rotary_backward");
+    query_key_norm(b, list, true);
+    b.linear_backward(list, "qkv", OpClass::gemm, s.hidden, s.query + 2 * s.kv, Side::column);
+  }
   b.norm_backward(list, "input_norm");
 }
 
 double attention_kept(const BlockBuilder& b, bool keep_core) {
   const Sizes& s = b.size;
-  const double qkv = s.tokens * (s.query + 2 * s.kv) * s.element;
-  const double context = s.tokens * s.query * s.element;
+  const double norm_input = b.model.query_key_norm ? s.query + s.kv : 0;
+  const double qkv = (s.tokens * (s.query + key_value_width(s) + norm_input) + latent_elements(b)) * s.element;
+  const double context = s.tokens * s.context * s.element;
   double core = 0;
   if (is_fused(b.software.attention))
     core = context + s.batch * s.heads * s.queries * 4; // output, and the log-sum-exp of each row in fp32
@@ -135,8 +165,11 @@ double attention_kept(const BlockBuilder& b, bool keep_core) {
 
 double attention_rank_parameters(const BlockBuilder& b) {
   const Sizes& s = b.size;
+  if (b.model.latent.kv_rank > 0)
+    return latent_rank_parameters(b);
+  const double norms = b.model.query_key_norm ? 2 * s.head_dim : 0;
   const double biases = b.model.biases ? s.query + 2 * s.kv + s.hidden : 0;
-  return s.hidden * (2 * s.query + 2 * s.kv) + biases;
+  return s.hidden * (2 * s.query + 2 * s.kv) + biases + norms;
 }
 
 } // namespace orrery

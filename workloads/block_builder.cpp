@@ -1,18 +1,29 @@
 #include "workloads/block_builder.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace orrery {
+
+namespace {
+
+/// Heads of keys and values on one rank: every query head has its own where they come from a latent, and where there are fewer than ranks
+/// they are replicated.
+double rank_kv_heads(const TransformerModel& model, int tp) {
+  const int heads = model.latent.kv_rank > 0 ? model.heads : model.kv_heads;
+  return std::max(1.0, static_cast<double>(heads) / tp);
+}
+
+} // namespace
 
 Sizes::Sizes(const TrainingJob& job, const Plan& plan)
     : tokens(static_cast<double>(plan.micro_batch) * job.sequence / plan.cp), sequence(job.sequence), batch(plan.micro_batch),
       hidden(job.model.hidden), tp(plan.tp), queries(static_cast<double>(job.sequence) / plan.cp), element(element_bytes(job.precision)),
       query(static_cast<double>(job.model.heads) * job.model.head_dim / plan.tp),
-      // Keys are replicated when there are fewer of them than ranks.
-      kv(std::max(1.0, static_cast<double>(job.model.kv_heads) / plan.tp) * job.model.head_dim),
-      heads(static_cast<double>(job.model.heads) / plan.tp), kv_heads(std::max(1.0, static_cast<double>(job.model.kv_heads) / plan.tp)),
-      head_dim(job.model.head_dim), ffn(static_cast<double>(job.model.ffn_hidden) / plan.tp),
-      shard(plan.sequence_parallel ? tokens / plan.tp : tokens) {}
+      kv(rank_kv_heads(job.model, plan.tp) * job.model.head_dim), heads(static_cast<double>(job.model.heads) / plan.tp),
+      kv_heads(rank_kv_heads(job.model, plan.tp)), head_dim(job.model.head_dim),
+      value_dim(job.model.latent.kv_rank > 0 ? job.model.latent.value_dim : job.model.head_dim), context(heads * value_dim),
+      ffn(static_cast<double>(job.model.ffn_hidden) / plan.tp), shard(plan.sequence_parallel ? tokens / plan.tp : tokens) {}
 
 void BlockBuilder::streaming(List& list, std::string name, OpClass op_class, double read, double written, int kernels) const {
   list.push_back({.name = std::move(name),
@@ -29,39 +40,57 @@ void BlockBuilder::matmul(List& list, std::string name, OpClass op_class, Matmul
                   .shape = shape});
 }
 
-void BlockBuilder::collective(List& list, std::string name, CollectiveKind kind, double bytes, Overlap overlap) const {
-  if (plan.tp == 1)
+void BlockBuilder::plain_matmul(List& list, std::string name, OpClass op_class, Matmul shape) const {
+  list.push_back({.name = std::move(name), .op_class = op_class, .precision = job.precision, .shape = shape});
+}
+
+void BlockBuilder::grouped_matmul(List& list, std::string name, GroupedMatmul shape) const {
+  list.push_back({.name = std::move(name),
+                  .op_class = OpClass::gemm,
+                  .precision = low_precision(OpClass::gemm) ? recipe_traits(job.recipe).operand : job.precision,
+                  .shape = shape,
+                  .kernels = software.grouped_experts ? 1 : static_cast<int>(shape.groups),
+                  .weight_gradient = shape.weight_gradient});
+}
+
+void BlockBuilder::collective_over(List& list, std::string name, CollectiveKind collective_kind, Group group, int ranks, double bytes,
+                                   Overlap overlap) const {
+  if (ranks == 1)
     return;
   list.push_back({.name = std::move(name),
                   .op_class = OpClass::communication,
                   .precision = job.precision,
-                  .shape = Collective{.kind = kind, .group = Group::tensor, .bytes = Bytes{bytes}, .overlap = overlap}});
+                  .shape = Collective{.kind = collective_kind, .group = group, .bytes = Bytes{bytes}, .overlap = overlap}});
 }
 
-void BlockBuilder::context_collective(List& list, const char* name, CollectiveKind kind, double bytes, Overlap overlap) const {
-  if (plan.cp > 1)
-    list.push_back({.name = name,
-                    .op_class = OpClass::communication,
-                    .precision = job.precision,
-                    .shape = Collective{.kind = kind, .group = Group::context, .bytes = Bytes{bytes}, .overlap = overlap}});
+void BlockBuilder::collective(List& list, std::string name, CollectiveKind collective_kind, double bytes, Overlap overlap) const {
+  collective_over(list, std::move(name), collective_kind, Group::tensor, plan.tp, bytes, overlap);
 }
 
-void BlockBuilder::cast(List& list, const std::string& name, double elements, double times) const {
+void BlockBuilder::context_collective(List& list, const char* name, CollectiveKind collective_kind, double bytes, Overlap overlap) const {
+  collective_over(list, name, collective_kind, Group::context, plan.cp, bytes, overlap);
+}
+
+void BlockBuilder::cast(List& list, const std::string& name, double elements, double times, double tensors) const {
   const RecipeTraits traits = recipe_traits(job.recipe);
   // A fused kernel that produced the tensor casts it as well, unless the scale has to be known first.
   const double read = (software.fused_bias_activation && !traits.reads_twice ? 0 : 1) + (traits.reads_twice ? 1 : 0);
   const double written = 2 * (element_bytes(traits.operand) + traits.scale_bytes);
   const double rotation = traits.rotates ? 2 * size.element : 0; // read and written once more, for the weight gradient
   streaming(list, name + "_cast", OpClass::cast, times * elements * (read * size.element + rotation / 2),
-            times * elements * (written + rotation / 2), traits.reads_twice ? 2 : 1);
+            times * elements * (written + rotation / 2), static_cast<int>(std::lround(times * tensors * (traits.reads_twice ? 2 : 1))));
+}
+
+void BlockBuilder::cast_weights(List& list, const std::string& name, double elements, double tensors) const {
+  cast(list, name + "_weight", elements, static_cast<double>(plan.micro_batch) * plan.dp / job.global_batch, tensors);
 }
 
 void BlockBuilder::linear(List& list, const std::string& name, OpClass op_class, double in, double out, Side side) const {
   const bool fewer_bits = low_precision(op_class);
   const Overlap piecewise = software.overlap_tp_forward ? Overlap::next : Overlap::none;
-  if (fewer_bits) { // weights are cast for the first micro-batch and kept
+  if (fewer_bits) {
     cast(list, name, side == Side::column ? size.shard * in : size.tokens * in);
-    cast(list, name + "_weight", in * out, static_cast<double>(plan.micro_batch) * plan.dp / job.global_batch);
+    cast_weights(list, name, in * out);
   }
   if (side == Side::column && plan.sequence_parallel) // casts come before the gather, so that it carries fewer bytes
     collective(list, name + "_gather", CollectiveKind::all_gather,
@@ -107,6 +136,8 @@ void BlockBuilder::norm_backward(List& list, const std::string& name) const {
 }
 
 void BlockBuilder::residual(List& list, const std::string& name) const {
+  if (model.post_norms)
+    norm(list, name + "_norm");
   const double mask = software.hidden_dropout ? shard() / size.element : 0;
   if (software.fused_bias_activation)
     streaming(list, name, OpClass::elementwise, 2 * shard(), shard() + mask);
@@ -115,6 +146,8 @@ void BlockBuilder::residual(List& list, const std::string& name) const {
 }
 
 void BlockBuilder::residual_backward(List& list, const std::string& name) const {
+  if (model.post_norms)
+    norm_backward(list, name + "_norm");
   // The residual's gradient is added to the branch's; dropout scales the branch by its mask.
   const double mask = software.hidden_dropout ? shard() / size.element : 0;
   streaming(list, name + "_backward", OpClass::elementwise, 2 * shard() + mask, (software.hidden_dropout ? 2 : 1) * shard(),

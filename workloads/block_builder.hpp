@@ -15,9 +15,10 @@ struct Sizes {
   double queries;   ///< of one sequence on this rank: all of them, or its context-parallel share
   double element;   ///< bytes of an activation element
   double query, kv; ///< width of this rank's queries, and of its keys
-  double heads, kv_heads, head_dim;
-  double ffn;   ///< width of this rank's share of the FFN
-  double shard; ///< tokens whose norms and residuals this rank computes
+  double heads, kv_heads, head_dim, value_dim;
+  double context; ///< width of this rank's values, summed up by attention: what the output projection takes
+  double ffn;     ///< width of this rank's share of the FFN
+  double shard;   ///< tokens whose norms and residuals this rank computes
 
   Sizes(const TrainingJob& job, const Plan& plan);
 };
@@ -33,17 +34,25 @@ class BlockBuilder {
 public:
   using List = std::vector<Operator>;
 
-  BlockBuilder(const TrainingJob& training_job, const Plan& parallel_plan, const SoftwareProfile& profile)
-      : job(training_job), model(training_job.model), plan(parallel_plan), software(profile), size(training_job, parallel_plan) {}
+  BlockBuilder(const TrainingJob& training_job, const Plan& parallel_plan, const SoftwareProfile& profile, LayerKind layer_kind = {})
+      : job(training_job), model(training_job.model), plan(parallel_plan), software(profile), kind(layer_kind),
+        size(training_job, parallel_plan) {}
 
   const TrainingJob& job;
   const TransformerModel& model;
   const Plan& plan;
   const SoftwareProfile& software;
+  LayerKind kind; ///< of the layer that is built
   Sizes size;
 
   void streaming(List& list, std::string name, OpClass op_class, double read, double written, int kernels = 1) const;
   void matmul(List& list, std::string name, OpClass op_class, Matmul shape) const;
+  /// In the model's own precision, whatever the recipe.
+  void plain_matmul(List& list, std::string name, OpClass op_class, Matmul shape) const;
+  void grouped_matmul(List& list, std::string name, GroupedMatmul shape) const;
+  /// A collective over any group; nothing where it has one rank.
+  void collective_over(List& list, std::string name, CollectiveKind kind, Group group, int ranks, double bytes,
+                       Overlap overlap = Overlap::none) const;
   /// A tensor-parallel collective; `bytes` of the full tensor.
   void collective(List& list, std::string name, CollectiveKind kind, double bytes, Overlap overlap = Overlap::none) const;
 
@@ -68,9 +77,13 @@ public:
 
   /// Whether the products of this class run in fewer bits than the model is kept in.
   [[nodiscard]] bool low_precision(OpClass op_class) const { return job.recipe != Recipe::none && op_class == OpClass::gemm; }
-  /// Writes `elements` in the recipe's precision, row by row and column by column.
-  void cast(List& list, const std::string& name, double elements, double times = 1) const;
+  /// Writes `elements` of so many tensors in the recipe's precision, row by row and column by column. `times` = per micro-batch.
+  void cast(List& list, const std::string& name, double elements, double times = 1, double tensors = 1) const;
+  /// Casts of a layer's weights: for the first micro-batch, and kept.
+  void cast_weights(List& list, const std::string& name, double elements, double tensors = 1) const;
 
+  /// Matrices of which the activation function takes the outputs.
+  [[nodiscard]] double gates() const { return model.ffn == FfnKind::gated ? 2 : 1; }
   /// Bytes of the full activation of one micro-batch.
   [[nodiscard]] double activation() const { return size.tokens * size.hidden * size.element; }
   /// Bytes of the part whose norms and residuals this rank computes.

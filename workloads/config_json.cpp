@@ -1,6 +1,6 @@
 #include "workloads/config_json.hpp"
 
-#include "workloads/config_keys.hpp"
+#include "workloads/config_architectures.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -16,121 +16,6 @@ namespace {
 
 constexpr std::size_t max_bytes = 4u << 20;
 
-void read_gpt2(const ConfigKeys& keys, TransformerModel& model) {
-  keys.refuse_true("add_cross_attention", "an encoder");
-  keys.sizes(model, {.layers = {"n_layer"}, .hidden = {"n_embd"}, .heads = {"n_head"}});
-  model.ffn_hidden = keys.size_or({"n_inner"}, "ffn_hidden", 4.0 * model.hidden);
-  model.max_positions = keys.size({"n_positions", "n_ctx"}, "max_positions");
-  model.tied_embedding = keys.flag("tie_word_embeddings", true);
-}
-
-void read_gpt_bigcode(const ConfigKeys& keys, TransformerModel& model) {
-  read_gpt2(keys, model);
-  model.kv_heads = keys.flag("multi_query", true) ? 1 : model.heads;
-}
-
-void read_gpt_neox(const ConfigKeys& keys, TransformerModel& model) {
-  keys.sizes(model, {});
-  model.ffn_hidden = keys.size({"intermediate_size"}, "ffn_hidden");
-  model.position = PositionKind::rotary;
-  model.biases = keys.flag("attention_bias", true);
-  model.tied_embedding = keys.flag("tie_word_embeddings", false);
-  model.parallel_block = keys.flag("use_parallel_residual", true);
-}
-
-void read_opt(const ConfigKeys& keys, TransformerModel& model) {
-  keys.sizes(model, {});
-  model.ffn_hidden = keys.size({"ffn_dim"}, "ffn_hidden");
-  constexpr int offset = 2; // OPT's table has two rows before position 0
-  model.max_positions = keys.size({"max_position_embeddings"}, "max_positions", offset) + offset;
-  model.biases = keys.flag("enable_bias", true);
-  model.tied_embedding = keys.flag("tie_word_embeddings", true);
-  const int projected = keys.size_or({"word_embed_proj_dim"}, "hidden", model.hidden);
-  if (projected != model.hidden && model.hidden > 0 && projected > 0)
-    keys.refuse("word_embed_proj_dim", fmt::format("{}, with hidden_size {}", projected, model.hidden),
-                "hidden_size: embeddings of another width are not modelled");
-}
-
-void read_bloom(const ConfigKeys& keys, TransformerModel& model) {
-  keys.sizes(
-      model,
-      {.layers = {"n_layer", "num_hidden_layers"}, .hidden = {"hidden_size", "n_embed"}, .heads = {"n_head", "num_attention_heads"}});
-  model.ffn_hidden = 4 * model.hidden;
-  model.position = PositionKind::alibi;
-  model.tied_embedding = keys.flag("tie_word_embeddings", true);
-}
-
-/// Llama and those that differ from it in sizes and defaults. Biases of the QKV layer alone (Qwen2) are under 0.01% and not counted.
-void read_llama_like(const ConfigKeys& keys, TransformerModel& model) {
-  keys.sizes(model, {});
-  model.ffn_hidden = keys.size({"intermediate_size"}, "ffn_hidden");
-  model.kv_heads = keys.size_or({"num_key_value_heads"}, "kv_heads", model.heads);
-  model.position = PositionKind::rotary;
-  model.ffn = FfnKind::gated;
-  model.norm = NormKind::rms_norm;
-  model.biases = keys.flag("attention_bias", false) && keys.flag("mlp_bias", false);
-  model.tied_embedding = keys.flag("tie_word_embeddings", false);
-}
-
-void read_windowed(const ConfigKeys& keys, TransformerModel& model) {
-  read_llama_like(keys, model);
-  model.attention_window = keys.window("sliding_window");
-}
-
-void read_qwen2(const ConfigKeys& keys, TransformerModel& model) {
-  read_llama_like(keys, model);
-  if (keys.flag("use_sliding_window", false))
-    model.attention_window = keys.window("sliding_window");
-}
-
-void read_gemma(const ConfigKeys& keys, TransformerModel& model) {
-  read_llama_like(keys, model);
-  model.tied_embedding = keys.flag("tie_word_embeddings", true);
-}
-
-void read_starcoder2(const ConfigKeys& keys, TransformerModel& model) {
-  read_windowed(keys, model);
-  model.ffn = FfnKind::gelu;
-  model.norm = NormKind::layer_norm;
-  model.biases = keys.flag("use_bias", true);
-  model.tied_embedding = keys.flag("tie_word_embeddings", true);
-}
-
-void read_falcon(const ConfigKeys& keys, TransformerModel& model) {
-  keys.sizes(model, {.layers = {"num_hidden_layers", "n_layer"}, .hidden = {"hidden_size"}, .heads = {"num_attention_heads", "n_head"}});
-  model.ffn_hidden = keys.size_or({"ffn_hidden_size"}, "ffn_hidden", 4.0 * model.hidden);
-  const bool grouped = keys.flag("new_decoder_architecture", false);
-  if (grouped)
-    model.kv_heads = keys.size_or({"num_kv_heads", "n_head_kv"}, "kv_heads", model.heads);
-  else if (keys.flag("multi_query", true))
-    model.kv_heads = 1;
-  model.position = keys.flag("alibi", false) ? PositionKind::alibi : PositionKind::rotary;
-  model.biases = keys.flag("bias", false);
-  model.tied_embedding = keys.flag("tie_word_embeddings", true);
-  model.parallel_block = grouped || keys.flag("parallel_attn", true);
-}
-
-struct Architecture {
-  const char* model_type;
-  void (*read)(const ConfigKeys&, TransformerModel&);
-};
-
-constexpr std::array architectures = {
-    Architecture{"gpt2", read_gpt2},
-    Architecture{"gpt_bigcode", read_gpt_bigcode},
-    Architecture{"gpt_neox", read_gpt_neox},
-    Architecture{"opt", read_opt},
-    Architecture{"bloom", read_bloom},
-    Architecture{"llama", read_llama_like},
-    Architecture{"mistral", read_windowed},
-    Architecture{"qwen2", read_qwen2},
-    Architecture{"qwen3", read_qwen2},
-    Architecture{"gemma", read_gemma},
-    Architecture{"phi3", read_windowed},
-    Architecture{"falcon", read_falcon},
-    Architecture{"starcoder2", read_starcoder2},
-};
-
 /// Why a well-known model type cannot be taken.
 std::string reason_against(const std::string& model_type) {
   struct Reason {
@@ -139,15 +24,11 @@ std::string reason_against(const std::string& model_type) {
   };
   static constexpr std::array reasons = {
       Reason{"moe", "a mixture of experts"},
-      Reason{"mixtral", "a mixture of experts"},
       Reason{"dbrx", "a mixture of experts"},
-      Reason{"deepseek", "experts and latent attention"},
-      Reason{"gpt_oss", "a mixture of experts"},
       Reason{"jamba", "a state-space hybrid"},
       Reason{"mamba", "a state-space model"},
       Reason{"rwkv", "a recurrent model"},
-      Reason{"gemma2", "layers of sliding-window attention"},
-      Reason{"gemma3", "layers of sliding-window attention"},
+      Reason{"gemma3", "more than one network; take its text_config, of model_type gemma3_text"},
       Reason{"cohere2", "layers of sliding-window attention"},
       Reason{"gpt_neo", "layers of local attention"},
       Reason{"bert", "an encoder"},
@@ -167,20 +48,36 @@ std::string reason_against(const std::string& model_type) {
   return {};
 }
 
-/// Keys that stand for something that no dense decoder-only transformer has, whatever the model type.
-void refuse_foreign(const ConfigKeys& keys) {
+/// Keys that stand for something that a transformer of this type has not.
+void refuse_foreign(const ConfigKeys& keys, const Architecture& type) {
   keys.refuse_true("is_encoder_decoder", "an encoder");
-  for (const char* key : {"num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"})
-    keys.refuse_above(key, 1, "a mixture of experts");
-  for (const char* key : {"kv_lora_rank", "q_lora_rank"})
-    keys.refuse_above(key, 0, "latent attention");
-  keys.refuse_above("num_nextn_predict_layers", 0, "layers for multi-token prediction");
+  if (!type.experts) {
+    for (const char* key : {"num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"})
+      keys.refuse_above(key, 1, "a mixture of experts");
+  }
+  if (!type.latent) {
+    for (const char* key : {"kv_lora_rank", "q_lora_rank"})
+      keys.refuse_above(key, 0, "latent attention");
+    keys.refuse_above("num_nextn_predict_layers", 0, "layers for multi-token prediction");
+  }
   for (const char* key : {"vision_config", "audio_config", "text_config", "encoder"})
     keys.refuse_map(key, "more than one network");
-  for (const char* key : {"ssm_cfg", "mamba_d_state", "state_size"})
-    keys.refuse_given(key, "a state-space model");
-  keys.refuse_map("quantization_config", "quantised weights; take the config.json of the model as it was trained");
-  keys.refuse_other_layers("layer_types", "full_attention");
+  if (!type.recurrent) {
+    for (const char* key : {"ssm_cfg", "mamba_d_state", "state_size"})
+      keys.refuse_given(key, "a state-space model");
+  }
+  if (!type.quantised)
+    keys.refuse_map("quantization_config", "quantised weights; take the config.json of the model as it was trained");
+  if (!type.layer_types)
+    keys.refuse_other_layers("layer_types", "full_attention");
+}
+
+const Architecture* architecture_of(const std::string& model_type) {
+  for (const std::span<const Architecture> list : {dense_architectures(), mixed_architectures()})
+    for (const Architecture& architecture : list)
+      if (architecture.model_type == model_type)
+        return &architecture;
+  return nullptr;
 }
 
 std::string name_from(const std::string& path) {
@@ -244,8 +141,9 @@ private:
 
 std::vector<std::string> config_model_types() {
   std::vector<std::string> names;
-  for (const Architecture& architecture : architectures)
-    names.emplace_back(architecture.model_type);
+  for (const std::span<const Architecture> list : {dense_architectures(), mixed_architectures()})
+    for (const Architecture& architecture : list)
+      names.emplace_back(architecture.model_type);
   return names;
 }
 
@@ -262,15 +160,15 @@ std::optional<TransformerModel> parse_config_json(std::string_view text, const s
   const std::optional<std::string> type = keys.model_type(config_model_types());
   if (!type)
     return std::nullopt;
-  const auto known = std::find_if(architectures.begin(), architectures.end(), [&](const Architecture& a) { return a.model_type == *type; });
-  if (known == architectures.end()) {
+  const Architecture* known = architecture_of(*type);
+  if (known == nullptr) {
     keys.refuse("model_type", fmt::format("'{}'{}", *type, reason_against(*type)),
-                fmt::format("a dense decoder-only transformer: {}", fmt::join(config_model_types(), ", ")),
+                fmt::format("a decoder-only transformer: {}", fmt::join(config_model_types(), ", ")),
                 did_you_mean(*type, config_model_types()));
     return std::nullopt;
   }
   TransformerModel model{.name = name_from(path)};
-  refuse_foreign(keys);
+  refuse_foreign(keys, *known);
   known->read(keys, model);
   if (model.position != PositionKind::learned)
     model.max_positions = 0;

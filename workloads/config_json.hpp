@@ -1,4 +1,5 @@
-// Imports a Hugging Face config.json as published. What is not a dense decoder-only transformer is refused with the key that says so.
+// Imports a Hugging Face config.json as published. What is not a decoder-only transformer of a kind that is modelled
+// is refused with the key that says so.
 #pragma once
 
 #include "sim/base/diagnostics.hpp"

@@ -55,6 +55,49 @@ int ConfigKeys::size_or(const Aliases& names, const char* parameter, double othe
   return given(names, name) != nullptr ? size(names, parameter) : static_cast<int>(otherwise);
 }
 
+int ConfigKeys::count(const char* name, int otherwise) const {
+  std::string found;
+  const yaml::Node* node = given({name}, found);
+  if (node == nullptr)
+    return root_.find(name) != nullptr ? 0 : otherwise;
+  const Shape shape{.kind = ShapeKind::count, .min = 0, .max = 1e6};
+  return static_cast<int>(read_count(*node, shape, Site{diagnostics_, name}).value_or(otherwise));
+}
+
+std::string ConfigKeys::text(const char* name) const {
+  std::string found;
+  const yaml::Node* node = given({name}, found);
+  if (node == nullptr)
+    Site{diagnostics_, name}.error(root_, "missing", "text");
+  else if (!node->is_scalar())
+    Site{diagnostics_, name}.error(*node, yaml::described(*node), "text");
+  else
+    return node->text;
+  return {};
+}
+
+int ConfigKeys::full_attention_every(const char* name, int otherwise) const {
+  std::string found;
+  const yaml::Node* node = given({name}, found);
+  if (node == nullptr)
+    return otherwise;
+  std::size_t every = 0;
+  for (std::size_t i = 0; i < node->items.size(); ++i) {
+    const std::string& kind = node->items[i].text;
+    const bool full = kind == "full_attention";
+    if (!full && kind != "sliding_attention")
+      Site{diagnostics_, name}.error(node->items[i], fmt::format("a layer of {}", shown(kind)), "sliding_attention, full_attention");
+    else if (full && every == 0)
+      every = i + 1;
+    else if (every > 0 && full != ((i + 1) % every == 0)) {
+      Site{diagnostics_, name}.error(node->items[i], fmt::format("{} after one full layer in {}", shown(kind), every),
+                                     "full attention at even distances");
+      break;
+    }
+  }
+  return static_cast<int>(every);
+}
+
 bool ConfigKeys::flag(const char* name, bool otherwise) const {
   std::string found;
   const yaml::Node* node = given({name}, found);
@@ -120,6 +163,13 @@ void ConfigKeys::refuse_map(const char* name, const char* what) const {
   const yaml::Node* node = given({name}, found);
   if (node != nullptr && node->is_map() && !node->entries.empty())
     refuse(name, what, dense);
+}
+
+void ConfigKeys::refuse_filled(const char* name, const char* what) const {
+  std::string found;
+  const yaml::Node* node = given({name}, found);
+  if (node != nullptr && !node->items.empty())
+    refuse(name, what, "an empty list");
 }
 
 void ConfigKeys::refuse_given(const char* name, const char* what) const {

@@ -23,6 +23,11 @@ public:
   [[nodiscard]] int size(const Aliases& names, const char* parameter, int room = 0) const;
   /// The same, with a value for a key that is missing or null.
   [[nodiscard]] int size_or(const Aliases& names, const char* parameter, double otherwise) const;
+  /// A count that may be 0, which is also what a key that is null stands for.
+  [[nodiscard]] int count(const char* name, int otherwise) const;
+  [[nodiscard]] std::string text(const char* name) const; ///< that has to be given
+  /// Of how many layers the last attends to all tokens, by a list of their kinds; `otherwise` without one. 0 = none does.
+  [[nodiscard]] int full_attention_every(const char* name, int otherwise) const;
   [[nodiscard]] bool flag(const char* name, bool otherwise) const;
   /// Tokens that attention reaches back; 0 where that is all of the positions that the model is meant for.
   [[nodiscard]] int window(const char* name) const;
@@ -42,6 +47,7 @@ public:
   void refuse_true(const char* name, const char* what) const;
   void refuse_above(const char* name, double limit, const char* what) const;
   void refuse_map(const char* name, const char* what) const;
+  void refuse_filled(const char* name, const char* what) const; ///< a list with items
   void refuse_given(const char* name, const char* what) const;
   void refuse_other_layers(const char* name, const char* only) const;
 

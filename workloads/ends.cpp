@@ -48,6 +48,30 @@ Block head_block(const TrainingJob& job, const Plan& plan, const SoftwareProfile
   return block;
 }
 
+Block prediction_entry_block(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
+  const BlockBuilder b(job, plan, software);
+  const double width = b.size.hidden / plan.tp;
+  Block block{.name = "prediction_entry"};
+  b.norm(block.forward, "state_norm");
+  b.norm(block.forward, "token_norm");
+  b.linear(block.forward, "prediction_in", OpClass::gemm, 2 * b.size.hidden, width, Side::column);
+  b.collective(block.forward, "prediction_out", CollectiveKind::all_gather, b.activation());
+  b.linear_backward(block.backward, "prediction_in", OpClass::gemm, 2 * b.size.hidden, width, Side::column);
+  b.norm_backward(block.backward, "state_norm");
+  b.norm_backward(block.backward, "token_norm");
+  block.activations = Bytes{4 * b.shard()}; // inputs and outputs of the norms
+  block.working_set = Bytes{2 * b.activation()};
+  block.parameters = 2 * job.model.norm_parameters() + 2 * b.size.hidden * width;
+  return block;
+}
+
+Block prediction_head_block(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
+  Block block = head_block(job, plan, software);
+  block.name = "prediction_head";
+  block.parameters = job.model.norm_parameters();
+  return block;
+}
+
 Block receive_block(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
   const BlockBuilder b(job, plan, software);
   Block block{.name = "receive"};

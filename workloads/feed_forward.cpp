@@ -3,17 +3,12 @@
 namespace orrery {
 
 namespace {
-
 using List = BlockBuilder::List;
-
-/// Matrices of which the activation function takes the outputs.
-double gates(const TransformerModel& model) { return model.ffn == FfnKind::gated ? 2 : 1; }
-
 } // namespace
 
 void feed_forward(const BlockBuilder& b, List& list) {
   const Sizes& s = b.size;
-  const double gate = gates(b.model);
+  const double gate = b.gates();
   b.norm(list, "ffn_norm");
   b.linear(list, "ffn_up", OpClass::gemm, s.hidden, gate * s.ffn, b.model.parallel_block ? Side::inner : Side::column);
   const double wide = s.tokens * s.ffn * s.element;
@@ -33,7 +28,7 @@ void feed_forward(const BlockBuilder& b, List& list) {
 
 void feed_forward_backward(const BlockBuilder& b, List& list) {
   const Sizes& s = b.size;
-  const double gate = gates(b.model);
+  const double gate = b.gates();
   const double wide = s.tokens * s.ffn * s.element;
   b.residual_backward(list, "ffn_residual");
   b.linear_backward(list, "ffn_down", OpClass::gemm, s.ffn, s.hidden, Side::row);
@@ -42,11 +37,11 @@ void feed_forward_backward(const BlockBuilder& b, List& list) {
   b.norm_backward(list, "ffn_norm");
 }
 
-double feed_forward_kept(const BlockBuilder& b) { return b.size.tokens * b.size.ffn * b.size.element * (gates(b.model) + 1); }
+double feed_forward_kept(const BlockBuilder& b) { return b.size.tokens * b.size.ffn * b.size.element * (b.gates() + 1); }
 
 double feed_forward_rank_parameters(const BlockBuilder& b) {
   const Sizes& s = b.size;
-  const double matrices = gates(b.model) + 1;
+  const double matrices = b.gates() + 1;
   const double biases = b.model.biases ? (matrices - 1) * s.ffn + s.hidden : 0;
   return matrices * s.hidden * s.ffn + biases;
 }

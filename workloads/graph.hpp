@@ -47,6 +47,15 @@ struct FusedAttention {
   bool causal = true;
   bool backward = false;
   bool shared_values = false; ///< values are part of the keys (absorbed latent attention, 576 and 512 wide) and are read with them
+
+  /// Queries times keys of one sequence and head, over the full square of what the window reaches.
+  [[nodiscard]] double square() const { return queries * (window > 0 && window < keys ? window : keys); }
+  /// Of these, what a mask leaves.
+  [[nodiscard]] double seen() const {
+    if (!causal)
+      return square();
+    return window > 0 && window < queries ? queries * window - window * window / 2 : square() / 2;
+  }
 };
 
 /// An operator that reads and writes each of its operands about once.

@@ -77,10 +77,11 @@ void add_flops(const std::vector<Operator>& list, double times, StepFlops& sum) 
     } else if (const auto* g = std::get_if<GroupedMatmul>(&op.shape)) {
       full = causal = executed = 2 * g->rows * g->n * g->k;
     } else if (const auto* a = std::get_if<FusedAttention>(&op.shape)) {
-      const double product = 2 * a->batch * a->heads * a->queries * a->keys * a->head_dim;
-      full = (a->backward ? 4 : 2) * product;
-      causal = a->causal ? full / 2 : full;
-      executed = (a->backward ? 5 : 2) * product / (a->causal ? 2 : 1); // a fused backward pass repeats the scores
+      const double value_dim = a->value_dim > 0 ? a->value_dim : a->head_dim;
+      const double pair = 2 * a->batch * a->heads * (a->head_dim + value_dim);
+      full = (a->backward ? 2 : 1) * pair * a->square();
+      causal = (a->backward ? 2 : 1) * pair * a->seen();
+      executed = (a->backward ? 2.5 : 1) * pair * a->seen(); // a fused backward pass repeats the scores
     }
     sum.executed += Flops{times * executed};
     if (!op.recomputed) {

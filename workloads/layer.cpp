@@ -1,20 +1,92 @@
 #include "workloads/layer.hpp"
 
 #include "workloads/attention.hpp"
+#include "workloads/experts.hpp"
 #include "workloads/feed_forward.hpp"
+#include "workloads/recurrent.hpp"
 
+#include <algorithm>
 #include <iterator>
 
 namespace orrery {
 
 namespace {
 
+using List = BlockBuilder::List;
+
+bool attends(LayerKind kind) { return kind.mixer == Mixer::attention || kind.mixer == Mixer::windowed_attention; }
+
+const char* layer_name(LayerKind kind) {
+  static constexpr const char* names[4][3] = {{"empty_layer", "ffn_layer", "experts_layer"},
+                                              {"attention_layer", "layer", "moe_layer"},
+                                              {"window_attention_layer", "window_layer", "window_moe_layer"},
+                                              {"recurrent_mixer_layer", "recurrent_layer", "recurrent_moe_layer"}};
+  return names[static_cast<std::size_t>(kind.mixer)][static_cast<std::size_t>(kind.feed_forward)];
+}
+
+void layer_forward(const BlockBuilder& b, List& list) {
+  if (attends(b.kind))
+    attention_forward(b, list);
+  else if (b.kind.mixer == Mixer::recurrent)
+    recurrent_forward(b, list);
+  if (b.kind.feed_forward == FeedForward::dense)
+    feed_forward(b, list);
+  else if (b.kind.feed_forward == FeedForward::experts)
+    experts_forward(b, list);
+}
+
+void layer_backward(const BlockBuilder& b, List& list) {
+  if (b.kind.feed_forward == FeedForward::dense)
+    feed_forward_backward(b, list);
+  else if (b.kind.feed_forward == FeedForward::experts)
+    experts_backward(b, list);
+  if (attends(b.kind))
+    attention_backward(b, list);
+  else if (b.kind.mixer == Mixer::recurrent)
+    recurrent_backward(b, list);
+}
+
 /// Bytes kept for the backward pass when nothing is recomputed, or all but the attention core.
 double kept_activations(const BlockBuilder& b, bool keep_core) {
-  const Sizes& s = b.size;
-  const double mask = b.software.hidden_dropout ? s.shard * s.hidden : 0;
-  const double norms = (b.model.parallel_block ? 3 : 4) * b.shard(); // input and output of both norms; they may share it
-  return norms + attention_kept(b, keep_core) + feed_forward_kept(b) + 2 * mask;
+  const int norms = b.model.norms(b.kind);
+  const double mask = b.software.hidden_dropout ? b.size.shard * b.size.hidden : 0;
+  double kept = (2 * norms - (b.model.parallel_block ? 1 : 0)) * b.shard(); // input and output of each norm; two may share their input
+  if (attends(b.kind))
+    kept += attention_kept(b, keep_core) + mask;
+  else if (b.kind.mixer == Mixer::recurrent)
+    kept += recurrent_kept(b) + mask;
+  if (b.kind.feed_forward == FeedForward::dense)
+    kept += feed_forward_kept(b) + mask;
+  else if (b.kind.feed_forward == FeedForward::experts)
+    kept += experts_kept(b) + mask;
+  return kept;
+}
+
+/// Elements on one rank, experts apart. Norms are whole on every rank.
+double rank_parameters(const BlockBuilder& b) {
+  double sum = b.model.norms(b.kind) * b.model.norm_parameters();
+  if (attends(b.kind))
+    sum += attention_rank_parameters(b);
+  else if (b.kind.mixer == Mixer::recurrent)
+    sum += recurrent_rank_parameters(b);
+  if (b.kind.feed_forward == FeedForward::dense)
+    sum += feed_forward_rank_parameters(b);
+  else if (b.kind.feed_forward == FeedForward::experts)
+    sum += router_rank_parameters(b);
+  return sum;
+}
+
+/// Bytes of the widest gradients of the backward pass.
+double widest_gradients(const BlockBuilder& b) {
+  switch (b.kind.feed_forward) {
+  case FeedForward::dense:
+    return 2 * b.size.tokens * b.size.ffn * b.size.element;
+  case FeedForward::experts:
+    return experts_working_set(b);
+  case FeedForward::none:
+    break;
+  }
+  return b.activation();
 }
 
 void prepend_recomputed(std::vector<Operator>& backward, std::vector<Operator> repeated) {
@@ -25,15 +97,13 @@ void prepend_recomputed(std::vector<Operator>& backward, std::vector<Operator> r
 
 } // namespace
 
-Block layer_block(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
-  const BlockBuilder b(job, plan, software);
-  Block block{.name = "layer"};
-  block.forward.reserve(24);
-  block.backward.reserve(64);
-  attention_forward(b, block.forward);
-  feed_forward(b, block.forward);
-  feed_forward_backward(b, block.backward);
-  attention_backward(b, block.backward);
+Block layer_block(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software, LayerKind kind) {
+  const BlockBuilder b(job, plan, software, kind);
+  Block block{.name = layer_name(kind)};
+  block.forward.reserve(40);
+  block.backward.reserve(96);
+  layer_forward(b, block.forward);
+  layer_backward(b, block.backward);
   const double all = kept_activations(b, true);
   double kept = all;
   switch (plan.recompute) {
@@ -41,7 +111,7 @@ Block layer_block(const TrainingJob& job, const Plan& plan, const SoftwareProfil
     break;
   case Recompute::selective: { // a fused kernel already recomputes its scores
     kept = kept_activations(b, false);
-    if (!is_fused(software.attention)) {
+    if (!is_fused(software.attention) && attends(kind)) {
       std::vector<Operator> core;
       core_attention(b, core);
       prepend_recomputed(block.backward, std::move(core));
@@ -55,10 +125,52 @@ Block layer_block(const TrainingJob& job, const Plan& plan, const SoftwareProfil
   }
   block.activations = Bytes{kept};
   // Gradients of the widest tensors live beside what the pass recomputed.
-  block.working_set = Bytes{all - kept + 2 * b.size.tokens * b.size.ffn * b.size.element + b.activation()};
-  // Norms are whole on every rank.
-  block.parameters = attention_rank_parameters(b) + feed_forward_rank_parameters(b) + 2 * job.model.norm_parameters();
+  block.working_set = Bytes{all - kept + widest_gradients(b) + b.activation()};
+  block.parameters = rank_parameters(b);
+  if (kind.feed_forward == FeedForward::experts)
+    block.expert_parameters = expert_rank_parameters(b);
   return block;
+}
+
+Block layer_block(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
+  return layer_block(job, plan, software, job.model.layer_kind(job.model.layers - 1));
+}
+
+namespace {
+
+LayerKind kind_in(const TrainingJob& job, int layer) {
+  LayerKind kind = job.model.layer_kind(layer);
+  if (kind.mixer == Mixer::windowed_attention && job.model.attention_window >= job.sequence)
+    kind.mixer = Mixer::attention;
+  return kind;
+}
+
+int place_of(const std::vector<LayerKind>& kinds, LayerKind kind) {
+  return static_cast<int>(std::find(kinds.begin(), kinds.end(), kind) - kinds.begin());
+}
+
+} // namespace
+
+std::vector<LayerKind> layer_kinds(const TrainingJob& job) {
+  std::vector<LayerKind> kinds;
+  for (int layer = 0; layer < job.model.layers; ++layer)
+    if (const LayerKind kind = kind_in(job, layer); place_of(kinds, kind) == static_cast<int>(kinds.size()))
+      kinds.push_back(kind);
+  return kinds;
+}
+
+void add_layers(Chunk& chunk, const TrainingJob& job, const std::vector<LayerKind>& kinds, int first, int count) {
+  if (kinds.size() == 1) {
+    if (count > 0)
+      chunk.blocks.push_back({0, count});
+    return;
+  }
+  std::vector<int> counts(kinds.size());
+  for (int layer = first; layer < first + count; ++layer)
+    ++counts[static_cast<std::size_t>(place_of(kinds, kind_in(job, layer)))];
+  for (std::size_t k = 0; k < kinds.size(); ++k)
+    if (counts[k] > 0)
+      chunk.blocks.push_back({static_cast<int>(k), counts[k]});
 }
 
 } // namespace orrery

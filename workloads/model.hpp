@@ -12,6 +12,19 @@ enum class FfnKind { gelu, gated }; ///< two matrices, or three (SwiGLU, GeGLU)
 enum class PositionKind { learned, rotary, alibi };
 enum class NormKind { layer_norm, rms_norm };
 
+/// What passes between the tokens of a layer.
+enum class Mixer { none, attention, windowed_attention, recurrent };
+/// What works on each token by itself.
+enum class FeedForward { none, dense, experts };
+
+/// A layer is a mixer, a feed-forward part, or one after the other.
+struct LayerKind {
+  Mixer mixer = Mixer::attention;
+  FeedForward feed_forward = FeedForward::dense;
+
+  friend bool operator==(const LayerKind&, const LayerKind&) = default;
+};
+
 /// A mixture of experts in place of the feed-forward network.
 struct Experts {
   int count = 0;         ///< 0 = dense
@@ -19,7 +32,10 @@ struct Experts {
   int hidden = 0;        ///< inner width of an expert
   int shared_hidden = 0; ///< inner width of what every token passes besides, all shared experts together
   int dense_layers = 0;  ///< first layers that keep a feed-forward network of `ffn_hidden`
-  double capacity = 0;   ///< tokens that an expert takes, over the mean; 0 = all that it gets (dropless)
+  int every = 1;         ///< of so many layers the last has experts, the others a feed-forward network of `ffn_hidden`
+  double capacity = 0;   ///< tokens that an expert takes, over the mean: more are dropped, fewer padded; 0 = all that it gets (dropless)
+  int groups = 1;        ///< parts of the experts, spread over the nodes
+  int top_groups = 1;    ///< parts among which a token's experts lie (node-limited routing)
 };
 
 /// Keys and values from one latent vector per token (multi-head latent attention).
@@ -28,6 +44,19 @@ struct LatentAttention {
   int query_rank = 0; ///< width of the queries' own latent; 0 = none
   int rope_dim = 0;   ///< part of a head's width that carries positions, shared by all heads of a key
   int value_dim = 0;  ///< width of a value; `head_dim` is that of a key, `rope_dim` included
+};
+
+enum class RecurrentKind { mamba2, gated_delta };
+
+/// Layers whose tokens are mixed by a state that runs along the sequence: a state space (Mamba-2) or linear attention (gated delta rule).
+struct RecurrentMixer {
+  RecurrentKind kind = RecurrentKind::mamba2;
+  int heads = 0;       ///< 0 = no such layers
+  int head_dim = 0;    ///< width of a value
+  int key_heads = 0;   ///< heads of keys and queries (Mamba-2: groups)
+  int key_dim = 0;     ///< width of a key (Mamba-2: of the state)
+  int convolution = 4; ///< taps of the convolution before the scan
+  int chunk = 128;     ///< tokens that the scan works on at once
 };
 
 /// Decoder-only transformer. All sizes are counts of elements.
@@ -49,15 +78,27 @@ struct TransformerModel {
   bool parallel_block = false; ///< attention and FFN side by side on the layer's input (GPT-J form): one tensor-parallel sum for both
   Experts experts;
   LatentAttention latent;
-  int attention_window = 0; ///< tokens that attention reaches back; 0 = all. Longer sequences are refused.
+  int attention_window = 0; ///< tokens that attention reaches back; 0 = all
+  RecurrentMixer recurrent;
+  int full_attention_every = 0; ///< of so many layers the last has attention over all tokens; 0 = none where there is a window or a state
+  std::string pattern; ///< one letter per layer, each layer one part: M recurrent, * attention, - dense, E experts; empty = both parts
+  bool query_key_norm = false; ///< queries and keys are normalised head by head
+  bool post_norms = false;     ///< norms behind attention and feed-forward network too
+  int prediction_layers = 0;   ///< layers with a head of their own behind the last, for tokens further on (multi-token prediction)
   std::vector<Provenance> sources;
 
+  [[nodiscard]] LayerKind layer_kind(int layer) const;
   [[nodiscard]] double attention_parameters() const; ///< one layer: QKV, output projection, biases
-  [[nodiscard]] double ffn_parameters() const;       ///< one layer
+  [[nodiscard]] double recurrent_parameters() const; ///< one layer
+  [[nodiscard]] double ffn_parameters() const;       ///< one dense layer
+  [[nodiscard]] double expert_parameters() const;    ///< one expert
+  [[nodiscard]] double router_parameters() const;    ///< what every token of a layer with experts passes: router and shared experts
   [[nodiscard]] double norm_parameters() const;      ///< one norm
-  [[nodiscard]] double layer_parameters() const;     ///< one layer with its norms
-  [[nodiscard]] double embedding_parameters() const; ///< token (and learned position) table
-  [[nodiscard]] double parameters() const;           ///< whole model; a tied LM head is counted once
+  [[nodiscard]] int norms(LayerKind kind) const;     ///< of one layer, over the residual stream
+  [[nodiscard]] double layer_parameters(LayerKind kind, double experts) const; ///< one layer with its norms and so many experts
+  [[nodiscard]] double embedding_parameters() const;                           ///< token (and learned position) table
+  [[nodiscard]] double parameters() const;        ///< whole model without prediction layers; a tied LM head is counted once
+  [[nodiscard]] double active_parameters() const; ///< of these, what one token meets
 };
 
 } // namespace orrery

@@ -47,6 +47,7 @@ struct Plan {
   bool overlap_p2p = false;          ///< pipeline sends do not hold up the compute stream
 
   [[nodiscard]] int ranks() const { return tp * cp * dp * pp; }
+  [[nodiscard]] int expert_tensor() const { return etp > 0 ? etp : tp; }
   friend bool operator==(const Plan&, const Plan&) = default;
 };
 

@@ -10,8 +10,6 @@ namespace {
 
 int or_else(int value, int otherwise) { return value > 0 ? value : otherwise; }
 
-int expert_tensor(const Plan& plan) { return or_else(plan.etp, plan.tp); }
-
 /// Size of each axis, in the plan's order.
 int axis_size(const Plan& plan, RankAxis axis) {
   switch (axis) {
@@ -98,7 +96,7 @@ GroupShapes group_shapes(const Plan& plan) {
   groups[Group::optimizer_scatter] = {sizes.optimizer / sizes.gradients, stride * sizes.gradients};
   groups[Group::optimizer_gather] = {sizes.optimizer / sizes.parameters, stride * sizes.parameters};
   groups[Group::gradient_replica] = {sizes.data / sizes.optimizer, stride * sizes.optimizer};
-  const int etp = expert_tensor(plan);
+  const int etp = plan.expert_tensor();
   groups[Group::expert_tensor] = {etp, 1};
   groups[Group::expert] = {plan.ep, etp};
   groups[Group::expert_data] = {plan.tp * sizes.data / (etp * plan.ep), etp * plan.ep};
@@ -117,7 +115,7 @@ std::vector<Violation> check_placement(const Plan& plan) {
   divides("shard of parameters", sizes.parameters, "the optimizer's shard", sizes.optimizer);
   if (plan.secondary_shard > 0)
     divides("secondary_shard", plan.secondary_shard, "the parameters' shard", sizes.parameters);
-  const int etp = expert_tensor(plan);
+  const int etp = plan.expert_tensor();
   divides("ep x etp", plan.ep * etp, "tp x cp x dp", plan.tp * sizes.data);
   if (plan.cp > 1 && plan.dp > 1) {
     const int context = axis_stride(plan, RankAxis::context);
@@ -132,7 +130,7 @@ std::vector<Violation> check_placement(const Plan& plan) {
 
 void shard_block(Block& block, const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
   const ShardSizes sizes = shard_sizes(plan);
-  const int expert_ranks = plan.tp * sizes.data / (expert_tensor(plan) * plan.ep);
+  const int expert_ranks = plan.tp * sizes.data / (plan.expert_tensor() * plan.ep);
   const double half = element_bytes(job.precision);
   const double wire = element_bytes(software.reduction);
   const auto add = [&](std::vector<Operator>& list, const char* name, CollectiveKind kind, Group group, double bytes) {
@@ -175,7 +173,7 @@ std::vector<Operator> step_operators(const TrainingJob& job, const Plan& plan, c
   const double kept = element_bytes(software.gradient);
   const double half = element_bytes(job.precision);
   const ShardSizes sizes = shard_sizes(plan);
-  const int expert_ranks = plan.tp * sizes.data / (expert_tensor(plan) * plan.ep);
+  const int expert_ranks = plan.tp * sizes.data / (plan.expert_tensor() * plan.ep);
   const auto add = [&](const char* name, CollectiveKind kind, Group group, int ranks, double bytes, bool overlapped) {
     if (ranks > 1 && bytes > 0)
       list.push_back(collective(name, kind, group, bytes, software.reduction, overlapped ? Overlap::pass : Overlap::none));
@@ -209,7 +207,7 @@ std::vector<Operator> step_operators(const TrainingJob& job, const Plan& plan, c
 
 void fill_states(Stage& stage, const TrainingJob& job, const Plan& plan, const SoftwareProfile& software, const HeldElements& held) {
   const ShardSizes sizes = shard_sizes(plan);
-  const int expert_ranks = plan.tp * sizes.data / (expert_tensor(plan) * plan.ep);
+  const int expert_ranks = plan.tp * sizes.data / (plan.expert_tensor() * plan.ep);
   const auto per_rank = [&](int dense, int from_zero) {
     return held.dense / dense + held.experts / (plan.zero >= from_zero ? expert_ranks : 1);
   };

@@ -33,6 +33,12 @@ enum class NarrowProducts {
 /// Whether scores never reach memory.
 constexpr bool is_fused(AttentionKernel kernel) { return kernel != AttentionKernel::unfused; }
 
+/// How tokens reach their experts.
+enum class ExpertDispatch {
+  all_to_all,  ///< a copy of the token for each of its experts
+  deduplicated ///< one copy for each rank that holds one of its experts
+};
+
 /// Which switches of a plan the software has. A search and a published row that leaves them blank try those.
 struct SoftwareAbilities {
   bool interleaved = false; ///< the interleaved schedule
@@ -53,6 +59,11 @@ struct SoftwareProfile {
   bool fused_softmax = true;         ///< scale, mask and softmax in one kernel (unfused attention)
   bool fused_bias_activation = true; ///< bias, activation / bias, dropout, residual as one kernel each
   bool fused_loss = false;           ///< cross-entropy in one pass over the logits each way
+  ExpertDispatch expert_dispatch = ExpertDispatch::all_to_all;
+  bool grouped_experts = false;         ///< one kernel for the products of all experts of a rank, not one for each
+  bool fused_routing = false;           ///< choice of experts, and permutation of tokens, as one kernel each
+  bool overlap_shared_experts = false;  ///< shared experts compute while tokens travel
+  bool overlap_expert_dispatch = false; ///< tokens travel beside the rest of a pass of another micro-batch
   bool overlap_tp_forward = false;   ///< TP collectives run piecewise beside the matmul that they feed or follow (asynchronous TP)
   bool overlap_tp_backward = false;  ///< input-gradient collectives of TP run beside the weight-gradient matmuls
   bool scatter_gather_p2p = true;    ///< a TP rank sends its share of a pipeline message and gathers on the other side

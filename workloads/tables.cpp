@@ -14,18 +14,6 @@ namespace orrery {
 
 namespace {
 
-NumberOptions size_of(double max, std::string help) { return {.min = 1, .max = max, .required = true, .help = std::move(help)}; }
-
-void check_model(const TransformerModel& model, const Report& report) {
-  if (model.heads % model.kv_heads != 0)
-    report.error("kv_heads", fmt::format("{} key/value heads for {} heads", model.kv_heads, model.heads), "a divisor of heads");
-  if (model.position == PositionKind::learned && model.max_positions == 0)
-    report.error("max_positions", "0 with learned positions", "the rows of the position table");
-  if (model.position != PositionKind::learned && model.max_positions > 0)
-    report.error("max_positions", fmt::format("{} without learned positions", model.max_positions), "0: rotary and ALiBi have no table");
-  check_sources(model_table(), model_table().write(model), model.sources, report);
-}
-
 void check_software(const SoftwareProfile& software, const Report& report) {
   check_sources(software_table(), software_table().write(software), software.sources, report);
 }
@@ -84,36 +72,6 @@ const Choices<Precision>& training_precision_words() {
   return words;
 }
 
-const Table<TransformerModel>& model_table() {
-  using M = TransformerModel;
-  static const Choices<FfnKind> ffn = {{"gelu", FfnKind::gelu}, {"gated", FfnKind::gated}};
-  static const Choices<PositionKind> position = {
-      {"learned", PositionKind::learned}, {"rotary", PositionKind::rotary}, {"alibi", PositionKind::alibi}};
-  static const Choices<NormKind> norm = {{"layer_norm", NormKind::layer_norm}, {"rms_norm", NormKind::rms_norm}};
-  static const Table<M> table =
-      Table<M>("model", "A dense decoder-only transformer.")
-          .text("name", &M::name, {.required = true, .help = "name in reports"})
-          .count("layers", &M::layers, size_of(10'000, "transformer layers"))
-          .count("hidden", &M::hidden, size_of(1'000'000, "width of the residual stream"))
-          .count("heads", &M::heads, size_of(100'000, "query heads of a layer"))
-          .count("kv_heads", &M::kv_heads, size_of(100'000, "key/value heads of a layer: heads (MHA), 1 (MQA) or between (GQA)"))
-          .count("head_dim", &M::head_dim, size_of(100'000, "width of a head"))
-          .count("ffn_hidden", &M::ffn_hidden, size_of(10'000'000, "inner width of the feed-forward network"))
-          .choice("ffn", &M::ffn, ffn, {.help = "gelu: two matrices, any activation; gated: three (SwiGLU, GeGLU)"})
-          .count("vocabulary", &M::vocabulary, size_of(100'000'000, "rows of the token table, padding included"))
-          .choice("position", &M::position, position, {.help = "how positions enter"})
-          .count("max_positions", &M::max_positions, {.max = 100'000'000, .help = "rows of a learned position table"})
-          .choice("norm", &M::norm, norm, {.help = "kind of normalisation"})
-          .flag("tied_embedding", &M::tied_embedding, {.help = "the LM head shares the token table"})
-          .flag("biases", &M::biases, {.help = "linear layers carry biases"})
-          .flag("parallel_block", &M::parallel_block, {.help = "attention and feed-forward network side by side on the layer's input"})
-          .count("attention_window", &M::attention_window,
-                 {.max = 100'000'000, .help = "tokens that attention reaches back; 0 = all. Longer sequences are refused"})
-          .list("sources", &M::sources, provenance_table(), {.help = "where the figures come from"})
-          .check(check_model);
-  return table;
-}
-
 const Table<Plan>& plan_table() {
   static const Choices<Recompute> recompute = {{"none", Recompute::none}, {"selective", Recompute::selective}, {"full", Recompute::full}};
   static const Choices<ContextParallel> contexts = {
@@ -126,6 +84,9 @@ const Table<Plan>& plan_table() {
           .count("cp", &Plan::cp, {.min = 1, .max = 100'000, .help = "context-parallel degree: ranks that share a sequence"})
           .choice("context", &Plan::context, contexts, {.help = "how keys and values reach the ranks that share a sequence"})
           .count("pp", &Plan::pp, {.min = 1, .max = 10'000, .help = "pipeline stages"})
+          .count("ep", &Plan::ep,
+                 {.min = 1, .max = 100'000, .help = "ranks over which experts are spread, among the tp x cp x dp of a stage"})
+          .count("etp", &Plan::etp, {.max = 100'000, .help = "ranks that share an expert; 0 = tp"})
           .count("dp", &Plan::dp, {.min = 1, .max = max_ranks, .help = "data-parallel replicas"})
           .count("micro_batch", &Plan::micro_batch, {.min = 1, .max = 1'000'000, .help = "sequences per micro-batch and replica"})
           .choice("schedule", &Plan::schedule, schedule_words(), {.help = "order of the passes of a pipeline stage"})
@@ -167,6 +128,8 @@ const Table<SoftwareProfile>& software_table() {
                                                      {"flash1", AttentionKernel::flash1},
                                                      {"flash", AttentionKernel::flash},
                                                      {"flash3", AttentionKernel::flash3}};
+  static const Choices<ExpertDispatch> dispatch = {{"all_to_all", ExpertDispatch::all_to_all},
+                                                   {"deduplicated", ExpertDispatch::deduplicated}};
   static const Choices<Precision> held = {{"fp32", Precision::fp32}, {"bf16", Precision::bf16}, {"fp16", Precision::fp16}};
   const auto host_time = [](std::string help) {
     return QuantityOptions<Seconds>{.max = Seconds{1000}, .unit_hint = "us", .help = std::move(help)};
@@ -195,6 +158,13 @@ const Table<SoftwareProfile>& software_table() {
           .flag("fused_bias_activation", &S::fused_bias_activation,
                 {.help = "bias and activation, and bias, dropout and residual, as one kernel each"})
           .flag("fused_loss", &S::fused_loss, {.help = "cross-entropy in one pass over the logits each way"})
+          .choice("expert_dispatch", &S::expert_dispatch, dispatch,
+                  {.help = "a copy of a token for each of its experts, or for each rank that holds one of them"})
+          .flag("grouped_experts", &S::grouped_experts, {.help = "one kernel for the products of all experts of a rank"})
+          .flag("fused_routing", &S::fused_routing, {.help = "choice of experts, and permutation of tokens, as one kernel each"})
+          .flag("overlap_shared_experts", &S::overlap_shared_experts, {.help = "shared experts compute while tokens travel"})
+          .flag("overlap_expert_dispatch", &S::overlap_expert_dispatch,
+                {.help = "tokens travel beside the rest of a pass of another micro-batch"})
           .flag("overlap_tp_forward", &S::overlap_tp_forward,
                 {.help = "tensor-parallel collectives run piecewise beside the matmul that they feed or follow"})
           .flag("overlap_tp_backward", &S::overlap_tp_backward,
@@ -235,6 +205,7 @@ const Table<TrainingJob>& training_table() {
                  {.min = 1, .max = 10'000'000, .required = true, .help = "sequences per step over all replicas"})
           .choice("precision", &J::precision, training_precision_words(), {.help = "of weights and activations in the passes"})
           .choice("recipe", &J::recipe, recipes, {.help = "how linear layers multiply in fewer bits"})
+          .object("routing", &J::routing, routing_table(), {.help = "how tokens spread over experts"})
           .count("tokens", &J::tokens, {.max = 9e15, .help = "budget of the whole run; 0 = none"});
   return table;
 }

@@ -8,6 +8,7 @@
 namespace orrery {
 
 const Table<TransformerModel>& model_table();
+const Table<Routing>& routing_table();
 const Table<Plan>& plan_table();
 const Table<SoftwareProfile>& software_table();
 

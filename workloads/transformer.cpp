@@ -2,8 +2,10 @@
 
 #include "sim/base/quantity_text.hpp"
 #include "workloads/layer.hpp"
+#include "workloads/model_checks.hpp"
 #include "workloads/schedule.hpp"
 #include "workloads/sharding.hpp"
+#include "workloads/step_flops.hpp"
 
 #include <fmt/format.h>
 
@@ -13,11 +15,6 @@
 namespace orrery {
 
 namespace {
-
-void require_divisible(std::vector<Violation>& found, const char* what, long long value, const char* by, long long divisor) {
-  if (divisor > 0 && value % divisor != 0)
-    found.push_back({fmt::format("{} {} is not divisible by {} {}", what, value, by, divisor)});
-}
 
 void check_schedule(std::vector<Violation>& found, const TrainingJob& job, const Plan& plan) {
   const int chunks = model_chunks(plan.schedule, plan.pp, plan.virtual_stages);
@@ -45,29 +42,34 @@ void check_schedule(std::vector<Violation>& found, const TrainingJob& job, const
     found.push_back({fmt::format("stage_layers add up to {}, the model has {} layers", sum, job.model.layers)});
 }
 
-/// FLOPs of one step under the three conventions. Elementwise work is not counted, as everywhere in the field.
-StepFlops step_flops(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
-  const TransformerModel& m = job.model;
-  const double tokens = static_cast<double>(job.global_batch) * job.sequence;
-  const double q = static_cast<double>(m.heads) * m.head_dim;
-  const double kv = static_cast<double>(m.kv_heads) * m.head_dim;
-  const double ffn_matrices = m.ffn == FfnKind::gated ? 3 : 2;
-  const double linear = 2 * tokens * m.layers * (m.hidden * (2 * q + 2 * kv) + ffn_matrices * m.hidden * m.ffn_hidden);
-  const double attention = 4 * tokens * m.layers * job.sequence * q; // scores and context over the full square
-  const double head = 2 * tokens * static_cast<double>(m.hidden) * m.vocabulary;
-  const bool flash = is_fused(software.attention);
-  const double computed = flash ? attention / 2 : attention;                         // a fused causal kernel skips the masked half
-  double executed = 3 * (linear + head) + 3 * computed + (flash ? computed / 2 : 0); // its backward pass repeats the scores
-  if (plan.recompute == Recompute::full)
-    executed += linear + computed;
-  if (plan.recompute == Recompute::selective && !flash)
-    executed += computed;
-  return {.full_attention = Flops{3 * (linear + head + attention)},
-          .causal = Flops{3 * (linear + head + attention / 2)},
-          .executed = Flops{executed}};
-}
+/// The blocks of a graph: a layer of each kind, then what stands at the ends of chunks.
+struct BlockPlaces {
+  std::vector<LayerKind> kinds;
+  int embedding = 0;
+  int head = 0;
+  int receive = 0;
+  int prediction_entry = 0; ///< where the model has prediction layers
+  int prediction_head = 0;
+};
 
-enum BlockIndex { layer_index, embedding_index, head_index, receive_index };
+BlockPlaces add_blocks(OpGraph& graph, const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
+  BlockPlaces places{.kinds = layer_kinds(job)};
+  graph.blocks.reserve(places.kinds.size() + 5); // a braced list would copy them
+  for (const LayerKind kind : places.kinds)
+    graph.blocks.push_back(layer_block(job, plan, software, kind));
+  const auto add = [&](Block block) {
+    graph.blocks.push_back(std::move(block));
+    return static_cast<int>(graph.blocks.size()) - 1;
+  };
+  places.embedding = add(embedding_block(job, plan, software));
+  places.head = add(head_block(job, plan, software));
+  places.receive = add(receive_block(job, plan, software));
+  if (job.model.prediction_layers > 0) {
+    places.prediction_entry = add(prediction_entry_block(job, plan, software));
+    places.prediction_head = add(prediction_head_block(job, plan, software));
+  }
+  return places;
+}
 
 /// Finds an equal chunk or adds one: most chunks of a pipeline are alike, and each kind is costed once.
 int intern(std::vector<Chunk>& chunks, const Chunk& chunk) {
@@ -82,6 +84,21 @@ int intern(std::vector<Chunk>& chunks, const Chunk& chunk) {
   return static_cast<int>(chunks.size()) - 1;
 }
 
+Chunk chunk_of(const TrainingJob& job, const BlockPlaces& places, int first, int layers, bool begins, bool last) {
+  Chunk chunk;
+  chunk.blocks.push_back({begins ? places.embedding : places.receive, 1});
+  add_layers(chunk, job, places.kinds, first, layers);
+  if (!last)
+    return chunk;
+  chunk.blocks.push_back({places.head, 1});
+  if (const int predictions = job.model.prediction_layers; predictions > 0) {
+    chunk.blocks.push_back({places.prediction_entry, predictions});
+    add_layers(chunk, job, places.kinds, job.model.layers - 1, predictions);
+    chunk.blocks.push_back({places.prediction_head, predictions});
+  }
+  return chunk;
+}
+
 } // namespace
 
 std::set<Precision> arithmetic_precisions(const TrainingJob& job) {
@@ -93,32 +110,20 @@ std::set<Precision> arithmetic_precisions(const TrainingJob& job) {
 
 std::vector<Violation> check_plan(const TrainingJob& job, const Plan& plan, int devices) {
   std::vector<Violation> found;
-  const TransformerModel& m = job.model;
   if (plan.ranks() != devices)
     found.push_back({fmt::format("tp x {}pp x dp = {} x {}{} x {} = {} ranks {} {} devices", plan.cp > 1 ? "cp x " : "", plan.tp,
                                  plan.cp > 1 ? fmt::format("{} x ", plan.cp) : "", plan.pp, plan.dp, plan.ranks(),
                                  plan.ranks() > devices ? ">" : "<", devices)});
   for (Violation& violation : check_placement(plan))
     found.push_back(std::move(violation));
-  require_divisible(found, "attention heads", m.heads, "tp", plan.tp);
-  if (m.kv_heads > plan.tp)
-    require_divisible(found, "key/value heads", m.kv_heads, "tp", plan.tp);
-  else
-    require_divisible(found, "tp", plan.tp, "key/value heads", m.kv_heads);
-  require_divisible(found, "ffn_hidden", m.ffn_hidden, "tp", plan.tp);
-  require_divisible(found, "vocabulary", m.vocabulary, "tp", plan.tp);
+  check_split(found, job, plan);
   require_divisible(found, "global_batch", job.global_batch, "dp x micro_batch", static_cast<long long>(plan.dp) * plan.micro_batch);
   if (plan.sequence_parallel)
     require_divisible(found, "sequence", job.sequence, "cp x tp", static_cast<long long>(plan.cp) * plan.tp);
   if (plan.cp > 1 && plan.context == ContextParallel::ulysses)
-    require_divisible(found, "attention heads", m.heads, "tp x cp (ulysses)", static_cast<long long>(plan.tp) * plan.cp);
+    require_divisible(found, "attention heads", job.model.heads, "tp x cp (ulysses)", static_cast<long long>(plan.tp) * plan.cp);
   else if (plan.cp > 1)
     require_divisible(found, "sequence", job.sequence, "2 x cp", 2LL * plan.cp);
-  if (m.position == PositionKind::learned && job.sequence > m.max_positions)
-    found.push_back({fmt::format("sequence {} > {} learned positions of {}", job.sequence, m.max_positions, m.name)});
-  if (m.attention_window > 0 && job.sequence > m.attention_window)
-    found.push_back({fmt::format("sequence {} > {} tokens that attention of {} reaches back: sliding windows are not modelled",
-                                 job.sequence, m.attention_window, m.name)});
   check_schedule(found, job, plan);
   return found;
 }
@@ -147,18 +152,17 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
   graph.micro_batches = job.global_batch / (plan.dp * plan.micro_batch);
   graph.overlap_p2p = plan.overlap_p2p;
   graph.groups = group_shapes(plan);
-  // In the order of BlockIndex; a braced list would copy them.
-  graph.blocks.reserve(4);
-  graph.blocks.push_back(layer_block(job, plan, software));
-  graph.blocks.push_back(embedding_block(job, plan, software));
-  graph.blocks.push_back(head_block(job, plan, software));
-  graph.blocks.push_back(receive_block(job, plan, software));
+  const BlockPlaces places = add_blocks(graph, job, plan, software);
   if (plan.zero >= 2) {
-    const double layer = graph.blocks[layer_index].parameters;
-    const double outer =
-        graph.blocks[embedding_index].parameters + (one_stage && job.model.tied_embedding ? 0 : graph.blocks[head_index].parameters);
-    shard_block(graph.blocks[layer_index], job, plan, software);
-    expose_ends(graph.blocks[embedding_index], outer, layer, job, plan, software);
+    double layer = 0; // of the first chunk's widest
+    for (std::size_t k = 0; k < places.kinds.size(); ++k) {
+      layer = std::max(layer, graph.blocks[k].parameters);
+      shard_block(graph.blocks[k], job, plan, software);
+    }
+    Block& embedding = graph.blocks[static_cast<std::size_t>(places.embedding)];
+    const Block& head = graph.blocks[static_cast<std::size_t>(places.head)];
+    const double outer = embedding.parameters + (one_stage && job.model.tied_embedding ? 0 : head.parameters);
+    expose_ends(embedding, outer, layer, job, plan, software);
   }
   graph.flops = step_flops(job, plan, software);
   graph.sequences = job.global_batch;
@@ -178,46 +182,45 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
   graph.stages.resize(static_cast<std::size_t>(plan.pp));
   struct Placed {
     int chunk = 0;
-    double parameters = 0;
+    HeldElements held;
   };
   std::vector<Placed> placed;
-  for (int c = 0; c < chunk_count; ++c) {
-    Chunk chunk;
-    if (c > 0)
-      chunk.blocks.push_back({receive_index, 1});
-    if (c == 0)
-      chunk.blocks.push_back({embedding_index, 1});
-    if (layers[static_cast<std::size_t>(c)] > 0)
-      chunk.blocks.push_back({layer_index, layers[static_cast<std::size_t>(c)]});
-    if (c == chunk_count - 1)
-      chunk.blocks.push_back({head_index, 1});
-    double parameters = 0;
-    for (const BlockUse& use : chunk.blocks)
-      parameters += use.count * graph.blocks[static_cast<std::size_t>(use.block)].parameters;
-    placed.push_back({intern(graph.chunks, chunk), parameters});
+  for (int c = 0, first = 0; c < chunk_count; ++c) {
+    const int count = layers[static_cast<std::size_t>(c)];
+    const Chunk chunk = chunk_of(job, places, first, count, c == 0, c == chunk_count - 1);
+    first += count;
+    HeldElements part;
+    for (const BlockUse& use : chunk.blocks) {
+      const Block& block = graph.blocks[static_cast<std::size_t>(use.block)];
+      part.dense += use.count * block.parameters;
+      part.experts += use.count * block.expert_parameters;
+    }
+    placed.push_back({intern(graph.chunks, chunk), part});
   }
   const double table = static_cast<double>(job.model.vocabulary) * job.model.hidden / plan.tp;
 
   held.clear();
   for (int s = 0; s < plan.pp; ++s) {
     Stage& stage = graph.stages[static_cast<std::size_t>(s)];
-    double dense = 0;
+    HeldElements own;
     bool first = false;
     bool last = false;
     for (int v = 0; v < graph.virtual_stages; ++v) {
       const int c = chunk_at(graph.schedule, plan.pp, s, v);
+      const Placed& part = placed[static_cast<std::size_t>(c)];
       first = first || c == 0;
       last = last || c == chunk_count - 1;
-      dense += placed[static_cast<std::size_t>(c)].parameters;
-      stage.chunks.push_back(placed[static_cast<std::size_t>(c)].chunk);
+      own.dense += part.held.dense;
+      own.experts += part.held.experts;
+      stage.chunks.push_back(part.chunk);
     }
     // A stage that holds both ends of the model holds a tied table once; ends on two stages sum its gradient.
     if (job.model.tied_embedding && first && last)
-      dense -= table;
-    const bool ties = job.model.tied_embedding && first != last;
-    held.push_back({.dense = dense, .tied_embedding = ties ? table : 0});
-    stage.step = step_operators(job, plan, software, held.back());
-    fill_states(stage, job, plan, software, held.back());
+      own.dense -= table;
+    own.tied_embedding = job.model.tied_embedding && first != last ? table : 0;
+    stage.step = step_operators(job, plan, software, own);
+    fill_states(stage, job, plan, software, own);
+    held.push_back(own);
   }
   return graph;
 }

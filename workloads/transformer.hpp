@@ -5,6 +5,7 @@
 #include "workloads/model.hpp"
 #include "workloads/plan.hpp"
 #include "workloads/recipe.hpp"
+#include "workloads/routing.hpp"
 #include "workloads/software.hpp"
 
 #include <set>
@@ -20,6 +21,7 @@ struct TrainingJob {
   int global_batch = 1; ///< sequences per step over all replicas
   Precision precision = Precision::bf16;
   Recipe recipe = Recipe::none; ///< precision of the linear layers' products, where it is lower
+  Routing routing;              ///< of tokens to experts
   double tokens = 0;            ///< budget of the whole run; 0 = none
 };
 

@@ -41,6 +41,8 @@ TEST_CASE("every model of the catalogue reads and has about the parameters that 
     CAPTURE(name, model.parameters());
     CHECK(model.name == name);
     CHECK_FALSE(model.sources.empty());
+    if (model.experts.count > 0 || model.full_attention_every > 0 || !model.pattern.empty())
+      continue; // counted in tests/closed_form/model_kinds_test.cpp
     const double unit = name.back() == 't' ? 1e12 : 1e9;
     const double said = unit * std::stod(name.substr(name.rfind('-') + 1));
     CHECK(model.parameters() == Approx(said).epsilon(0.08));

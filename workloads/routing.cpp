@@ -1,0 +1,99 @@
+#include "workloads/routing.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace orrery {
+
+namespace {
+
+/// Expected maximum of `count` standard normal draws, to 5e-4 (Blom's share; quantile by Abramowitz and Stegun 26.2.23).
+double normal_maximum(int count) {
+  if (count <= 1)
+    return 0;
+  const double above = 0.625 / (count + 0.25);
+  const double t = std::sqrt(-2 * std::log(above));
+  return t - (2.515517 + t * (0.802853 + t * 0.010328)) / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308)));
+}
+
+/// The busiest of `parts` equal parts of `draws` independent draws, over the mean.
+double drawn_load(double draws, int parts) {
+  if (parts <= 1 || draws <= 0)
+    return 1;
+  const double spread = std::sqrt((parts - 1) / draws); // standard deviation over the mean
+  return std::min<double>(parts, 1 + normal_maximum(parts) * spread);
+}
+
+/// Shares of rows in falling order. No expert is chosen twice by a token: what is above 1 / top_k goes to the others.
+std::vector<double> zipf_shares(int experts, int top_k, double exponent) {
+  std::vector<double> shares(static_cast<std::size_t>(experts));
+  for (std::size_t i = 0; i < shares.size(); ++i)
+    shares[i] = std::pow(static_cast<double>(i + 1), -exponent);
+  const double most = 1.0 / top_k;
+  double free = 1; // of the experts below the cap
+  for (std::size_t i = 0; i < shares.size(); ++i) {
+    const double rest = std::accumulate(shares.begin() + static_cast<std::ptrdiff_t>(i), shares.end(), 0.0);
+    if (shares[i] / rest * free < most) {
+      for (std::size_t j = i; j < shares.size(); ++j)
+        shares[j] *= free / rest;
+      break;
+    }
+    shares[i] = most;
+    free -= most;
+  }
+  return shares;
+}
+
+RoutingLoad zipf_load(const std::vector<double>& shares, int ranks) {
+  const double experts = static_cast<double>(shares.size());
+  const double held = experts / ranks;
+  const double largest = shares.front() * experts;
+  if (ranks <= 1)
+    return {.rank = 1, .largest = largest};
+  const double mean = 1 / experts;
+  double variance = 0;
+  for (const double share : shares)
+    variance += (share - mean) * (share - mean) / experts;
+  const double deviation = std::sqrt(held * variance * (experts - held) / (experts - 1));
+  const double spread = 1 + normal_maximum(ranks) * deviation * ranks;
+  const double with_largest = (shares.front() + (held - 1) * (1 - shares.front()) / (experts - 1)) * ranks;
+  return {.rank = std::max(spread, with_largest), .largest = largest};
+}
+
+RoutingLoad measured_load(const std::vector<double>& shares, int ranks) {
+  const double sum = std::accumulate(shares.begin(), shares.end(), 0.0);
+  const std::size_t held = shares.size() / static_cast<std::size_t>(ranks);
+  RoutingLoad load{.rank = 0};
+  for (std::size_t first = 0; first < shares.size(); first += held) {
+    const auto begin = shares.begin() + static_cast<std::ptrdiff_t>(first);
+    const auto end = begin + static_cast<std::ptrdiff_t>(held);
+    const double rank = std::accumulate(begin, end, 0.0) / sum * ranks;
+    if (rank > load.rank)
+      load = {.rank = rank, .largest = *std::max_element(begin, end) / sum * static_cast<double>(shares.size())};
+  }
+  return load;
+}
+
+} // namespace
+
+RoutingLoad routing_load(const Routing& routing, double tokens, int experts, int top_k, int ranks) {
+  if (routing.kind == RoutingKind::measured)
+    return measured_load(routing.shares, ranks);
+  const double draws = tokens * top_k;
+  const RoutingLoad drawn{.rank = drawn_load(draws, ranks), .largest = drawn_load(draws, experts)};
+  if (routing.kind == RoutingKind::uniform || routing.exponent == 0)
+    return drawn;
+  const RoutingLoad skewed = zipf_load(zipf_shares(experts, top_k, routing.exponent), ranks);
+  return {.rank = std::max(drawn.rank, skewed.rank), .largest = std::max(drawn.largest, skewed.largest)};
+}
+
+double ranks_reached(double experts, int top_k, double ranks) {
+  const double held = experts / ranks;
+  double missed = 1; // a rank holds none of the token's experts
+  for (int i = 0; i < top_k; ++i)
+    missed *= std::max(0.0, experts - held - i) / (experts - i);
+  return ranks * (1 - missed);
+}
+
+} // namespace orrery

@@ -1,0 +1,43 @@
+// How tokens spread over experts, and what the busiest rank gets.
+//
+// What:    rows on the busiest rank over the mean, rows of its largest expert, and how many ranks a token is copied to.
+// Formula: uniform: independent draws; the busiest of R ranks gets the mean and z(R) standard deviations of a binomial count.
+//          zipf: the share of the i-th most popular expert is proportional to i^-s, capped at 1 / top_k (a token picks an expert once);
+//          experts lie on ranks in random order, so the busiest rank gets the larger of: the mean and z(R) standard deviations of a sum
+//          drawn without replacement; the most popular expert beside an average rest.
+//          measured: shares by expert, laid on ranks in the order given.
+//          z(R): quantile of the normal distribution at (R - 0.375) / (R + 0.25) (Blom).
+// Source:  Megatron-Core's forced balance (random logits) is the uniform case; power laws as in AIConfigurator's tables.
+// Units:   shares and counts.
+// Valid:   experts divisible by ranks.
+// Error:   zipf within 10% of drawing the order of the experts at random (closed-form test). That training with an auxiliary loss or a bias
+//          stays uniform is assumed; tables of unbalanced routing are at 1.1 to 1.4.
+#pragma once
+
+#include <vector>
+
+namespace orrery {
+
+enum class RoutingKind { uniform, zipf, measured };
+
+struct Routing {
+  RoutingKind kind = RoutingKind::uniform;
+  double exponent = 0;        ///< of zipf
+  std::vector<double> shares; ///< of a measured histogram: one number per expert, of any sum
+
+  friend bool operator==(const Routing&, const Routing&) = default;
+};
+
+/// Rows over the mean.
+struct RoutingLoad {
+  double rank = 1;    ///< of the busiest rank over the mean rank
+  double largest = 1; ///< of that rank's largest expert over the mean expert
+};
+
+/// `tokens` = of all ranks together that choose among `experts` experts on `ranks` ranks.
+RoutingLoad routing_load(const Routing& routing, double tokens, int experts, int top_k, int ranks);
+
+/// Mean number of ranks that hold one of the `top_k` experts of a token, drawn among `experts` experts on `ranks` ranks.
+double ranks_reached(double experts, int top_k, double ranks);
+
+} // namespace orrery

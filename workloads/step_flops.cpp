@@ -1,0 +1,100 @@
+#include "workloads/step_flops.hpp"
+
+#include "workloads/layer.hpp"
+#include "workloads/recurrent.hpp"
+
+#include <algorithm>
+
+namespace orrery {
+
+namespace {
+
+/// Forward FLOPs of some layers for all tokens of a step.
+struct ForwardFlops {
+  double linear = 0;
+  double attention = 0; ///< scores and context over the full square (within the window)
+  double causal = 0;
+  double kernels = 0; ///< of attention, what its kernels compute
+};
+
+/// Elements of the matrices that a token meets, forward, in the attention of one layer.
+double attention_elements(const TransformerModel& m) {
+  const double queries = static_cast<double>(m.heads) * m.head_dim;
+  if (m.latent.kv_rank == 0)
+    return m.hidden * 2 * (queries + static_cast<double>(m.kv_heads) * m.head_dim);
+  const LatentAttention& l = m.latent;
+  const double query = l.query_rank > 0 ? (m.hidden + queries) * l.query_rank : m.hidden * queries;
+  const double values = static_cast<double>(m.heads) * l.value_dim;
+  return query + static_cast<double>(m.hidden) * (l.kv_rank + l.rope_dim) +
+         l.kv_rank * (static_cast<double>(m.heads) * (m.head_dim - l.rope_dim) + values) + values * m.hidden;
+}
+
+double recurrent_elements(const TransformerModel& m) {
+  const RecurrentMixer& r = m.recurrent;
+  const double values = static_cast<double>(r.heads) * r.head_dim;
+  const double gates = r.heads * (r.kind == RecurrentKind::gated_delta ? 2.0 : 1.0);
+  return m.hidden * (2.0 * r.key_heads * r.key_dim + 3 * values + gates);
+}
+
+double feed_forward_elements(const TransformerModel& m, FeedForward kind) {
+  const double matrices = m.ffn == FfnKind::gated ? 3 : 2;
+  if (kind == FeedForward::dense)
+    return matrices * m.hidden * m.ffn_hidden;
+  if (kind == FeedForward::none)
+    return 0;
+  // Experts padded to a capacity compute on the padding too.
+  const double experts = m.experts.top_k * (m.experts.capacity > 0 ? m.experts.capacity : 1) * m.experts.hidden + m.experts.shared_hidden;
+  return matrices * m.hidden * experts + static_cast<double>(m.hidden) * m.experts.count;
+}
+
+ForwardFlops layer_flops(const TrainingJob& job, bool fused, LayerKind kind) {
+  const TransformerModel& m = job.model;
+  const double tokens = static_cast<double>(job.global_batch) * job.sequence;
+  ForwardFlops flops{.linear = 2 * tokens * feed_forward_elements(m, kind.feed_forward)};
+  if (kind.mixer == Mixer::recurrent) {
+    flops.linear += tokens * (2 * recurrent_elements(m) + scan_flops(m.recurrent));
+  } else if (kind.mixer != Mixer::none) {
+    flops.linear += 2 * tokens * attention_elements(m);
+    const double value_dim = m.latent.kv_rank > 0 ? m.latent.value_dim : m.head_dim;
+    const double pair = 2 * m.heads * (m.head_dim + value_dim); // a query and a key
+    const double reach = kind.mixer == Mixer::windowed_attention ? std::min(m.attention_window, job.sequence) : job.sequence;
+    flops.attention = tokens * reach * pair;
+    flops.causal = tokens * (reach - reach * reach / (2 * job.sequence)) * pair;
+    // A fused causal kernel skips what is masked.
+    flops.kernels = fused ? flops.causal : tokens * job.sequence * pair;
+  }
+  return flops;
+}
+
+} // namespace
+
+StepFlops step_flops(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
+  const TransformerModel& m = job.model;
+  const double tokens = static_cast<double>(job.global_batch) * job.sequence;
+  const bool fused = is_fused(software.attention);
+  ForwardFlops layers;
+  Chunk all;
+  const std::vector<LayerKind> kinds = layer_kinds(job);
+  add_layers(all, job, kinds, 0, m.layers);
+  if (m.prediction_layers > 0)
+    add_layers(all, job, kinds, m.layers - 1, m.prediction_layers);
+  for (const BlockUse& use : all.blocks) {
+    const ForwardFlops one = layer_flops(job, fused, kinds[static_cast<std::size_t>(use.block)]);
+    layers.linear += use.count * one.linear;
+    layers.attention += use.count * one.attention;
+    layers.causal += use.count * one.causal;
+    layers.kernels += use.count * one.kernels;
+  }
+  const double hidden = m.hidden;
+  const double head = 2 * tokens * hidden * ((1.0 + m.prediction_layers) * m.vocabulary + m.prediction_layers * 2 * hidden);
+  double executed = 3 * (layers.linear + head) + 3 * layers.kernels + (fused ? layers.kernels / 2 : 0); // its backward repeats the scores
+  if (plan.recompute == Recompute::full)
+    executed += layers.linear + layers.kernels;
+  if (plan.recompute == Recompute::selective && !fused)
+    executed += layers.kernels;
+  return {.full_attention = Flops{3 * (layers.linear + head + layers.attention)},
+          .causal = Flops{3 * (layers.linear + head + layers.causal)},
+          .executed = Flops{executed}};
+}
+
+} // namespace orrery
