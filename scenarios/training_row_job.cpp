@@ -15,6 +15,7 @@ struct SoftwareRule {
   bool fp32_gradients_for_bf16 = false; ///< Megatron-LM insists; BLOOM's published memory has no room for them
 };
 constexpr SoftwareRule software_rules[] = {{"NeMo-Megatron", "", "", "megatron-2022", true},
+                                           {"DeepSpeed ZeRO-3", "", "", "deepspeed-zero3-2021"},
                                            {"DeepSpeed", "", "", "megatron-deepspeed-2022"},
                                            {"Megatron-Bridge", "", "", "megatron-bridge-2025"},
                                            {"ModelLink", "", "", "modellink-2024"},

@@ -16,21 +16,40 @@ std::vector<int> stated_or(const Cells& row, std::string_view column, std::vecto
   return otherwise;
 }
 
+struct RecomputeMode {
+  Recompute recompute = Recompute::none;
+  std::vector<Module> modules = {};
+};
+
 /// Published words for what is computed again.
-std::vector<Recompute> recompute_modes(const Cells& row) {
+std::vector<RecomputeMode> recompute_modes(const Cells& row) {
   const std::string& text = row.text("recompute");
+  const RecomputeMode none;
+  const RecomputeMode core{.recompute = Recompute::selective};
+  const RecomputeMode elementwise{.recompute = Recompute::selective, .modules = {Module::norms, Module::activation}};
+  const RecomputeMode full{.recompute = Recompute::full};
   if (text == "none")
-    return {Recompute::none};
-  // "minimal" keeps every product of weights, with "_flash" the attention's output too.
-  if (text == "selective" || text == "minimal" || text == "minimal_flash")
-    return {Recompute::selective};
-  // Everything but the offloaded query, key and value projections.
-  if (text == "full" || text == "qkv_proj offloaded")
-    return {Recompute::full};
+    return {none};
+  // torchtitan's policy "op" keeps the attention's output and that of every second product of weights; the gated up-projection is half
+  // of their FLOPs.
+  if (text == "selective" && row.contains("framework", "torchtitan"))
+    return {{.recompute = Recompute::selective, .modules = {Module::norms, Module::ffn_up, Module::activation}}};
+  if (text == "selective")
+    return {core};
+  // MaxText: "minimal" keeps the output of every product of weights, "minimal_flash" the attention's too.
+  if (text == "minimal")
+    return {{.recompute = Recompute::selective, .modules = {Module::norms, Module::attention, Module::activation}}};
+  if (text == "minimal_flash")
+    return {elementwise};
+  if (text == "qkv_proj offloaded") // everything but the offloaded queries, keys and values
+    return {{.recompute = Recompute::selective,
+             .modules = {Module::norms, Module::attention, Module::projection, Module::ffn_up, Module::activation, Module::ffn_down}}};
+  if (text == "full")
+    return {full};
   if (text == "block") // some layers, not said how many
-    return {Recompute::none, Recompute::full};
+    return {none, full};
   if (text.empty())
-    return {Recompute::none, Recompute::selective, Recompute::full};
+    return {none, core, elementwise, full};
   return {};
 }
 
@@ -107,7 +126,7 @@ bool find_plans(const Cells& row, TrainingRow& out) {
   for (const int micro_batch : stated_or(row, "micro_batch", {1, 2, 4, 8, 16}))
     for (const int virtual_stages : virtual_stage_counts(row, out.software, plan.pp))
       for (const int zero : stated_or(row, "zero_stage", {0, 1}))
-        for (const Recompute recompute : recompute_modes(row)) {
+        for (const RecomputeMode& mode : recompute_modes(row)) {
           plan.micro_batch = micro_batch;
           plan.virtual_stages = std::max(1, virtual_stages);
           plan.schedule = virtual_stages > 1 ? ScheduleKind::interleaved : *schedule;
@@ -115,7 +134,8 @@ bool find_plans(const Cells& row, TrainingRow& out) {
           // The runtimes of split schedules post their messages and go on.
           plan.overlap_p2p = splits_backward(*schedule) || switch_of(row, "overlap_pp", out.software.abilities.overlap_p2p);
           plan.zero = zero;
-          plan.recompute = recompute;
+          plan.recompute = mode.recompute;
+          plan.recompute_modules = mode.modules;
           const std::vector<Violation> violations = check_plan(out.job, plan, row.count("devices"));
           const bool even = plan.virtual_stages == 1 || row.given("vpp") || out.job.model.layers % (plan.pp * plan.virtual_stages) == 0;
           if (violations.empty() && even)

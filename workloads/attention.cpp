@@ -154,10 +154,11 @@ double attention_kept(const BlockBuilder& b, bool keep_core) {
   const Sizes& s = b.size;
   const double norm_input = b.model.query_key_norm ? s.query + s.kv : 0;
   const double qkv = (s.tokens * (s.query + key_value_width(s) + norm_input) + latent_elements(b)) * s.element;
-  const double context = s.tokens * s.context * s.element;
+  // The output of the attention, which is the input of the projection unless that is cast.
+  const double context = s.tokens * s.context * (s.element + (b.low_precision(OpClass::gemm) ? b.linear_input_bytes() : 0));
   double core = 0;
   if (is_fused(b.software.attention))
-    core = context + s.batch * s.heads * s.queries * 4; // output, and the log-sum-exp of each row in fp32
+    core = s.batch * s.heads * s.queries * 4; // the log-sum-exp of each row in fp32
   else if (keep_core)
     core = s.batch * s.heads * s.queries * s.sequence * (s.element + (b.software.attention_dropout ? s.element + 1 : 0));
   return qkv + context + core;

@@ -83,6 +83,11 @@ public:
   void cast_weights(List& list, const std::string& name, double elements, double tensors = 1) const;
 
   /// Matrices of which the activation function takes the outputs.
+  /// Bytes of an element that is kept for a weight gradient alone: a low-precision recipe keeps what it cast.
+  [[nodiscard]] double linear_input_bytes() const {
+    const RecipeTraits traits = recipe_traits(job.recipe);
+    return job.recipe == Recipe::none ? size.element : element_bytes(traits.operand) + traits.scale_bytes;
+  }
   [[nodiscard]] double gates() const { return model.ffn == FfnKind::gated ? 2 : 1; }
   /// Bytes of the full activation of one micro-batch.
   [[nodiscard]] double activation() const { return size.tokens * size.hidden * size.element; }

@@ -177,10 +177,10 @@ void experts_backward(const BlockBuilder& b, List& list) {
 
 double experts_kept(const BlockBuilder& b) {
   const ExpertSizes e(b);
-  const double inner = (b.gates() + 1) * e.width; // the input of the activation, and its output
-  const double shared = b.size.tokens * (b.gates() + 1) * shared_width(b);
+  const double inner = b.gates() * b.size.element + b.linear_input_bytes(); // the input of the activation, and its output
+  const double shared = b.size.tokens * inner * shared_width(b);
   const double scores = 2 * e.tokens * b.model.experts.count * score_bytes;
-  return (e.rows * (b.size.hidden + inner) + shared) * b.size.element + scores;
+  return e.rows * (b.size.hidden * b.linear_input_bytes() + inner * e.width) + shared + scores;
 }
 
 double experts_working_set(const BlockBuilder& b) {

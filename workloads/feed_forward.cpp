@@ -37,7 +37,9 @@ void feed_forward_backward(const BlockBuilder& b, List& list) {
   b.norm_backward(list, "ffn_norm");
 }
 
-double feed_forward_kept(const BlockBuilder& b) { return b.size.tokens * b.size.ffn * b.size.element * (b.gates() + 1); }
+double feed_forward_kept(const BlockBuilder& b) {
+  return b.size.tokens * b.size.ffn * (b.gates() * b.size.element + b.linear_input_bytes());
+}
 
 double feed_forward_rank_parameters(const BlockBuilder& b) {
   const Sizes& s = b.size;

@@ -3,6 +3,7 @@
 #include "workloads/attention.hpp"
 #include "workloads/experts.hpp"
 #include "workloads/feed_forward.hpp"
+#include "workloads/recompute.hpp"
 #include "workloads/recurrent.hpp"
 
 #include <algorithm>
@@ -50,7 +51,8 @@ void layer_backward(const BlockBuilder& b, List& list) {
 double kept_activations(const BlockBuilder& b, bool keep_core) {
   const int norms = b.model.norms(b.kind);
   const double mask = b.software.hidden_dropout ? b.size.shard * b.size.hidden : 0;
-  double kept = (2 * norms - (b.model.parallel_block ? 1 : 0)) * b.shard(); // input and output of each norm; two may share their input
+  // Input and output of each norm; two may share their input.
+  double kept = (norms - (b.model.parallel_block ? 1 : 0)) * b.shard() + norms * b.size.shard * b.size.hidden * b.linear_input_bytes();
   if (attends(b.kind))
     kept += attention_kept(b, keep_core) + mask;
   else if (b.kind.mixer == Mixer::recurrent)
@@ -110,6 +112,11 @@ Block layer_block(const TrainingJob& job, const Plan& plan, const SoftwareProfil
   case Recompute::none:
     break;
   case Recompute::selective: { // a fused kernel already recomputes its scores
+    if (!plan.recompute_modules.empty()) {
+      kept = all - recomputed_bytes(b, plan.recompute_modules);
+      prepend_recomputed(block.backward, recomputed_operators(block.forward, plan.recompute_modules));
+      break;
+    }
     kept = kept_activations(b, false);
     if (!is_fused(software.attention) && attends(kind)) {
       std::vector<Operator> core;

@@ -11,6 +11,9 @@ namespace orrery {
 enum class ScheduleKind { gpipe, one_f_one_b, interleaved, zb_1p, zb_2p, zb_v, dualpipe };
 enum class Recompute { none, selective, full };
 
+/// Parts of a layer that selective recomputation may name.
+enum class Module { norms, qkv, attention, projection, ffn_up, activation, ffn_down };
+
 /// How the keys and values of other ranks reach a rank that holds a part of the sequence.
 enum class ContextParallel {
   ring,       ///< point to point, one part at a time beside the attention of the part before (zigzag order: equal causal work)
@@ -36,6 +39,7 @@ struct Plan {
   int virtual_stages = 1;        ///< model chunks per pipeline stage (interleaved)
   std::vector<int> stage_layers; ///< layers per chunk in pipeline order (pp * virtual_stages entries); empty = as even as possible
   Recompute recompute = Recompute::none;
+  std::vector<Module> recompute_modules; ///< what selective recomputation computes again; empty = the attention core
   bool sequence_parallel = false;
   int zero = 0;                      ///< states sharded over dp x cp: 1 optimizer, 2 gradients too, 3 parameters too (FSDP)
   int shard = 0;                     ///< replicas that share one copy of the sharded states (HSDP); 0 = all dp x cp of them

@@ -133,9 +133,16 @@ void shard_block(Block& block, const TrainingJob& job, const Plan& plan, const S
   const int expert_ranks = plan.tp * sizes.data / (plan.expert_tensor() * plan.ep);
   const double half = element_bytes(job.precision);
   const double wire = element_bytes(software.reduction);
+  // Alone, the four matrices of a layer travel with the eight vectors of its biases and norms.
+  const int matrices = software.gather_per_tensor ? 4 : 1;
+  const int vectors = software.gather_per_tensor ? 8 : 0;
   const auto add = [&](std::vector<Operator>& list, const char* name, CollectiveKind kind, Group group, double bytes) {
-    if (bytes > 0)
-      list.push_back(collective(name, kind, group, bytes, job.precision, Overlap::pass));
+    if (bytes <= 0)
+      return;
+    for (int i = 0; i < matrices; ++i)
+      list.push_back(collective(name, kind, group, bytes / matrices, job.precision, Overlap::pass));
+    for (int i = 0; i < vectors; ++i)
+      list.push_back(collective(name, kind, group, job.model.hidden * half, job.precision, Overlap::pass));
   };
   if (sizes.parameters > 1) {
     add(block.forward, "parameter_gather", CollectiveKind::all_gather, Group::shard, block.parameters * half);

@@ -66,6 +66,7 @@ struct SoftwareProfile {
   bool overlap_expert_dispatch = false; ///< tokens travel beside the rest of a pass of another micro-batch
   bool overlap_tp_forward = false;   ///< TP collectives run piecewise beside the matmul that they feed or follow (asynchronous TP)
   bool overlap_tp_backward = false;  ///< input-gradient collectives of TP run beside the weight-gradient matmuls
+  bool gather_per_tensor = false;    ///< ZeRO-3 gathers and scatters each tensor by itself instead of a layer at a time
   bool scatter_gather_p2p = true;    ///< a TP rank sends its share of a pipeline message and gathers on the other side
   bool scatter_gather_backward = true;
   Precision gradient = Precision::fp32;  ///< accumulation buffer

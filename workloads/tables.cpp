@@ -24,6 +24,9 @@ void check_plan_keys(const Plan& plan, const Report& report) {
   std::sort(axes.begin(), axes.end());
   if (axes != std::vector{RankAxis::tensor, RankAxis::context, RankAxis::data, RankAxis::pipeline})
     report.error("order", fmt::format("{} axes, some twice or missing", plan.order.size()), "each of tp, cp, dp, pp once");
+  if (!plan.recompute_modules.empty() && plan.recompute != Recompute::selective)
+    report.error("recompute_modules", fmt::format("{} modules without selective recomputation", plan.recompute_modules.size()), "none",
+                 "write 'recompute: selective'");
   if (ranks > max_ranks)
     report.error("", fmt::format("tp x cp x pp x dp = {} ranks", exact_number(ranks)), fmt::format("at most {}", exact_number(max_ranks)));
   if (plan.virtual_stages > 1 && plan.schedule != ScheduleKind::interleaved)
@@ -76,6 +79,10 @@ const Table<Plan>& plan_table() {
   static const Choices<Recompute> recompute = {{"none", Recompute::none}, {"selective", Recompute::selective}, {"full", Recompute::full}};
   static const Choices<ContextParallel> contexts = {
       {"ring", ContextParallel::ring}, {"all_gather", ContextParallel::all_gather}, {"ulysses", ContextParallel::ulysses}};
+  static const Choices<Module> modules = {{"norms", Module::norms},         {"qkv", Module::qkv},
+                                          {"attention", Module::attention}, {"projection", Module::projection},
+                                          {"ffn_up", Module::ffn_up},       {"activation", Module::activation},
+                                          {"ffn_down", Module::ffn_down}};
   static const Choices<RankAxis> axes = {
       {"tp", RankAxis::tensor}, {"cp", RankAxis::context}, {"dp", RankAxis::data}, {"pp", RankAxis::pipeline}};
   static const Table<Plan> table =
@@ -98,6 +105,8 @@ const Table<Plan>& plan_table() {
                    .help = "layers per chunk in pipeline order, pp x virtual_stages entries; empty = as even as possible"})
           .choice("recompute", &Plan::recompute, recompute,
                   {.help = "activations computed again: none, the attention core, or whole layers"})
+          .value("recompute_modules", &Plan::recompute_modules, detail::list_codec(detail::choice_codec(modules)),
+                 {.help = "what selective recomputation computes again; empty = the attention core"})
           .flag("sequence_parallel", &Plan::sequence_parallel, {.help = "norms and residuals are sharded over the tensor-parallel group"})
           .count("zero", &Plan::zero,
                  {.min = 0, .max = 3, .help = "states sharded over the replicas: 1 optimizer, 2 gradients too, 3 parameters too (FSDP)"})
@@ -169,6 +178,8 @@ const Table<SoftwareProfile>& software_table() {
                 {.help = "tensor-parallel collectives run piecewise beside the matmul that they feed or follow"})
           .flag("overlap_tp_backward", &S::overlap_tp_backward,
                 {.help = "input-gradient collectives run beside the weight-gradient matmuls"})
+          .flag("gather_per_tensor", &S::gather_per_tensor,
+                {.help = "ZeRO-3 gathers and scatters each tensor by itself instead of a layer at a time"})
           .flag("scatter_gather_p2p", &S::scatter_gather_p2p,
                 {.help = "a tensor-parallel rank sends its share of a forward pipeline message"})
           .flag("scatter_gather_backward", &S::scatter_gather_backward, {.help = "the same for backward messages"})
