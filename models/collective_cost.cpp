@@ -177,7 +177,9 @@ CollectiveCost CollectiveModel::cost(CollectiveKind kind, Bytes bytes, const Gro
   const double rate = std::min(placement.nic_share.si() * slowest_nic_, placement.ring_share.si() * up) * network_.share;
   const double passes = kind == CollectiveKind::all_reduce ? 2 : 1;
   const double ring_sent = wire_factor(kind, placement.size) * bytes.si() / p; // by one rank through its NIC
-  const Seconds ring_latency = passes * (d - 1) * hop_;
+  // A ring passes through every member of a domain before it leaves for the next.
+  const Seconds through = (p - 1) * curves_[static_cast<std::size_t>(kind)].floor_per_rank;
+  const Seconds ring_latency = passes * (d - 1) * (hop_ + through);
   const Seconds ring = carried(ring_sent, rate);
   const CollectiveCost within = inside(kind, bytes, placement);
   if (kind == CollectiveKind::all_reduce || kind == CollectiveKind::broadcast) {

@@ -99,6 +99,10 @@ bool find_machine(const Cells& row, TrainingRow& out) {
     out.cluster.node.devices = devices;
   out.cluster.nodes = (devices + out.cluster.node.devices - 1) / std::max(1, out.cluster.node.devices);
   out.cluster.fabric.hop_latency = Seconds{1e-6};
+  // Schedulers give jobs of several racks the same number of trays in each, so that groups do not straddle racks: 64 of 72 devices.
+  if (int& domain = out.cluster.node.scale_up.domain; domain > out.cluster.node.devices && devices > domain)
+    while (devices % domain != 0)
+      --domain;
   if (out.cluster.node.scale_up.kind == ScaleUpKind::torus && !make_slices(devices, out))
     return false;
   apply_network(row, out.cluster.node);

@@ -19,7 +19,18 @@ std::vector<int> stated_or(const Cells& row, std::string_view column, std::vecto
 struct RecomputeMode {
   Recompute recompute = Recompute::none;
   std::vector<Module> modules = {};
+  int layers = 0;
 };
+
+/// Whole layers computed again, from none to all by eighths: for what recomputes some, not said how many.
+std::vector<RecomputeMode> some_layers(int layers) {
+  std::vector<RecomputeMode> modes{{}};
+  for (int eighth = 1; eighth < 8; ++eighth)
+    if (const int count = layers * eighth / 8; count > 0)
+      modes.push_back({.recompute = Recompute::full, .layers = count});
+  modes.push_back({.recompute = Recompute::full});
+  return modes;
+}
 
 /// Published words for what is computed again.
 std::vector<RecomputeMode> recompute_modes(const Cells& row) {
@@ -34,6 +45,8 @@ std::vector<RecomputeMode> recompute_modes(const Cells& row) {
   // of their FLOPs.
   if (text == "selective" && row.contains("framework", "torchtitan"))
     return {{.recompute = Recompute::selective, .modules = {Module::norms, Module::ffn_up, Module::activation}}};
+  if (text == "selective" && row.contains("framework", "PyTorch FSDP")) // fms-fsdp recomputes a share of the layers
+    return some_layers(row.count("layers"));
   if (text == "selective")
     return {core};
   // MaxText: "minimal" keeps the output of every product of weights, "minimal_flash" the attention's too.
@@ -46,8 +59,8 @@ std::vector<RecomputeMode> recompute_modes(const Cells& row) {
              .modules = {Module::norms, Module::attention, Module::projection, Module::ffn_up, Module::activation, Module::ffn_down}}};
   if (text == "full")
     return {full};
-  if (text == "block") // some layers, not said how many
-    return {none, full};
+  if (text == "block")
+    return some_layers(row.count("layers") / std::max(1, row.count("pp", 1) * row.count("vpp", 1)));
   if (text.empty())
     return {none, core, elementwise, full};
   return {};
@@ -136,6 +149,7 @@ bool find_plans(const Cells& row, TrainingRow& out) {
           plan.zero = zero;
           plan.recompute = mode.recompute;
           plan.recompute_modules = mode.modules;
+          plan.recompute_layers = mode.layers;
           const std::vector<Violation> violations = check_plan(out.job, plan, row.count("devices"));
           const bool even = plan.virtual_stages == 1 || row.given("vpp") || out.job.model.layers % (plan.pp * plan.virtual_stages) == 0;
           if (violations.empty() && even)

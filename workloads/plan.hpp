@@ -39,6 +39,7 @@ struct Plan {
   int virtual_stages = 1;        ///< model chunks per pipeline stage (interleaved)
   std::vector<int> stage_layers; ///< layers per chunk in pipeline order (pp * virtual_stages entries); empty = as even as possible
   Recompute recompute = Recompute::none;
+  int recompute_layers = 0;              ///< layers of a chunk that are computed again, the first ones; 0 = all
   std::vector<Module> recompute_modules; ///< what selective recomputation computes again; empty = the attention core
   bool sequence_parallel = false;
   int zero = 0;                      ///< states sharded over dp x cp: 1 optimizer, 2 gradients too, 3 parameters too (FSDP)

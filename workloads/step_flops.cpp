@@ -68,7 +68,7 @@ ForwardFlops layer_flops(const TrainingJob& job, bool fused, LayerKind kind) {
 
 } // namespace
 
-StepFlops step_flops(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
+StepFlops step_flops(const TrainingJob& job, const SoftwareProfile& software) {
   const TransformerModel& m = job.model;
   const double tokens = static_cast<double>(job.global_batch) * job.sequence;
   const bool fused = is_fused(software.attention);
@@ -87,14 +87,36 @@ StepFlops step_flops(const TrainingJob& job, const Plan& plan, const SoftwarePro
   }
   const double hidden = m.hidden;
   const double head = 2 * tokens * hidden * ((1.0 + m.prediction_layers) * m.vocabulary + m.prediction_layers * 2 * hidden);
-  double executed = 3 * (layers.linear + head) + 3 * layers.kernels + (fused ? layers.kernels / 2 : 0); // its backward repeats the scores
-  if (plan.recompute == Recompute::full)
-    executed += layers.linear + layers.kernels;
-  if (plan.recompute == Recompute::selective && !fused)
-    executed += layers.kernels;
+  const double executed =
+      3 * (layers.linear + head) + 3 * layers.kernels + (fused ? layers.kernels / 2 : 0); // its backward repeats the scores
   return {.full_attention = Flops{3 * (layers.linear + head + layers.attention)},
           .causal = Flops{3 * (layers.linear + head + layers.causal)},
           .executed = Flops{executed}};
+}
+
+Flops recomputed_flops(const OpGraph& graph) {
+  std::vector<double> blocks;
+  for (const Block& block : graph.blocks) {
+    double& sum = blocks.emplace_back();
+    for (const Operator& op : block.backward) {
+      if (!op.recomputed)
+        continue;
+      if (const auto* m = std::get_if<Matmul>(&op.shape))
+        sum += 2 * m->batch * m->m * m->n * m->k;
+      else if (const auto* g = std::get_if<GroupedMatmul>(&op.shape))
+        sum += 2 * g->rows * g->n * g->k;
+      else if (const auto* a = std::get_if<FusedAttention>(&op.shape))
+        sum += (a->causal ? 1 : 2) * a->batch * a->heads * a->queries * a->keys *
+               (a->head_dim + (a->value_dim > 0 ? a->value_dim : a->head_dim));
+    }
+  }
+  const double ranks = static_cast<double>(graph.groups.at(Group::tensor).size) * graph.groups.at(Group::data).size;
+  double sum = 0;
+  for (const Stage& stage : graph.stages)
+    for (const int chunk : stage.chunks)
+      for (const BlockUse& use : graph.chunks[static_cast<std::size_t>(chunk)].blocks)
+        sum += use.count * blocks[static_cast<std::size_t>(use.block)];
+  return Flops{sum * ranks * graph.micro_batches};
 }
 
 } // namespace orrery

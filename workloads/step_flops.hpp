@@ -5,6 +5,10 @@
 
 namespace orrery {
 
-StepFlops step_flops(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software);
+/// Without recomputation.
+StepFlops step_flops(const TrainingJob& job, const SoftwareProfile& software);
+
+/// What the graph's backward passes compute again.
+Flops recomputed_flops(const OpGraph& graph);
 
 } // namespace orrery

@@ -24,6 +24,8 @@ void check_plan_keys(const Plan& plan, const Report& report) {
   std::sort(axes.begin(), axes.end());
   if (axes != std::vector{RankAxis::tensor, RankAxis::context, RankAxis::data, RankAxis::pipeline})
     report.error("order", fmt::format("{} axes, some twice or missing", plan.order.size()), "each of tp, cp, dp, pp once");
+  if (plan.recompute_layers > 0 && plan.recompute == Recompute::none)
+    report.error("recompute_layers", fmt::format("{} without recomputation", plan.recompute_layers), "0");
   if (!plan.recompute_modules.empty() && plan.recompute != Recompute::selective)
     report.error("recompute_modules", fmt::format("{} modules without selective recomputation", plan.recompute_modules.size()), "none",
                  "write 'recompute: selective'");
@@ -105,6 +107,8 @@ const Table<Plan>& plan_table() {
                    .help = "layers per chunk in pipeline order, pp x virtual_stages entries; empty = as even as possible"})
           .choice("recompute", &Plan::recompute, recompute,
                   {.help = "activations computed again: none, the attention core, or whole layers"})
+          .count("recompute_layers", &Plan::recompute_layers,
+                 {.max = 100'000, .help = "layers of each chunk that are computed again, the first ones; 0 = all"})
           .value("recompute_modules", &Plan::recompute_modules, detail::list_codec(detail::choice_codec(modules)),
                  {.help = "what selective recomputation computes again; empty = the attention core"})
           .flag("sequence_parallel", &Plan::sequence_parallel, {.help = "norms and residuals are sharded over the tensor-parallel group"})

@@ -50,11 +50,12 @@ struct BlockPlaces {
   int receive = 0;
   int prediction_entry = 0; ///< where the model has prediction layers
   int prediction_head = 0;
+  int kept_layers = 0; ///< first of the layers of which nothing is computed again, where a plan has some of them
 };
 
 BlockPlaces add_blocks(OpGraph& graph, const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
   BlockPlaces places{.kinds = layer_kinds(job)};
-  graph.blocks.reserve(places.kinds.size() + 5); // a braced list would copy them
+  graph.blocks.reserve(2 * places.kinds.size() + 5); // a braced list would copy them
   for (const LayerKind kind : places.kinds)
     graph.blocks.push_back(layer_block(job, plan, software, kind));
   const auto add = [&](Block block) {
@@ -67,6 +68,13 @@ BlockPlaces add_blocks(OpGraph& graph, const TrainingJob& job, const Plan& plan,
   if (job.model.prediction_layers > 0) {
     places.prediction_entry = add(prediction_entry_block(job, plan, software));
     places.prediction_head = add(prediction_head_block(job, plan, software));
+  }
+  if (plan.recompute != Recompute::none && plan.recompute_layers > 0) {
+    Plan kept = plan;
+    kept.recompute = Recompute::none;
+    places.kept_layers = static_cast<int>(graph.blocks.size());
+    for (const LayerKind kind : places.kinds)
+      graph.blocks[static_cast<std::size_t>(add(layer_block(job, kept, software, kind)))].name += "_kept";
   }
   return places;
 }
@@ -97,6 +105,22 @@ Chunk chunk_of(const TrainingJob& job, const BlockPlaces& places, int first, int
     chunk.blocks.push_back({places.prediction_head, predictions});
   }
   return chunk;
+}
+
+/// Leaves the recomputed blocks to the first `recompute_layers` layers of a chunk.
+void keep_later_layers(Chunk& chunk, const BlockPlaces& places, int recompute_layers) {
+  std::vector<BlockUse> uses;
+  int left = recompute_layers;
+  for (const BlockUse use : chunk.blocks) {
+    const bool layer = use.block < static_cast<int>(places.kinds.size());
+    const int repeated = layer ? std::min(left, use.count) : use.count;
+    if (repeated > 0)
+      uses.push_back({use.block, repeated});
+    if (use.count > repeated)
+      uses.push_back({places.kept_layers + use.block, use.count - repeated});
+    left -= layer ? repeated : 0;
+  }
+  chunk.blocks = std::move(uses);
 }
 
 } // namespace
@@ -158,13 +182,15 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
     for (std::size_t k = 0; k < places.kinds.size(); ++k) {
       layer = std::max(layer, graph.blocks[k].parameters);
       shard_block(graph.blocks[k], job, plan, software);
+      if (places.kept_layers > 0)
+        shard_block(graph.blocks[static_cast<std::size_t>(places.kept_layers) + k], job, plan, software);
     }
     Block& embedding = graph.blocks[static_cast<std::size_t>(places.embedding)];
     const Block& head = graph.blocks[static_cast<std::size_t>(places.head)];
     const double outer = embedding.parameters + (one_stage && job.model.tied_embedding ? 0 : head.parameters);
     expose_ends(embedding, outer, layer, job, plan, software);
   }
-  graph.flops = step_flops(job, plan, software);
+  graph.flops = step_flops(job, software);
   graph.sequences = job.global_batch;
   graph.tokens = graph.sequences * job.sequence;
   if (!one_stage) {
@@ -187,7 +213,9 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
   std::vector<Placed> placed;
   for (int c = 0, first = 0; c < chunk_count; ++c) {
     const int count = layers[static_cast<std::size_t>(c)];
-    const Chunk chunk = chunk_of(job, places, first, count, c == 0, c == chunk_count - 1);
+    Chunk chunk = chunk_of(job, places, first, count, c == 0, c == chunk_count - 1);
+    if (places.kept_layers > 0)
+      keep_later_layers(chunk, places, plan.recompute_layers);
     first += count;
     HeldElements part;
     for (const BlockUse& use : chunk.blocks) {
@@ -222,6 +250,8 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
     fill_states(stage, job, plan, software, own);
     held.push_back(own);
   }
+  if (plan.recompute != Recompute::none)
+    graph.flops.executed += recomputed_flops(graph);
   return graph;
 }
 
