@@ -112,7 +112,7 @@ TEST_CASE("mistakes in a plan are named", "[workloads][tables]") {
   CHECK_THAT(mistakes(plan_table(), "{ pp: 2, stage_layers: [3] }"),
              Catch::Contains("stage_layers: 1 entries; allowed: pp x virtual_stages = 2"));
   CHECK_THAT(mistakes(plan_table(), "{ recompute: fully }"), Catch::Contains("did you mean 'full'?"));
-  CHECK_THAT(mistakes(plan_table(), "{ zero: 3 }"), Catch::Contains("a whole number from 0 to 1"));
+  CHECK_THAT(mistakes(plan_table(), "{ zero: 4 }"), Catch::Contains("a whole number from 0 to 3"));
   CHECK_THAT(mistakes(plan_table(), "{ tp: 0, dp: -4 }"), Catch::Contains("tp: ") && Catch::Contains("dp: "));
 }
 
