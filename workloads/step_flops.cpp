@@ -106,8 +106,7 @@ Flops recomputed_flops(const OpGraph& graph) {
       else if (const auto* g = std::get_if<GroupedMatmul>(&op.shape))
         sum += 2 * g->rows * g->n * g->k;
       else if (const auto* a = std::get_if<FusedAttention>(&op.shape))
-        sum += (a->causal ? 1 : 2) * a->batch * a->heads * a->queries * a->keys *
-               (a->head_dim + (a->value_dim > 0 ? a->value_dim : a->head_dim));
+        sum += 2 * a->batch * a->heads * a->seen() * (a->head_dim + (a->value_dim > 0 ? a->value_dim : a->head_dim));
     }
   }
   const double ranks = static_cast<double>(graph.groups.at(Group::tensor).size) * graph.groups.at(Group::data).size;
