@@ -24,22 +24,18 @@ ChunkMemory chunk_memory(const OpGraph& graph, const Chunk& chunk) {
 }
 
 /// The most bytes that passes in flight keep at once on a stage, whose chunks may differ: the order of a few rounds is replayed, which
-/// reaches the steady state.
+/// reaches the steady state. The mix of chunks that a split schedule holds follows costs: each counts as the largest.
 Bytes peak_activations(const OpGraph& graph, const std::vector<Bytes>& kept, int stage) {
   const int stages = static_cast<int>(graph.stages.size());
-  const int rounds = graph.schedule == ScheduleKind::gpipe ? graph.micro_batches : std::min(graph.micro_batches, 4 * stages);
-  if (std::all_of(kept.begin(), kept.end(), [&](Bytes bytes) { return bytes == kept.front(); }))
-    return kept.front() * peak_in_flight(graph.schedule, stages, graph.virtual_stages, graph.micro_batches, stage);
-  // A split schedule's own order follows costs; here its passes are alike, which keeps to the same limit.
-  const bool split = splits_backward(graph.schedule);
-  const PassOrder all = split ? schedule_order(graph.schedule, stages, graph.virtual_stages, rounds) : PassOrder{};
-  const std::vector<Slot> own = split ? std::vector<Slot>{} : stage_order(graph.schedule, stages, graph.virtual_stages, rounds, stage);
-  const PassKind frees = split ? PassKind::weight : PassKind::backward;
+  const auto [least, most] = std::minmax_element(kept.begin(), kept.end());
+  if (*least == *most || splits_backward(graph.schedule))
+    return *most * peak_in_flight(graph.schedule, stages, graph.virtual_stages, graph.micro_batches, stage);
+  const int rounds = std::min(graph.micro_batches, 3 * stages);
   Bytes held;
   Bytes peak;
-  for (const Slot& slot : split ? all.of(stage) : std::span<const Slot>(own)) {
+  for (const Slot& slot : stage_order(graph.schedule, stages, graph.virtual_stages, rounds, stage)) {
     const Bytes bytes = kept[static_cast<std::size_t>(slot.chunk)];
-    held += slot.kind == PassKind::forward ? bytes : slot.kind == frees ? -bytes : Bytes{};
+    held += slot.kind == PassKind::forward ? bytes : -bytes;
     peak = std::max(peak, held);
   }
   return peak;
