@@ -19,14 +19,28 @@ double shared_width(const BlockBuilder& b) { return static_cast<double>(b.model.
 
 bool duplicates(const BlockBuilder& b) { return b.plan.ep == 1 || b.software.expert_dispatch == ExpertDispatch::all_to_all; }
 
-/// Rows that a token makes on its way.
+/// Share of the experts among which those of a token lie. Several groups on one rank: to be limited to some of them keeps a token from few
+/// ranks, which is left out.
+double reachable(const BlockBuilder& b) {
+  const Experts& experts = b.model.experts;
+  return b.plan.ep >= experts.groups ? static_cast<double>(experts.top_groups) / experts.groups : 1;
+}
+
+/// Rows that a token makes on the ranks of its experts.
 double copies(const BlockBuilder& b) {
   const Experts& experts = b.model.experts;
   if (duplicates(b))
     return experts.top_k;
-  // Several groups on one rank: to be limited to some of them keeps a token from few ranks, which is left out.
-  const double within = b.plan.ep >= experts.groups ? static_cast<double>(experts.top_groups) / experts.groups : 1;
+  const double within = reachable(b);
   return ranks_reached(experts.count * within, experts.top_k, b.plan.ep * within);
+}
+
+/// Rows that a token makes between nodes, or between ranks where its experts are not limited to some nodes.
+double crossings(const BlockBuilder& b) {
+  const Experts& experts = b.model.experts;
+  if (duplicates(b) || experts.groups == 1 || reachable(b) == 1)
+    return copies(b);
+  return ranks_reached(experts.count * reachable(b), experts.top_k, experts.top_groups);
 }
 
 void permutation(const BlockBuilder& b, List& list, const char* name, double rows_read, double rows_written) {
@@ -54,7 +68,7 @@ void share_rows(const BlockBuilder& b, List& list, const char* name, CollectiveK
 bool sorts(const BlockBuilder& b, const ExpertSizes& e) { return b.plan.ep > 1 && (e.groups > 1 || !e.duplicated); }
 
 /// Rows as they come from the other ranks.
-double arriving(const ExpertSizes& e) { return e.duplicated ? e.rows : std::min(e.rows, e.travels * e.rows / e.routed); }
+double arriving(const BlockBuilder& b, const ExpertSizes& e) { return e.rows * copies(b) / b.model.experts.top_k; }
 
 void activation(const BlockBuilder& b, List& list, const char* name, double elements, bool backward) {
   const double gate = b.gates();
@@ -120,7 +134,7 @@ ExpertSizes::ExpertSizes(const BlockBuilder& b)
   routed = tokens * experts.top_k * load.rank;
   rows = routed * etp;
   largest = std::min(rows, tokens * experts.top_k * etp / groups * load.largest);
-  travels = tokens * copies(b) * (experts.capacity == 0 ? std::max(1.0, load.rank) : load.rank);
+  travels = tokens * crossings(b) * (experts.capacity == 0 ? std::max(1.0, load.rank) : load.rank);
 }
 
 void experts_forward(const BlockBuilder& b, List& list) {
@@ -136,12 +150,12 @@ void experts_forward(const BlockBuilder& b, List& list) {
   dispatch(b, list, e);
   share_rows(b, list, "expert_gather", CollectiveKind::all_gather, e);
   if (sorts(b, e))
-    permutation(b, list, "expert_sort", arriving(e), e.rows);
+    permutation(b, list, "expert_sort", arriving(b, e), e.rows);
   grouped_forward(b, list, "expert_up", e, b.size.hidden, b.gates() * e.width);
   activation(b, list, "expert_act", e.rows * e.width, false);
   grouped_forward(b, list, "expert_down", e, e.width, b.size.hidden);
   if (sorts(b, e))
-    permutation(b, list, "expert_unsort", e.rows, arriving(e));
+    permutation(b, list, "expert_unsort", e.rows, arriving(b, e));
   share_rows(b, list, "expert_scatter", CollectiveKind::reduce_scatter, e);
   all_to_all(b, list, "combine", e, 0);
   permutation(b, list, "unpermute", e.tokens * copies(b), e.tokens);
@@ -159,12 +173,12 @@ void experts_backward(const BlockBuilder& b, List& list) {
   combine_backward(b, list, e);
   share_rows(b, list, "scatter_grad", CollectiveKind::all_gather, e);
   if (sorts(b, e))
-    permutation(b, list, "unsort_grad", arriving(e), e.rows);
+    permutation(b, list, "unsort_grad", arriving(b, e), e.rows);
   grouped_backward(b, list, "expert_down", e, e.width, b.size.hidden);
   activation(b, list, "expert_act_grad", e.rows * e.width, true);
   grouped_backward(b, list, "expert_up", e, b.size.hidden, b.gates() * e.width);
   if (sorts(b, e))
-    permutation(b, list, "sort_grad", e.rows, arriving(e));
+    permutation(b, list, "sort_grad", e.rows, arriving(b, e));
   share_rows(b, list, "gather_grad", CollectiveKind::reduce_scatter, e);
   all_to_all(b, list, "dispatch_grad", e, 0);
   permutation(b, list, "permute_grad", e.tokens * copies(b), e.tokens);

@@ -3,13 +3,15 @@
 // What:    operators of the rank with the busiest experts, which the others wait for.
 // Formula: a rank routes its own tokens (its sequence shard), t; its experts get t x top_k x load rows from the expert group and, where an
 //          expert is shared by etp ranks, gather those of etp such groups. With a capacity, load is the capacity. Dispatch and combination
-//          carry t x top_k rows, or t x (mean number of ranks that hold an expert of a token) where copies are deduplicated; the busiest
-//          rank's share of them.
+//          carry t x top_k rows, or where copies are deduplicated t x (mean number of ranks, or with node-limited routing of groups, that
+//          hold an expert of a token); the busiest rank's share of them.
 // Source:  Megatron-Core MoE (arXiv 2504.14960) for the order of operators, the folding of attention and expert groups, and what is kept;
 //          DeepEP for deduplication; DeepSeek-V3 (arXiv 2412.19437) for node-limited routing.
 // Units:   rows of the hidden width; bytes.
 // Valid:   sequence-parallel plans where tp > 1 (as Megatron-Core asks for).
-// Error:   kernels per routing step are counted from Megatron-Core's source, assumed to be alike elsewhere.
+// Error:   a group of experts is taken to lie on one node, and the copies inside it to be hidden: where one switched domain spans several
+//          groups, up to half of what travels is left out. Kernels per routing step are counted from Megatron-Core's source, assumed to be
+//          alike elsewhere.
 #pragma once
 
 #include "workloads/block_builder.hpp"

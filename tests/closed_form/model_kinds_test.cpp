@@ -214,13 +214,21 @@ TEST_CASE("tokens travel to their experts and back", "[closed_form][model]") {
     CHECK(std::get<GroupedMatmul>(find(block.forward, "expert_up")->shape).groups == 4);
     CHECK(find(block.forward, "expert_up")->kernels == 4);
   }
-  SECTION("a copy for each rank, among those of four groups") {
+  SECTION("a copy for each of the four groups that a token is limited to") {
     c.software.expert_dispatch = ExpertDispatch::deduplicated;
-    // 32 ranks of four of 128 experts: a rank is missed by all eight choices with probability (124 x ... x 117) / (128 x ... x 121).
+    // One of four groups of 32 experts is missed by all eight choices with probability (96 x ... x 89) / (128 x ... x 121).
     double missed = 1;
     for (int i = 0; i < 8; ++i)
-      missed *= (124.0 - i) / (128 - i);
-    CHECK(bytes_of(c.block("moe_layer"), "dispatch") == Approx(4096 * 32 * (1 - missed) * token));
+      missed *= (96.0 - i) / (128 - i);
+    CHECK(bytes_of(c.block("moe_layer"), "dispatch") == Approx(4096 * 4 * (1 - missed) * token));
+  }
+  SECTION("a copy for each rank where nothing limits it") {
+    c.software.expert_dispatch = ExpertDispatch::deduplicated;
+    c.job.model.experts.groups = c.job.model.experts.top_groups = 1;
+    double missed = 1;
+    for (int i = 0; i < 8; ++i)
+      missed *= (252.0 - i) / (256 - i);
+    CHECK(bytes_of(c.block("moe_layer"), "dispatch") == Approx(4096 * 64 * (1 - missed) * token));
   }
   SECTION("nothing on one rank") {
     c.plan = {};
