@@ -66,7 +66,7 @@ CapacityPoint look_at(const Scenario& scenario, const SearchOptions& options, Ca
   point.goodput = run.goodput ? run.goodput->goodput : 1;
   point.budget = *run.budget;
   if (point.budget.time > result.deadline)
-    point.binds = fmt::format("{} > {} of the deadline", days(point.budget.time), days(result.deadline));
+    point.binds = fmt::format("{} > {} deadline", days(point.budget.time), days(result.deadline));
   return point;
 }
 

@@ -28,6 +28,20 @@ void set_order(Plan& plan, int code) {
     plan.order[i] = static_cast<RankAxis>(code % 4);
 }
 
+/// Modules as a set of bits.
+int get_modules(const Plan& plan) {
+  int set = 0;
+  for (const Module module : plan.recompute_modules)
+    set |= 1 << static_cast<int>(module);
+  return set;
+}
+void set_modules(Plan& plan, int set) {
+  plan.recompute_modules.clear();
+  for (int module = 0; set >> module != 0; ++module)
+    if ((set >> module & 1) != 0)
+      plan.recompute_modules.push_back(static_cast<Module>(module));
+}
+
 std::vector<int> divisors(int of) {
   std::vector<int> found;
   for (int d = 1; d * d <= of; ++d)
@@ -48,6 +62,8 @@ bool splits_context(const SpaceInput&, const Plan& plan) { return plan.cp > 1; }
 bool splits_layers(const SpaceInput&, const Plan& plan) { return plan.pp > 1; }
 bool splits_batch(const SpaceInput&, const Plan& plan) { return plan.dp * plan.cp > 1; }
 bool shards(const SpaceInput& in, const Plan& plan) { return splits_batch(in, plan) && plan.zero > 0; }
+bool recomputes(const SpaceInput&, const Plan& plan) { return plan.recompute != Recompute::none; }
+bool recomputes_selectively(const SpaceInput&, const Plan& plan) { return plan.recompute == Recompute::selective; }
 bool shards_parameters(const SpaceInput& in, const Plan& plan) { return splits_batch(in, plan) && plan.zero >= 3; }
 bool orders(const SpaceInput&, const Plan& plan) { return plan.pp > 1 && plan.dp * plan.cp > 1; }
 bool interleaves(const SpaceInput&, const Plan& plan) { return plan.pp > 1 && plan.schedule == ScheduleKind::interleaved; }
@@ -70,8 +86,8 @@ std::vector<int> rank_orders(const SpaceInput&, const Plan& plan) {
   inner.order = {RankAxis::tensor, RankAxis::pipeline, RankAxis::context, RankAxis::data};
   return {get_order(Plan{}), get_order(inner)};
 }
-/// All replicas share one copy; smaller groups are the user's to list.
-std::vector<int> whole_group(const SpaceInput&, const Plan&) { return {0}; }
+/// All replicas, all layers, the attention core: anything less is the user's to list.
+std::vector<int> the_usual(const SpaceInput&, const Plan&) { return {0}; }
 std::vector<int> micro_batches(const SpaceInput& in, const Plan& plan) { return divisors(std::max(1, in.job.global_batch / plan.dp)); }
 /// Chunks of equal depth, as frameworks ask for.
 std::vector<int> chunk_counts(const SpaceInput& in, const Plan& plan) {
@@ -131,13 +147,15 @@ const std::vector<SearchDimension>& search_dimensions() {
         row<&Plan::context>("context", splits_context),
         row<&Plan::micro_batch>("micro_batch", always, micro_batches),
         row<&Plan::recompute>("recompute", always),
+        row<&Plan::recompute_layers>("recompute_layers", recomputes, the_usual),
+        {"recompute_modules", get_modules, set_modules, recomputes_selectively, the_usual},
         switch_row<&Plan::sequence_parallel, &SoftwareAbilities::sequence_parallel>("sequence_parallel", splits_tensors),
         row<&Plan::schedule>("schedule", splits_layers, nullptr, false, has_schedule),
         row<&Plan::virtual_stages>("virtual_stages", interleaves, chunk_counts),
         switch_row<&Plan::overlap_p2p, &SoftwareAbilities::overlap_p2p>("overlap_p2p", splits_layers),
         row<&Plan::zero>("zero", splits_batch),
-        row<&Plan::shard>("shard", shards, whole_group),
-        row<&Plan::secondary_shard>("secondary_shard", shards_parameters, whole_group),
+        row<&Plan::shard>("shard", shards, the_usual),
+        row<&Plan::secondary_shard>("secondary_shard", shards_parameters, the_usual),
         switch_row<&Plan::overlap_grad_reduce, &SoftwareAbilities::overlap_grad_reduce>("overlap_grad_reduce", splits_batch),
         switch_row<&Plan::overlap_param_gather, &SoftwareAbilities::overlap_param_gather>("overlap_param_gather", shards),
     };
@@ -162,7 +180,7 @@ std::string value_text(const SearchDimension& dimension, int value) {
   std::string text;
   for (const yaml::Node& item : node.items)
     text += (text.empty() ? "" : "-") + item.text;
-  return text;
+  return text.empty() ? "default" : text;
 }
 
 PlanSpace::PlanSpace(const TrainingJob& job, const SoftwareProfile& software, int devices, SearchBounds bounds)

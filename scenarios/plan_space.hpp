@@ -47,7 +47,7 @@ const std::vector<SearchDimension>& search_dimensions();
 /// The row of a key; null where there is none.
 const SearchDimension* find_dimension(std::string_view key);
 
-/// The value of a dimension as the plan table writes it: "8", "true", "interleaved".
+/// The value of a dimension as the plan table writes it: "8", "true", "interleaved"; "default" for an empty list.
 std::string value_text(const SearchDimension& dimension, int value);
 
 class PlanSpace {

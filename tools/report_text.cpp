@@ -285,7 +285,13 @@ std::string expectations(const Result& result, const Style& style) {
 } // namespace
 
 std::string plan_text(const Plan& plan) {
-  std::string out = fmt::format("TP {} · PP {} · DP {} · micro-batch {}", plan.tp, plan.pp, plan.dp, plan.micro_batch);
+  std::string out = fmt::format("TP {}", plan.tp);
+  if (plan.cp > 1)
+    out += fmt::format(" · CP {}", plan.cp);
+  out += fmt::format(" · PP {} · DP {}", plan.pp, plan.dp);
+  if (plan.ep > 1)
+    out += fmt::format(" · EP {}", plan.ep);
+  out += fmt::format(" · micro-batch {}", plan.micro_batch);
   if (plan.pp > 1)
     out += " · " + schedule_word(plan.schedule) + (plan.virtual_stages > 1 ? fmt::format(" x{}", plan.virtual_stages) : "");
   out += plan.recompute == Recompute::none ? " · no recompute" : " · " + recompute_word(plan.recompute) + " recompute";

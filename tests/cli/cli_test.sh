@@ -126,7 +126,7 @@ expect 0 'Cheapest cluster for llama3-70b' "$orrery" capacity "$llama" "${few[@]
 expect 0 '"frontier"' "$orrery" capacity "$llama" "${few[@]}" --set 'capacity.deadline=2000 d' --format json
 holds 'a capacity plan as JSON' is_json out
 expect 3 'No cluster trains llama3-70b.*' "$orrery" capacity "$llama" "${few[@]}" --set 'capacity.deadline=1 d'
-expect 3 'dgx-h100,4,32,false,.*of the deadline' "$orrery" capacity "$llama" "${few[@]}" --set 'capacity.deadline=1 d' --format csv
+expect 3 'dgx-h100,4,32,false,.* deadline' "$orrery" capacity "$llama" "${few[@]}" --set 'capacity.deadline=1 d' --format csv
 expect 2 "capacity: missing" "$orrery" capacity "$quickstart"
 expect 2 'capacity.deadline' "$orrery" capacity "$llama" --set capacity.deadline=30
 
