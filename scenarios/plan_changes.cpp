@@ -29,7 +29,8 @@ std::vector<int> alternatives(const PlanSpace& space, const SearchDimension& dim
   return others;
 }
 
-/// The plan with one value changed, and what has to follow: dp fills the machine, chunks go with the interleaved schedule.
+/// The plan with one value changed, and what has to follow: dp fills the machine, chunks go with the interleaved schedule, switches that
+/// come into play are on.
 Plan changed(const Plan& plan, const SearchDimension& dimension, int value, int devices, const PlanSpace& space) {
   Plan other = plan;
   dimension.set(other, value);
@@ -39,6 +40,10 @@ Plan changed(const Plan& plan, const SearchDimension& dimension, int value, int 
     if (each.key == dimension.key || each.derived || is_degree(each.key))
       continue;
     const std::vector<int> values = space.values(each, other);
+    // A switch that comes to mean something is on.
+    const bool comes = each.standard == nullptr && values == std::vector<int>{0, 1} && space.values(each, plan).size() == 1;
+    if (comes)
+      each.set(other, 1);
     const bool fits = std::ranges::find(values, each.get(other)) != values.end();
     // A micro-batch that no longer divides is a violation worth reading; a meaningless switch is not.
     if (!fits && !values.empty() && (values.size() == 1 || each.key == "virtual_stages"))

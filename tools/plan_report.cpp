@@ -70,9 +70,11 @@ std::string best_text(const PlanSearch& search, const Style& style) {
   const Finalist& best = search.finalists.front();
   const TrainingResult& result = best.simulated;
   Columns columns({Align::left, Align::right, Align::left});
+  const bool banded = result.error_band.low != 0 || result.error_band.high != 0;
   columns.row({"step time", style.heading(fixed(result.step_time)),
-               fmt::format("{} to {}", fixed(result.step_time * (1 + result.error_band.low)),
-                           fixed(result.step_time * (1 + result.error_band.high)))});
+               !banded ? ""
+                       : fmt::format("{} to {}", fixed(result.step_time * (1 + result.error_band.low)),
+                                     fixed(result.step_time * (1 + result.error_band.high)))});
   columns.row({"tokens/s", scaled(result.tokens_per_second), scaled(result.tokens_per_second_per_device) + " per device"});
   columns.row({"MFU", percent(causal_mfu(result)), "causal attention"});
   columns.row({"memory", percent(result.memory.total() / result.memory_capacity),
