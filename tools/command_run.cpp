@@ -1,6 +1,8 @@
 // `orrery run` and `orrery estimate`: a scenario file to its report.
+#include "scenarios/ablation.hpp"
 #include "scenarios/run.hpp"
 #include "sim/base/diagnostics.hpp"
+#include "tools/ablation_report.hpp"
 #include "tools/command.hpp"
 #include "tools/dump.hpp"
 #include "tools/output.hpp"
@@ -9,6 +11,7 @@
 #include "tools/trace.hpp"
 #include "tools/why.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 namespace orrery {
@@ -57,13 +60,52 @@ void print_answer(const Scenario& scenario, const Result& result, const Argument
   }
 }
 
-Exit answer(const Arguments& arguments, Console& console, Fidelity fidelity) {
-  const std::string dumped = arguments.text("--dump");
-  if (dumped == "timeline" && fidelity == Fidelity::estimate)
-    throw UserError("--dump timeline: an estimate has no timeline; allowed with 'orrery run'");
+/// The scenario as the options change it.
+Scenario scenario_of(const Arguments& arguments, Console& console) {
   Scenario scenario = load_scenario(arguments.text("FILE"), arguments.all("--set"));
   if (arguments.has("--seed"))
     scenario.simulation.seed = seed_of(arguments.text("--seed"));
+  for (const std::string& feature : arguments.all("--without")) {
+    if (!turn_off(scenario, feature))
+      console.error << "--without " << feature << ": already off, or of no use to this plan\n";
+  }
+  return scenario;
+}
+
+const char* progress_word(Fidelity fidelity) { return fidelity == Fidelity::simulate ? "simulating" : "estimating"; }
+
+Exit answer_ablation(const Arguments& arguments, Console& console, Fidelity fidelity) {
+  for (const char* other : {"--dump", "--why", "--trace"}) {
+    if (arguments.has(other))
+      throw UserError(std::string("--ablation with ") + other + ", which is of one run; allowed: one of the two");
+  }
+  const Scenario scenario = scenario_of(arguments, console);
+  if (std::ranges::none_of(scenario.jobs, [](const TrainingScenario& job) { return job.job.has_value(); }))
+    throw UserError("--ablation: the scenario has no job of a model and a plan, whose features can be turned off");
+  Ablation ablation;
+  {
+    const Progress progress(console.error, progress_word(fidelity), console.progress);
+    ablation = ablate(scenario, fidelity);
+  }
+  if (arguments.has("--quiet") || !ablation.reference.feasible()) {
+    print_failures(ablation.reference, console.error);
+    return status_of(ablation.reference);
+  }
+  const std::string format = arguments.text("--format", "text");
+  if (format == "json")
+    console.out << ablation_json(ablation).dump(2) << '\n';
+  else
+    console.out << (format == "csv" ? ablation_csv(ablation) : ablation_text(ablation, {.colour = console.colour}));
+  return status_of(ablation.reference);
+}
+
+Exit answer(const Arguments& arguments, Console& console, Fidelity fidelity) {
+  if (arguments.has("--ablation"))
+    return answer_ablation(arguments, console, fidelity);
+  const std::string dumped = arguments.text("--dump");
+  if (dumped == "timeline" && fidelity == Fidelity::estimate)
+    throw UserError("--dump timeline: an estimate has no timeline; allowed with 'orrery run'");
+  const Scenario scenario = scenario_of(arguments, console);
   if (dumped == "resolved") {
     console.out << dump(DumpKind::resolved, "text", scenario, {});
     return Exit::ok;
@@ -71,7 +113,7 @@ Exit answer(const Arguments& arguments, Console& console, Fidelity fidelity) {
   const bool record = arguments.has("--trace") || dumped == "timeline";
   Result result;
   {
-    const Progress progress(console.error, fidelity == Fidelity::simulate ? "simulating" : "estimating", console.progress);
+    const Progress progress(console.error, progress_word(fidelity), console.progress);
     result = run_scenario(scenario, {.fidelity = fidelity, .record_timeline = record});
   }
   if (arguments.has("--trace") && result.feasible())
@@ -91,6 +133,15 @@ std::vector<Option> common_options() {
       {.name = "--dump", .value = "STAGE", .help = "prints a stage instead of the report (YAML, or JSON and CSV)", .choices = dump_words()},
       {.name = "--why", .value = "METRIC", .help = "walks from a number to its formula, inputs and sources", .choices = why_words()},
       {.name = "--seed", .value = "N", .help = "of every random stream"},
+      {.name = "--without",
+       .kind = OptionKind::values,
+       .value = "FEATURE",
+       .help = "turns an overlap or optimisation off; may be repeated",
+       .choices = feature_names()},
+      {.name = "--ablation",
+       .kind = OptionKind::flag,
+       .value = {},
+       .help = "what each overlap and optimisation buys, instead of the report"},
       {.name = "--quiet", .kind = OptionKind::flag, .value = {}, .help = "only the exit status, and what is wrong"},
   };
 }

@@ -119,6 +119,16 @@ expect 3 'No plan is feasible' "$orrery" plan "$quickstart" "${small[@]}" --set 
 expect 2 "search.tp: '8'.*write '\[8\]'" "$orrery" plan "$quickstart" --set search.tp=8
 expect 2 '--finalists' "$orrery" plan "$quickstart" --finalists 0
 
+# Ablations.
+expect 0 'interleaving .*1f1b' "$orrery" estimate "$quickstart" --ablation
+expect 0 '"gain_relative"' "$orrery" estimate "$quickstart" --ablation --format json
+holds 'an ablation as JSON' is_json out
+expect 0 'gpt3-175b,overlap-p2p,' "$orrery" estimate "$quickstart" --ablation --format csv
+expect 0 'zero-bubble: already off' "$orrery" estimate "$quickstart" --without zero-bubble --quiet
+expect 2 "did you mean 'overlap-p2p'" "$orrery" estimate "$quickstart" --without overlap-p2
+expect 2 '--ablation with --why' "$orrery" estimate "$quickstart" --ablation --why step_time
+expect 3 'is not divisible by pp' "$orrery" estimate "$quickstart" --ablation --set jobs.0.plan.micro_batch=16
+
 # Capacity.
 llama=$root/scenarios/llama3-70b-capacity.yaml
 few=(--set capacity.min_nodes=4 --set capacity.max_nodes=5)
