@@ -116,7 +116,8 @@ double mean_keys(const FusedAttention& shape) {
 TimeParts matmul_time(const Matmul& shape, const UnitRates& unit, const MatmulCurve& curve) {
   TimeParts parts;
   parts.flops = 2 * shape.batch * shape.m * shape.n * shape.k;
-  parts.bytes = unit.element * shape.batch * (shape.m * shape.k + shape.k * shape.n + shape.m * shape.n);
+  const double result = shape.result_bytes > 0 ? shape.result_bytes : unit.element;
+  parts.bytes = shape.batch * (unit.element * (shape.m * shape.k + shape.k * shape.n) + result * shape.m * shape.n);
   const bool slow = misaligned(shape.k, unit.element) || misaligned(shape.n, unit.element);
   const double rate = product_rate(unit, curve, slow, parts.flops);
   parts.compute = (unit.multiprocessors > 1 ? tiled_flops(shape, unit.multiprocessors, curve) : parts.flops) / rate;

@@ -1,7 +1,6 @@
 #include "scenarios/data_files.hpp"
 
 #include "sim/base/catalogue.hpp"
-#include "sim/base/params.hpp"
 #include "workloads/tables.hpp"
 
 #include <fmt/format.h>
@@ -11,18 +10,6 @@
 #include <sstream>
 
 namespace orrery {
-
-namespace {
-
-const Table<ErrorBand>& error_band_table() {
-  static const Table<ErrorBand> table = Table<ErrorBand>("error_band", "Spread of published step times around predictions.")
-                                            .number("low", &ErrorBand::low, {.min = -1, .required = true})
-                                            .number("high", &ErrorBand::high, {.min = -1, .required = true})
-                                            .text("basis", &ErrorBand::basis, {.required = true});
-  return table;
-}
-
-} // namespace
 
 std::string data_file(const std::string& path) { return data_root() + "/" + path; }
 
@@ -63,17 +50,6 @@ SoftwareProfile load_software(const std::string& name) {
   if (!node)
     throw UserError("no software profile " + name + "; " + did_you_mean(name, software_catalogue().names()));
   return profile;
-}
-
-const ErrorBand& error_band() {
-  static const ErrorBand band = [] {
-    Diagnostics diagnostics;
-    const std::string file = data_file("scenarios/validation/error_band.yaml");
-    const ErrorBand read = error_band_table().read(yaml::read_yaml_file(file), diagnostics);
-    diagnostics.throw_if_any();
-    return read;
-  }();
-  return band;
 }
 
 } // namespace orrery

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "models/kernel_curves.hpp"
-#include "scenarios/result.hpp"
 #include "workloads/software.hpp"
 
 #include <cstdint>
@@ -20,8 +19,5 @@ std::string read_text_file(const std::string& path, std::uintmax_t most = 64U <<
 const Calibration& load_calibration();
 
 SoftwareProfile load_software(const std::string& name);
-
-/// How far published step times lie from predictions, from scenarios/validation/error_band.yaml. Read once.
-const ErrorBand& error_band();
 
 } // namespace orrery

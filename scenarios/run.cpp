@@ -4,6 +4,7 @@
 #include "hardware/words.hpp"
 #include "models/training_cost.hpp"
 #include "scenarios/data_files.hpp"
+#include "scenarios/error_band.hpp"
 #include "scenarios/timeline_rows.hpp"
 #include "scenarios/trace_run.hpp"
 #include "scenarios/training_metrics.hpp"
@@ -88,7 +89,7 @@ TrainingResult run_job(const Scenario& scenario, const TrainingScenario& job, co
   const StepEstimate times = timed_step(result, scenario, stages, options);
   fill_step_metrics(result, scenario, stages, times);
   fill_run_metrics(result, scenario, job, stages);
-  result.error_band = error_band();
+  result.error_band = error_band(job.job ? run_kind(*job.job, job.plan, scenario.cluster.node.device) : RunKind::half);
   if (scenario.power.feed && result.power.facility_peak > *scenario.power.feed)
     result.violations.push_back(fmt::format("peak power of the facility {:.3f} MW > feed {:.3f} MW", result.power.facility_peak.si() / 1e6,
                                             scenario.power.feed->si() / 1e6));

@@ -1,6 +1,7 @@
 #include "scenarios/sweep.hpp"
 
 #include "scenarios/data_files.hpp"
+#include "scenarios/error_band.hpp"
 #include "scenarios/sweep_workers.hpp"
 
 #include <nlohmann/json.hpp>
@@ -200,7 +201,7 @@ std::vector<LostPoint> run_sweep(const Study& study, SweepStore& store, const Sw
     return {};
   // What every point reads is read once, before the processes part.
   load_calibration();
-  error_band();
+  error_band(RunKind::half);
   return Sweep(study, store, options).run();
 }
 

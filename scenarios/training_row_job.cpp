@@ -19,7 +19,7 @@ constexpr SoftwareRule software_rules[] = {{"NeMo-Megatron", "", "", "megatron-2
                                            {"DeepSpeed", "", "", "megatron-deepspeed-2022"},
                                            {"Megatron-Bridge", "", "", "megatron-bridge-2025"},
                                            {"ModelLink", "", "", "modellink-2024"},
-                                           {"Megatron-LM fork", "", "", "megatron-2022", true},
+                                           {"Megatron-LM fork", "", "", "megatron-2023", true},
                                            {"Megatron-LM", "", "", "megatron-2021", true},
                                            {"Mcore", "", "", "megatron-core-2024", true},
                                            {"llm-foundry", "", "", "composer-fsdp-2023"},

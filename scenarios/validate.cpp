@@ -4,6 +4,7 @@
 #include "models/training_cost.hpp"
 #include "models/training_estimate.hpp"
 #include "scenarios/data_files.hpp"
+#include "scenarios/error_band.hpp"
 #include "scenarios/host_profile.hpp"
 #include "scenarios/training_rows.hpp"
 
@@ -69,6 +70,7 @@ ScoredRow score(const TrainingRow& row, const Calibration& calibration) {
   scored.predicted = prediction.step.si();
   scored.error = scored.predicted / scored.measured - 1;
   scored.plan = describe(prediction.plan);
+  scored.kind = run_kind(row.job, prediction.plan, row.cluster.node.device);
   scored.predicted_memory = prediction.memory.si();
   return scored;
 }
@@ -124,22 +126,6 @@ GroupScore macro_average(const std::vector<GroupScore>& groups) {
 }
 
 } // namespace
-
-ErrorBand derive_error_band(const TrainingValidation& validation) {
-  std::set<std::string> groups;
-  std::vector<double> ratios;
-  for (const ScoredRow& row : validation.rows)
-    if (!row.fitted && row.refusal.empty()) {
-      groups.insert(row.group);
-      ratios.push_back(row.measured / row.predicted - 1);
-    }
-  if (ratios.empty())
-    return {};
-  std::sort(ratios.begin(), ratios.end());
-  return {.low = percentile(ratios, 0.1),
-          .high = percentile(ratios, 0.9),
-          .basis = fmt::format("80% of {} published steps in {} groups, none fitted on", ratios.size(), groups.size())};
-}
 
 TrainingValidation validate_training(const std::string& file) {
   const std::string name = file.empty() ? data_file("scenarios/validation/training.csv") : file;

@@ -9,15 +9,25 @@
 
 namespace orrery {
 
+/// What the model knows differently well; an error band of its own each.
+enum class RunKind {
+  half,             ///< half precision, whole parameters
+  sharded,          ///< half precision, parameters gathered for every pass
+  low_precision,    ///< products in fewer bits
+  experts,          ///< mixture of experts
+  unmeasured_device ///< no kernel of the device's architecture was measured
+};
+
 /// One measured row and what was predicted for it.
 struct ScoredRow {
   std::string group;
   std::string id;
-  std::string setting;                   ///< machine, model, sequence, devices and batch: rows that share them differ by their plan
-  double measured = 0;                   ///< s
-  double predicted = 0;                  ///< s; 0 where refused
-  double error = 0;                      ///< relative, signed: predicted / measured - 1
-  std::string refusal;                   ///< why no prediction was made; empty = predicted
+  std::string setting;  ///< machine, model, sequence, devices and batch: rows that share them differ by their plan
+  double measured = 0;  ///< s
+  double predicted = 0; ///< s; 0 where refused
+  double error = 0;     ///< relative, signed: predicted / measured - 1
+  std::string refusal;  ///< why no prediction was made; empty = predicted
+  RunKind kind = RunKind::half;
   std::string plan;                      ///< the plan taken, where the row left it open
   bool fitted = false;                   ///< the host profile was fitted on it: not scored
   std::optional<double> measured_memory; ///< bytes per device
@@ -42,9 +52,5 @@ struct TrainingValidation {
 
 /// Scores the rows of `file` (columns of scenarios/validation/training.csv), or the project's own where empty.
 TrainingValidation validate_training(const std::string& file = {});
-
-/// Where 80% of measured step times lie, relative to the predicted ones. Nothing of the model was fitted to
-/// the rows that it is taken from.
-ErrorBand derive_error_band(const TrainingValidation& validation);
 
 } // namespace orrery

@@ -1,4 +1,5 @@
 // `orrery validate`: predictions against published measurements.
+#include "scenarios/error_band.hpp"
 #include "scenarios/validate.hpp"
 #include "scenarios/validate_ranking.hpp"
 #include "sim/base/quantity_text.hpp"
@@ -81,6 +82,12 @@ std::string ranking(const TrainingValidation& validation, const Style& style) {
          "\n";
 }
 
+std::string band(const TrainingValidation& validation) {
+  const BandScore score = score_error_bands(validation);
+  return fmt::format("\nThe error band, derived without a row's own group, holds {} of the rows; median half-width {}\n",
+                     percent(score.holds), percent(score.half_width));
+}
+
 Exit run(const Arguments& arguments, Console& console) {
   TrainingValidation validation;
   {
@@ -98,7 +105,7 @@ Exit run(const Arguments& arguments, Console& console) {
   macro.group = "mean over groups";
   columns.row(score_cells(macro));
   console.out << style.heading("Absolute error of the step time, prediction against published measurement") << '\n'
-              << columns.str() << ranking(validation, style) << refusals(validation);
+              << columns.str() << ranking(validation, style) << band(validation) << refusals(validation);
   return Exit::ok;
 }
 

@@ -124,7 +124,25 @@ void BlockBuilder::linear_backward(List& list, const std::string& name, OpClass 
   if (column)
     collective(list, name + "_dgrad_reduce", plan.sequence_parallel ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce,
                activation(), software.overlap_tp_backward ? Overlap::next : Overlap::none);
-  matmul(list, name + "_wgrad", op_class, {.m = out, .n = in, .k = size.tokens});
+  weight_gradient(list, name, op_class, {.m = out, .n = in, .k = size.tokens});
+}
+
+void BlockBuilder::weight_gradient(List& list, const std::string& name, OpClass op_class, Matmul shape) const {
+  const bool whole = plan.zero < 2; // sharded gradients are added up where they are kept
+  const bool first = static_cast<double>(plan.micro_batch) * plan.dp >= job.global_batch;
+  if (whole && software.fused_grad_accumulation)
+    shape.result_bytes = element_bytes(software.gradient) * (first ? 1 : 2);
+  matmul(list, name + "_wgrad", op_class, shape);
+  list.back().weight_gradient = true;
+  if (!software.fused_grad_accumulation)
+    accumulate(list, name, shape.m * shape.n);
+}
+
+void BlockBuilder::accumulate(List& list, const std::string& name, double elements) const {
+  if (plan.zero >= 2 || static_cast<double>(plan.micro_batch) * plan.dp >= job.global_batch)
+    return;
+  const double kept = element_bytes(software.gradient);
+  streaming(list, name + "_accumulate", OpClass::elementwise, elements * (size.element + kept), elements * kept);
   list.back().weight_gradient = true;
 }
 

@@ -69,6 +69,11 @@ public:
   /// A collective over the context-parallel ranks; `bytes` of the full buffer.
   void context_collective(List& list, const char* name, CollectiveKind kind, double bytes, Overlap overlap) const;
 
+  /// The product that gives a weight gradient, and its addition to what earlier micro-batches left.
+  void weight_gradient(List& list, const std::string& name, OpClass op_class, Matmul shape) const;
+  /// Adds `elements` of weight gradients to what earlier micro-batches left, by a kernel of its own.
+  void accumulate(List& list, const std::string& name, double elements) const;
+
   void norm(List& list, const std::string& name) const;
   void norm_backward(List& list, const std::string& name) const;
   /// Bias, dropout and residual addition after a row-parallel layer.

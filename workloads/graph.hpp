@@ -22,6 +22,7 @@ struct Matmul {
   double m = 0;
   double n = 0;
   double k = 0;
+  double result_bytes = 0; ///< moved per element of the result, which is added to what is there; 0 = written in the operands' precision
 };
 
 /// Products of several groups of rows with a matrix of their own each (experts): sum over g of (rows_g x k) * (k x n).

@@ -40,7 +40,9 @@ const Table<Matmul>& matmul_table() {
                                          .number("batch", &Matmul::batch, positive("independent products", false))
                                          .number("m", &Matmul::m, positive("rows of the result"))
                                          .number("n", &Matmul::n, positive("columns of the result"))
-                                         .number("k", &Matmul::k, positive("length of the inner products"));
+                                         .number("k", &Matmul::k, positive("length of the inner products"))
+                                         .number("result_bytes", &Matmul::result_bytes,
+                                                 {.max = 64, .help = "moved per element of an accumulated result; 0 = written once"});
   return table;
 }
 

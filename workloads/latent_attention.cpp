@@ -38,10 +38,9 @@ void rotary(const BlockBuilder& b, List& list, const char* name) {
   b.streaming(list, name, OpClass::elementwise, assembled, assembled, 4);
 }
 
-void backward_products(const BlockBuilder& b, List& list, const char* dgrad, const char* wgrad, double rows, double in, double out) {
+void backward_products(const BlockBuilder& b, List& list, const char* dgrad, const char* product, double rows, double in, double out) {
   b.matmul(list, dgrad, OpClass::gemm, {.m = rows, .n = in, .k = out});
-  b.matmul(list, wgrad, OpClass::gemm, {.m = out, .n = in, .k = rows});
-  list.back().weight_gradient = true;
+  b.weight_gradient(list, product, OpClass::gemm, {.m = out, .n = in, .k = rows});
 }
 
 } // namespace
@@ -63,15 +62,15 @@ void latent_projections_backward(const BlockBuilder& b, List& list) {
   const LatentAttention& l = b.model.latent;
   const LatentSizes z(b);
   rotary(b, list, "rotary_backward");
-  backward_products(b, list, "key_value_up_dx", "key_value_up_dw", s.tokens, l.kv_rank, z.keys);
-  backward_products(b, list, "query_up_dx", "query_up_dw", s.tokens, z.queries, s.query);
+  backward_products(b, list, "key_value_up_dx", "key_value_up", s.tokens, l.kv_rank, z.keys);
+  backward_products(b, list, "query_up_dx", "query_up", s.tokens, z.queries, s.query);
   const double scattered = l.query_rank > 0 ? z.down : z.down + s.hidden;
   if (b.plan.sequence_parallel)
     exchange(b, list, "latent_scatter", CollectiveKind::reduce_scatter, scattered);
   else // the down projections are whole on every rank, and see the gradients of all heads
     b.collective(list, "latent_reduce", CollectiveKind::all_reduce, s.tokens * scattered * s.element);
   latent_norm(b, list, "latent_norm_back", z.latent, true);
-  backward_products(b, list, "latent_down_dx", "latent_down_dw", s.shard, s.hidden, z.down);
+  backward_products(b, list, "latent_down_dx", "latent_down", s.shard, s.hidden, z.down);
 }
 
 double latent_elements(const BlockBuilder& b) {

@@ -170,6 +170,8 @@ const Table<SoftwareProfile>& software_table() {
           .flag("fused_softmax", &S::fused_softmax, {.help = "scale, mask and softmax in one kernel (unfused attention)"})
           .flag("fused_bias_activation", &S::fused_bias_activation,
                 {.help = "bias and activation, and bias, dropout and residual, as one kernel each"})
+          .flag("fused_grad_accumulation", &S::fused_grad_accumulation,
+                {.help = "weight-gradient products add to the accumulation buffer themselves"})
           .flag("fused_loss", &S::fused_loss, {.help = "cross-entropy in one pass over the logits each way"})
           .choice("expert_dispatch", &S::expert_dispatch, dispatch,
                   {.help = "a copy of a token for each of its experts, or for each rank that holds one of them"})

@@ -1,5 +1,6 @@
 // Published training steps against predictions. Nothing was fitted to these rows but the host profile, on rows that are not scored.
 #include "scenarios/data_files.hpp"
+#include "scenarios/error_band.hpp"
 #include "scenarios/host_profile.hpp"
 #include "scenarios/validate.hpp"
 
@@ -70,8 +71,10 @@ TEST_CASE("the host profile is what the fit gives", "[calibration]") {
 }
 
 TEST_CASE("the error band is what the published rows give", "[calibration]") {
-  const ErrorBand derived = derive_error_band(validation());
-  CHECK(error_band().low == Approx(derived.low).margin(0.001));
-  CHECK(error_band().high == Approx(derived.high).margin(0.001));
-  CHECK(error_band().basis == derived.basis);
+  for (const auto& [kind, derived] : derive_error_bands(validation())) {
+    CAPTURE(static_cast<int>(kind), derived.low, derived.high, derived.basis);
+    CHECK(error_band(kind).low == Approx(derived.low).margin(0.001));
+    CHECK(error_band(kind).high == Approx(derived.high).margin(0.001));
+    CHECK(error_band(kind).basis == derived.basis);
+  }
 }
