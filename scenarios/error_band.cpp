@@ -93,9 +93,10 @@ ErrorBands derive_error_bands(const TrainingValidation& validation, const std::s
   ErrorBands bands;
   for (auto& [kind, values] : ratios) {
     std::sort(values.begin(), values.end());
-    bands[kind] = {.low = percentile(values, 0.1),
-                   .high = percentile(values, 0.9),
-                   .basis = fmt::format("80% of {} published steps in {} groups, none fitted on", values.size(), groups[kind].size())};
+    bands[kind] = {.low = percentile(values, (1 - band_share) / 2),
+                   .high = percentile(values, (1 + band_share) / 2),
+                   .basis = fmt::format("{:.0f}% of {} published steps in {} groups, none fitted on", 100 * band_share, values.size(),
+                                        groups[kind].size())};
   }
   return bands;
 }
