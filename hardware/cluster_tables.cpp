@@ -80,6 +80,9 @@ const Table<Host>& host_table() {
           .object("memory", &Host::memory, tier_table(), {.required = true})
           .quantity("cpu_peak", &Host::cpu_peak, {.unit_hint = "TFLOP/s", .help = "FP32, all cores"})
           .quantity("device_link", &Host::device_link, {.unit_hint = "GB/s", .help = "host to one device, per direction"})
+          .quantity("device_links", &Host::device_links,
+                    {.unit_hint = "GB/s", .help = "host to all devices at once, per direction; 0 = the sum of their own links"})
+          .object("storage", &Host::storage, tier_table(), {.help = "the node's drives together"})
           .quantity("power", &Host::power, {.unit_hint = "W", .help = "processors, memory and boards under load"});
   return table;
 }

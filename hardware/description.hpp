@@ -41,7 +41,8 @@ struct ComputeUnit {
 struct MemoryTier {
   std::string name;
   Bytes capacity;
-  BytesPerSecond bandwidth; ///< seen by the device's own units; reading where the two directions differ
+  BytesPerSecond bandwidth;                           ///< seen by the device's own units; reading where the two directions differ
+  std::optional<BytesPerSecond> write_bandwidth = {}; ///< where the two differ
   JoulesPerByte energy;
   std::vector<Provenance> sources = {}; ///< of a tier that stands alone in the catalogue; inside a device the device has them
 };
@@ -109,8 +110,10 @@ struct Nics {
 struct Host {
   MemoryTier memory;
   FlopsPerSecond cpu_peak;
-  BytesPerSecond device_link; ///< host to one device, per direction
-  Watts power;                ///< CPU, DRAM, boards, under load
+  BytesPerSecond device_link;             ///< host to one device, per direction
+  BytesPerSecond device_links = {};       ///< host to all devices of the node at once, per direction; 0 = as many times device_link
+  std::optional<MemoryTier> storage = {}; ///< the node's own drives together
+  Watts power;                            ///< CPU, DRAM, boards, under load
 };
 
 /// A server (or a tray of a rack-scale system).

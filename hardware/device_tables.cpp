@@ -88,6 +88,8 @@ const Table<MemoryTier>& tier_table() {
           .quantity(
               "bandwidth", &MemoryTier::bandwidth,
               {.above = BytesPerSecond{}, .unit_hint = "GB/s", .required = true, .help = "of reading where the two directions differ"})
+          .quantity("write_bandwidth", &MemoryTier::write_bandwidth,
+                    {.above = BytesPerSecond{}, .unit_hint = "GB/s", .help = "of writing where it differs"})
           .quantity("energy", &MemoryTier::energy, {.unit_hint = "pJ/bit", .help = "of moving data, with the controller"})
           .list("sources", &MemoryTier::sources, provenance_table(), {.help = "only where the tier stands alone"})
           .check([](const MemoryTier& tier, const Report& report) {

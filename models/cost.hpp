@@ -5,6 +5,7 @@
 #include "sim/base/units.hpp"
 #include "workloads/graph.hpp"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -26,12 +27,32 @@ struct OpCost {
   bool extrapolated = false; ///< outside the range of the kernels that the curve was fitted to
 };
 
+/// How long work outside a device keeps each part of the way busy, for one rank while all devices of its node do the same.
+struct TierLoad {
+  Seconds in;        ///< link from the host to the device
+  Seconds out;       ///< link from the device to the host
+  Seconds memory;    ///< host memory
+  Seconds storage;   ///< drives
+  Seconds processor; ///< host processors
+
+  [[nodiscard]] Seconds longest() const { return std::max({in, out, memory, storage, processor}); }
+
+  void add(const TierLoad& other, double times = 1) {
+    in += other.in * times;
+    out += other.out * times;
+    memory += other.memory * times;
+    storage += other.storage * times;
+    processor += other.processor * times;
+  }
+};
+
 /// A run of operators on a rank's compute stream.
 struct Span {
   Seconds stretchable;
   Seconds rigid;
   Watts power;        ///< mean draw of one device over the span
   double clock = 1.0; ///< that its power cap leaves
+  Seconds wait;       ///< part of `rigid` in which the device waits for a tier outside it
 
   [[nodiscard]] Seconds total() const { return stretchable + rigid; }
 };
@@ -46,6 +67,8 @@ struct CostedChunk {
   Span backward;
   Span weight;            ///< gradients of the weights, where the schedule splits them off
   double weight_held = 1; ///< share of the kept activations that they need
+  TierLoad forward_tiers; ///< in the shadow of the pass, or what it waits for
+  TierLoad backward_tiers;
 };
 
 /// A point-to-point message of one rank to its pipeline neighbour. All ranks of a stage send theirs at the same time.

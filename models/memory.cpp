@@ -11,6 +11,8 @@ namespace {
 struct ChunkMemory {
   Bytes kept;
   Bytes working_set;
+  Bytes host; ///< of what is kept outside the device
+  Bytes storage;
 };
 
 ChunkMemory chunk_memory(const OpGraph& graph, const Chunk& chunk) {
@@ -19,6 +21,8 @@ ChunkMemory chunk_memory(const OpGraph& graph, const Chunk& chunk) {
     const Block& block = graph.blocks[static_cast<std::size_t>(use.block)];
     memory.kept += block.activations * use.count;
     memory.working_set = std::max(memory.working_set, block.working_set);
+    memory.host += block.host_activations * use.count;
+    memory.storage += block.storage_activations * use.count;
   }
   return memory;
 }
@@ -49,6 +53,13 @@ std::vector<MemoryFootprint> memory_footprint(const OpGraph& graph, const Softwa
     chunks.push_back(chunk_memory(graph, chunk));
   std::vector<MemoryFootprint> result;
   std::vector<Bytes> kept;
+  const auto outside = [&](Bytes ChunkMemory::* where, int stage) {
+    kept.clear();
+    for (const int chunk : graph.stages[static_cast<std::size_t>(stage)].chunks)
+      kept.push_back(chunks[static_cast<std::size_t>(chunk)].*where);
+    const bool any = std::any_of(kept.begin(), kept.end(), [](Bytes bytes) { return bytes > Bytes{}; });
+    return any ? peak_activations(graph, kept, stage) : Bytes{};
+  };
   for (std::size_t s = 0; s < graph.stages.size(); ++s) {
     const Stage& stage = graph.stages[s];
     MemoryFootprint& memory = result.emplace_back();
@@ -63,6 +74,10 @@ std::vector<MemoryFootprint> memory_footprint(const OpGraph& graph, const Softwa
       memory.working_set = std::max(memory.working_set, chunks[static_cast<std::size_t>(chunk)].working_set);
     memory.buffers = 2 * (graph.boundary_forward + graph.boundary_backward);
     memory.framework = software.framework_memory;
+    memory.host = stage.host;
+    memory.storage = stage.storage;
+    memory.host += outside(&ChunkMemory::host, static_cast<int>(s));
+    memory.storage += outside(&ChunkMemory::storage, static_cast<int>(s));
     memory.fragmentation = (memory.activations + memory.working_set + memory.buffers) * software.fragmentation;
   }
   return result;

@@ -26,6 +26,8 @@ struct MemoryFootprint {
   Bytes buffers;   ///< pipeline messages in both directions
   Bytes framework; ///< device context, libraries, communicators
   Bytes fragmentation;
+  Bytes host;    ///< in host memory, for this rank
+  Bytes storage; ///< on the drives of its node, for this rank
 
   [[nodiscard]] Bytes total() const {
     return parameters + gradients + optimizer + activations + working_set + buffers + framework + fragmentation;

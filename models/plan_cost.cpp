@@ -1,5 +1,6 @@
 #include "models/plan_cost.hpp"
 
+#include "models/offload_cost.hpp"
 #include "models/step_energy.hpp"
 
 #include <algorithm>
@@ -23,7 +24,7 @@ bool follows(const std::vector<HeldElements>& held, std::size_t stage) { return 
 
 PlanCoster::PlanCoster(const TrainingJob& job, const Cluster& cluster, const SoftwareProfile& software, const Calibration& calibration,
                        std::optional<Watts> device_cap)
-    : job_(job), software_(software), coster_(cluster, software, calibration, device_cap) {}
+    : job_(job), software_(software), node_(cluster.node), coster_(cluster, software, calibration, device_cap) {}
 
 PlanCoster::Shared& PlanCoster::shared(const Plan& plan) {
   key_ = plan;
@@ -45,23 +46,30 @@ void PlanCoster::end_stages(Shared& shared, const Plan& plan) {
   shared.graph.groups = group_shapes(plan);
   std::vector<Stage>& stages = shared.graph.stages;
   for (std::size_t s = 0; s < stages.size(); ++s) {
+    const Bytes host_activations = shared.memory[s].host - stages[s].host;
+    const Bytes storage_activations = shared.memory[s].storage - stages[s].storage;
     if (follows(shared.held, s)) {
       stages[s].parameters = stages[s - 1].parameters;
       stages[s].gradients = stages[s - 1].gradients;
       stages[s].optimizer = stages[s - 1].optimizer;
+      stages[s].host = stages[s - 1].host;
+      stages[s].storage = stages[s - 1].storage;
     } else {
       fill_states(stages[s], job_, plan, software_, shared.held[s]);
     }
     shared.memory[s].parameters = stages[s].parameters;
     shared.memory[s].gradients = stages[s].gradients;
     shared.memory[s].optimizer = stages[s].optimizer;
+    shared.memory[s].host = host_activations + stages[s].host;
+    shared.memory[s].storage = storage_activations + stages[s].storage;
   }
 }
 
 void PlanCoster::cost_ends(Shared& shared) const {
   for (std::size_t s = 0; s < shared.costs.stages.size(); ++s) {
     CostedStage& stage = shared.costs.stages[s];
-    if (follows(shared.held, s)) {
+    // An offloaded update may run beside the passes of its own stage.
+    if (follows(shared.held, s) && !shared.key.offload.any()) {
       const CostedStage& before = shared.costs.stages[s - 1];
       stage.reductions = before.reductions;
       stage.optimizer = before.optimizer;
@@ -82,6 +90,11 @@ PlanCost PlanCoster::cost(const Plan& plan, std::optional<Bytes> capacity) {
       result.memory_stage = static_cast<int>(s);
   if (capacity && result.memory.total() > *capacity)
     return result;
+  if (plan.offload.any())
+    if (std::vector<std::string> shortages = tier_shortages(node_, kept.memory); !shortages.empty()) {
+      result.shortage = std::move(shortages.front());
+      return result;
+    }
   for (std::size_t s = 0; s < kept.graph.stages.size(); ++s)
     if (!follows(kept.held, s))
       kept.graph.stages[s].step = step_operators(job_, plan, software_, kept.held[s]);

@@ -18,6 +18,7 @@
 
 #include <array>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace orrery {
@@ -26,7 +27,8 @@ struct PlanCost {
   Seconds step;
   MemoryFootprint memory; ///< of the fullest stage
   int memory_stage = 0;
-  Watts device_mean; ///< mean over stages
+  std::string shortage; ///< of a tier outside the device, as an inequality; then there is no step
+  Watts device_mean;    ///< mean over stages
   Watts device_peak;
 };
 
@@ -58,6 +60,7 @@ private:
 
   TrainingJob job_;
   SoftwareProfile software_;
+  NodeType node_;
   TrainingCoster coster_;
   Replayer replayer_;
   Plan key_;

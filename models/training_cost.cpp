@@ -10,6 +10,8 @@ namespace orrery {
 struct TrainingCoster::Pass {
   Activity work;
   double kernels = 0;
+  TierLoad tiers; ///< beside everything else
+  Seconds wait;   ///< for tiers, in line with the rest
 
   /// Lets `beside` of communication run in the shadow of everything else.
   void hide(Seconds beside) {
@@ -23,6 +25,8 @@ struct TrainingCoster::Pass {
     work.arithmetic += other.work.arithmetic * times;
     work.transfer += other.work.transfer * times;
     kernels += other.kernels * times;
+    tiers.add(other.tiers, times);
+    wait += other.wait * times;
   }
 };
 
@@ -62,7 +66,8 @@ Bytes weight_operands(const Block& block) {
 TrainingCoster::TrainingCoster(const Cluster& cluster, const SoftwareProfile& software, const Calibration& calibration,
                                std::optional<Watts> device_cap)
     : cluster_(cluster), software_(software), kernels_(cluster.node.device, calibration, software), collectives_(cluster, calibration),
-      power_(power_model(cluster.node.device, JoulesPerByte{}, JoulesPerByte{})), kernel_cap_(power_.cap), device_cap_(power_.cap) {
+      tiers_(cluster.node), power_(power_model(cluster.node.device, JoulesPerByte{}, JoulesPerByte{})), kernel_cap_(power_.cap),
+      device_cap_(power_.cap) {
   if (power_.cap)
     kernel_cap_ = std::max(*power_.cap, cluster.node.device.kernel_cap.value_or(*power_.cap));
   if (device_cap && (!power_.cap || *device_cap < *power_.cap))
@@ -74,10 +79,18 @@ TrainingCoster::TrainingCoster(const Cluster& cluster, const SoftwareProfile& so
   }
 }
 
+OpCost TrainingCoster::own_cost(const Operator& op) const {
+  if (const auto* transfer = std::get_if<TierTransfer>(&op.shape))
+    return {.time = tiers_.transfer(*transfer).longest(), .memory = transfer->in + transfer->out, .bound = Bound::host, .assumed = true};
+  if (const auto* update = std::get_if<TierUpdate>(&op.shape))
+    return {.time = update_cost(*update).longest(), .bound = Bound::host, .assumed = true};
+  return kernels_.cost(op);
+}
+
 OpCost TrainingCoster::operator_cost(const OpGraph& graph, const Operator& op) const {
   const auto* collective = std::get_if<Collective>(&op.shape);
   if (collective == nullptr)
-    return kernels_.cost(op);
+    return own_cost(op);
   const CollectiveCost cost =
       collectives_.cost(collective->kind, collective->bytes, place_group(cluster_, graph.groups.at(collective->group)));
   return {
@@ -94,11 +107,33 @@ std::vector<OpCost> TrainingCoster::list_costs(const OpGraph& graph, const std::
     const bool split_off = splits_backward(graph.schedule) && list[i + 1].weight_gradient;
     if (collective != nullptr && collective->overlap == Overlap::next && !split_off)
       costs[i].time -= overlap_gain * std::min(costs[i].time, costs[i + 1].time);
+    const auto* transfer = std::get_if<TierTransfer>(&list[i].shape);
+    if (transfer != nullptr && transfer->overlap == Overlap::next)
+      costs[i].time -= std::min(costs[i].time, costs[i + 1].time);
   }
   return costs;
 }
 
+TierLoad TrainingCoster::update_cost(const TierUpdate& update) const {
+  // On the device: states and gradients read, states and parameters written.
+  const Operator whole{.op_class = OpClass::optimizer,
+                       .precision = Precision::fp32,
+                       .shape = Streaming{.read = update.states + update.gradients, .written = update.states + update.parameters}};
+  return tiers_.update(update, tiers_.device_share(update, kernels_.cost(whole).time), kernels_.cost(whole).time);
+}
+
 void TrainingCoster::add(Pass& pass, const Operator& op, const OpCost& cost) const {
+  if (const auto* transfer = std::get_if<TierTransfer>(&op.shape)) {
+    if (transfer->overlap == Overlap::pass)
+      pass.tiers.add(tiers_.transfer(*transfer));
+    else
+      pass.wait += cost.time;
+    return;
+  }
+  if (std::holds_alternative<TierUpdate>(op.shape)) {
+    pass.wait += cost.time;
+    return;
+  }
   pass.work += activity(cost, arithmetic_[static_cast<std::size_t>(cost.unit)][static_cast<std::size_t>(op.precision)], power_);
   pass.kernels += op.kernels;
 }
@@ -151,13 +186,18 @@ Span TrainingCoster::span(const Pass& pass, double slowest) const {
   work.stretchable *= slowest;
   const Seconds host = pass.kernels * software_.kernel_launch + software_.pass_host;
   work.rigid += software_.launch_blocking ? host : std::max(Seconds{}, host - work.stretchable - work.rigid);
+  const Seconds wait = pass.wait + std::max(Seconds{}, pass.tiers.longest() - pass.wait - work.stretchable - work.rigid);
+  work.rigid += wait;
   // Only a cap below that under which the kernels were measured makes them slower.
   const PowerPoint usual = under_cap(power_, work, kernel_cap_);
   if (device_cap_ == kernel_cap_)
-    return {.stretchable = work.stretchable, .rigid = work.rigid, .power = usual.power(), .clock = usual.clock};
+    return {.stretchable = work.stretchable, .rigid = work.rigid, .power = usual.power(), .clock = usual.clock, .wait = wait};
   const PowerPoint capped = under_cap(power_, work, device_cap_);
-  return {
-      .stretchable = work.stretchable * (usual.clock / capped.clock), .rigid = work.rigid, .power = capped.power(), .clock = capped.clock};
+  return {.stretchable = work.stretchable * (usual.clock / capped.clock),
+          .rigid = work.rigid,
+          .power = capped.power(),
+          .clock = capped.clock,
+          .wait = wait};
 }
 
 CostedCollective TrainingCoster::collective(const GroupShapes& groups, const Operator& op) const {
@@ -219,6 +259,21 @@ bool same_step(const Stage& a, const Stage& b) {
 
 } // namespace
 
+void TrainingCoster::add_update(Pass& step, const TierUpdate& update, const CostedStage& stage) const {
+  step.tiers.add(update_cost(update));
+  if (update.beside_forward == 0 && update.beside_backward == 0)
+    return;
+  // Passes leave it their own length, less what they move themselves.
+  Seconds room;
+  for (const CostedChunk& chunk : stage.chunks) {
+    room += chunk.forward.total() * update.beside_forward + chunk.backward.total() * update.beside_backward;
+    step.tiers.add(chunk.forward_tiers, update.beside_forward);
+    step.tiers.add(chunk.backward_tiers, update.beside_backward);
+  }
+  step.wait += std::max(Seconds{}, step.tiers.longest() - room);
+  step.tiers = TierLoad{};
+}
+
 void TrainingCoster::cost_step(const GroupShapes& groups, const std::vector<Operator>& step, CostedStage& costed) const {
   Pass optimizer;
   bool updated = false;
@@ -230,7 +285,10 @@ void TrainingCoster::cost_step(const GroupShapes& groups, const std::vector<Oper
       continue;
     }
     updated = true;
-    add(optimizer, op, kernels_.cost(op));
+    if (const auto* update = std::get_if<TierUpdate>(&op.shape))
+      add_update(optimizer, *update, costed);
+    else
+      add(optimizer, op, own_cost(op));
   }
   costed.optimizer = span(optimizer, 1.0);
 }
@@ -265,6 +323,8 @@ CostedGraph TrainingCoster::cost_passes(const OpGraph& graph) const {
       out.weight = span(sum.weight, slowest);
       out.weight_held = kept > Bytes{} ? std::min(1.0, sum.weight_held / kept) : 1.0;
     }
+    out.forward_tiers = sum.forward.tiers;
+    out.backward_tiers = sum.backward.tiers;
   }
   const int stages = static_cast<int>(graph.stages.size());
   costed.stages.reserve(graph.stages.size());

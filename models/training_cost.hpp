@@ -7,6 +7,7 @@
 //          never ends before its launches do (asynchronous launches), or its launches add to the device time (launch_blocking).
 //          A schedule that splits backward passes has the gradients of the weights as passes of their own, which no collective hides
 //          behind.
+//          Transfers to tiers outside the device run beside a pass: it lasts no less than the busiest part of their way.
 // Source:  structure of Megatron-LM (Narayanan et al. SC21; Korthikanti et al. 2022).
 // Units:   SI.
 // Valid:   groups that are regular in rank order (tensor fastest, then data, then pipeline).
@@ -17,6 +18,7 @@
 #include "models/collective_cost.hpp"
 #include "models/cost.hpp"
 #include "models/kernel_cost.hpp"
+#include "models/offload_cost.hpp"
 #include "models/power.hpp"
 #include "workloads/graph.hpp"
 #include "workloads/software.hpp"
@@ -61,11 +63,14 @@ private:
   struct Pass; ///< what the operators of a pass add up to
   struct BlockPasses;
 
+  [[nodiscard]] OpCost own_cost(const Operator& op) const; ///< of anything but a collective
   [[nodiscard]] OpCost operator_cost(const OpGraph& graph, const Operator& op) const;
   [[nodiscard]] std::vector<OpCost> list_costs(const OpGraph& graph, const std::vector<Operator>& list) const;
   void add(Pass& pass, const Operator& op, const OpCost& cost) const;
   [[nodiscard]] Pass block_pass(const std::vector<Operator>& list, const std::vector<OpCost>& costs, bool split, bool weight) const;
   [[nodiscard]] BlockPasses block_passes(const Block& block, const CostedBlock& costs, bool split) const;
+  [[nodiscard]] TierLoad update_cost(const TierUpdate& update) const;
+  void add_update(Pass& step, const TierUpdate& update, const CostedStage& stage) const;
   [[nodiscard]] Span span(const Pass& pass, double slowest) const;
   [[nodiscard]] CostedCollective collective(const GroupShapes& groups, const Operator& op) const;
   void cost_messages(const OpGraph& graph, CostedGraph& costed) const;
@@ -74,6 +79,7 @@ private:
   SoftwareProfile software_;
   KernelModel kernels_;
   CollectiveModel collectives_;
+  TierModel tiers_;
   PowerModel power_;
   std::vector<std::array<JoulesPerFlop, 8>> arithmetic_; ///< energy of a FLOP by unit and precision
   std::optional<Watts> kernel_cap_;                      ///< under which the kernels were measured

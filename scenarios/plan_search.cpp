@@ -169,6 +169,10 @@ PlanScorer::Score PlanScorer::score(const Plan& plan) {
                                   scenario_.cluster.node.device.name);
     return score;
   }
+  if (!cost.shortage.empty()) {
+    score.violation = cost.shortage;
+    return score;
+  }
   if (scenario_.power.feed && facility_power(scenario_.cluster, cost.device_peak) > *scenario_.power.feed) {
     score.violation = fmt::format("peak power of the facility: {:.3f} MW > {:.3f} MW of the feed",
                                   facility_power(scenario_.cluster, cost.device_peak).si() / 1e6, scenario_.power.feed->si() / 1e6);

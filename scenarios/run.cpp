@@ -2,6 +2,7 @@
 
 #include "hardware/topology.hpp"
 #include "hardware/words.hpp"
+#include "models/offload_cost.hpp"
 #include "models/training_cost.hpp"
 #include "scenarios/data_files.hpp"
 #include "scenarios/error_band.hpp"
@@ -51,6 +52,8 @@ void check_memory(TrainingResult& result, const Scenario& scenario, const OpGrap
     result.violations.push_back(fmt::format("memory of stage {}: {} needed > {} of {}", result.memory_stage,
                                             gigabytes(result.memory.total()), gigabytes(result.memory_capacity),
                                             scenario.cluster.node.device.name));
+  for (std::string& shortage : tier_shortages(scenario.cluster.node, stages))
+    result.violations.push_back(std::move(shortage));
 }
 
 /// The step by events where asked for, else the estimate.

@@ -22,8 +22,9 @@ using ClassTimes = std::array<double, class_names.size()>;
 void add_operators(ClassTimes& times, const std::vector<Operator>& operators, const std::vector<OpCost>& costs, double count,
                    double clock_stretch) {
   for (std::size_t i = 0; i < operators.size(); ++i)
-    times[static_cast<std::size_t>(operators[i].op_class)] +=
-        count * (costs[i].time.si() + (clock_stretch - 1) * costs[i].stretchable.si());
+    if (!std::holds_alternative<TierTransfer>(operators[i].shape) && !std::holds_alternative<TierUpdate>(operators[i].shape))
+      times[static_cast<std::size_t>(operators[i].op_class)] +=
+          count * (costs[i].time.si() + (clock_stretch - 1) * costs[i].stretchable.si());
 }
 
 double stretchable_of(const std::vector<OpCost>& costs) {
@@ -56,6 +57,7 @@ std::vector<TimeShare> time_shares(const Stages& stages, const StepEstimate& tim
   const int passes = micro_batches_per_chunk(stages.graph.schedule, stages.graph.micro_batches);
   ClassTimes classes{};
   StageTimes mean;
+  Seconds waits; // for tiers outside the devices
   for (std::size_t s = 0; s < times.stages.size(); ++s) {
     const Stage& stage = stages.graph.stages[s];
     for (std::size_t v = 0; v < stage.chunks.size(); ++v) {
@@ -63,6 +65,7 @@ std::vector<TimeShare> time_shares(const Stages& stages, const StepEstimate& tim
       const CostedChunk& costed = stages.costs.stages[s].chunks[v];
       add_pass(classes, stages, chunk, costed.forward.stretchable, false, passes / count);
       add_pass(classes, stages, chunk, costed.backward.stretchable + costed.weight.stretchable, true, passes / count);
+      waits += (costed.forward.wait + costed.backward.wait + costed.weight.wait) * (passes / count);
     }
     const StageTimes& at = times.stages[s];
     mean.compute += at.compute / count;
@@ -85,13 +88,14 @@ std::vector<TimeShare> time_shares(const Stages& stages, const StepEstimate& tim
     if (time.si() > 0)
       shares.push_back({kind, name, time});
   };
+  add(TimeKind::communication, "offload", waits);
   add(TimeKind::communication, "pipeline", mean.send);
   add(TimeKind::communication, "gradient reduction", mean.reduction);
   add(TimeKind::communication, "parameter gather", mean.gather);
   add(TimeKind::bubble, "pipeline bubble", mean.bubble);
   add(TimeKind::optimizer, "optimizer", mean.optimizer);
   // Rounding leaves a residue of the order of 1e-16 s that is no host time.
-  const Seconds host = mean.host + mean.compute - Seconds{operators};
+  const Seconds host = mean.host + mean.compute - waits - Seconds{operators};
   add(TimeKind::host, "launches and framework", host > 1e-9 * times.step ? host : Seconds{});
   return shares;
 }

@@ -2,7 +2,9 @@
 #include "workloads/schedule.hpp"
 #include "workloads/tables.hpp"
 
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace orrery {
@@ -66,6 +68,15 @@ std::vector<RecomputeMode> recompute_modes(const Cells& row) {
   return {};
 }
 
+/// Published words for what lies outside device memory.
+const std::map<std::string, Offload>& offload_words() {
+  static const std::map<std::string, Offload> words = {
+      {"none", {}},
+      {"cpu", {.optimizer = Tier::host}},
+      {"cpu+nvme", {.parameters = Tier::storage, .optimizer = Tier::storage, .activations = Tier::host}}};
+  return words;
+}
+
 std::vector<int> virtual_stage_counts(const Cells& row, const SoftwareProfile& software, int pp) {
   const std::string& schedule = row.text("pp_schedule");
   std::vector<int> counts{1};
@@ -112,6 +123,8 @@ Plan stated_plan(const Cells& row, const TrainingRow& out) {
   plan.overlap_grad_reduce = switch_of(row, "overlap_dp", able.overlap_grad_reduce);
   plan.overlap_param_gather = switch_of(row, "overlap_dp", able.overlap_param_gather);
   plan.overlap_p2p = switch_of(row, "overlap_pp", able.overlap_p2p);
+  if (row.given("offload"))
+    plan.offload = offload_words().at(row.text("offload"));
   // A shard as large as dp is the whole data-parallel group, its context-parallel ranks included.
   if (const int shard = row.count("fsdp_shard"); shard != plan.dp)
     plan.shard = shard;
@@ -126,8 +139,8 @@ bool find_plans(const Cells& row, TrainingRow& out) {
     out.refusal = "schedule " + row.text("pp_schedule") + " is not modelled";
     return false;
   }
-  if (row.given("offload") && row.text("offload") != "none") {
-    out.refusal = "offload is not modelled";
+  if (row.given("offload") && !offload_words().contains(row.text("offload"))) {
+    out.refusal = "offload '" + row.text("offload") + "' is not modelled";
     return false;
   }
   if (recompute_modes(row).empty()) {

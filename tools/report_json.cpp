@@ -70,7 +70,9 @@ const JsonObject<MemoryFootprint>& memory_object() {
           .value("buffers_bytes", "pipeline messages", [](const M& m) { return m.buffers.si(); })
           .value("framework_bytes", "context and libraries", [](const M& m) { return m.framework.si(); })
           .value("fragmentation_bytes", "allocator slack", [](const M& m) { return m.fragmentation.si(); })
-          .value("total_bytes", "", [](const M& m) { return m.total().si(); });
+          .value("total_bytes", "", [](const M& m) { return m.total().si(); })
+          .value("host_bytes", "in host memory, of this rank", [](const M& m) { return m.host.si(); })
+          .value("storage_bytes", "on the drives of its node, of this rank", [](const M& m) { return m.storage.si(); });
   return object;
 }
 

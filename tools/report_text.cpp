@@ -150,6 +150,10 @@ std::string memory(const TrainingResult& job, const Style& style) {
     columns.row({"free", bytes_text(free), percent(free / job.memory_capacity), ""});
   else
     columns.row({style.bad("missing"), style.bad(bytes_text(-free)), style.bad(percent(-free / job.memory_capacity)), ""});
+  if (m.host > Bytes{})
+    columns.row({"in host memory", bytes_text(m.host), "", ""});
+  if (m.storage > Bytes{})
+    columns.row({"on drives", bytes_text(m.storage), "", ""});
   return heading(style, "Memory", note) + columns.str();
 }
 

@@ -103,11 +103,33 @@ struct Collective {
   Overlap overlap = Overlap::none;
 };
 
+/// Bytes between device memory and a tier outside it, over the device's link to its host.
+struct TierTransfer {
+  Tier tier = Tier::host;
+  Bytes in;  ///< to the device
+  Bytes out; ///< from the device
+  Overlap overlap = Overlap::none;
+};
+
+/// Element-wise update of states that lie on a tier, by the host's processors, by the device that brings them in and back, or by both.
+struct TierUpdate {
+  Tier tier = Tier::host;
+  UpdatePlace place = UpdatePlace::host;
+  double device_share = 0; ///< of a split update; 0 = the share that ends first
+  Bytes states;            ///< read and written
+  Bytes gradients;         ///< read where the states lie
+  Bytes parameters;        ///< written, in the working precision
+  Tier parameters_tier = Tier::device;
+  Flops flops;
+  int beside_forward = 0; ///< passes of every chunk of the stage in whose shadow it runs
+  int beside_backward = 0;
+};
+
 struct Operator {
   std::string name;
   OpClass op_class = OpClass::gemm;
   Precision precision = Precision::bf16;
-  std::variant<Matmul, GroupedMatmul, FusedAttention, Streaming, Collective> shape;
+  std::variant<Matmul, GroupedMatmul, FusedAttention, Streaming, Collective, TierTransfer, TierUpdate> shape;
   int kernels = 1;              ///< device kernels launched by the host
   bool recomputed = false;      ///< part of a backward pass that repeats forward work
   bool weight_gradient = false; ///< only the optimizer waits for it: a split backward pass runs it later
@@ -119,6 +141,8 @@ struct Block {
   std::vector<Operator> forward;
   std::vector<Operator> backward; ///< with the recomputed forward operators first
   Bytes activations;              ///< kept from forward to backward, per micro-batch and rank
+  Bytes host_activations;         ///< the same in host memory
+  Bytes storage_activations;      ///< the same on drives
   Bytes working_set;              ///< live at once at the peak inside the block, beyond what is kept
   double parameters = 0;          ///< elements held by one rank, experts apart
   double expert_parameters = 0;   ///< elements of experts held by one rank
@@ -140,6 +164,8 @@ struct Stage {
   Bytes parameters;           ///< per rank, in the working precision
   Bytes gradients;
   Bytes optimizer; ///< master weights and moments after sharding
+  Bytes host;      ///< of all these, what lies in host memory instead
+  Bytes storage;   ///< of all these, what lies on drives instead
 };
 
 /// Ranks base + i * stride, i < size.

@@ -84,13 +84,45 @@ const Table<Streaming>& stream_table() {
   return table;
 }
 
+const Choices<Overlap>& overlap_words() {
+  static const Choices<Overlap> words = {{"none", Overlap::none}, {"next", Overlap::next}, {"pass", Overlap::pass}};
+  return words;
+}
+
+const Table<TierTransfer>& transfer_table() {
+  using T = TierTransfer;
+  static const Table<T> table =
+      Table<T>("transfer", "Bytes between device memory and a tier outside it.")
+          .choice("tier", &T::tier, tier_words(), {.help = "host memory or drives"})
+          .quantity("in", &T::in, size_in_bytes("to the device"))
+          .quantity("out", &T::out, size_in_bytes("from the device"))
+          .choice("overlap", &T::overlap, overlap_words(), {.help = "what it runs beside: the next operator, or the whole pass"});
+  return table;
+}
+
+const Table<TierUpdate>& update_table() {
+  using U = TierUpdate;
+  static const Table<U> table =
+      Table<U>("update", "Element-wise update of states that lie outside the device.")
+          .choice("tier", &U::tier, tier_words(), {.help = "where the states lie"})
+          .choice("place", &U::place, update_place_words(), {.help = "who updates them"})
+          .number("device_share", &U::device_share, {.max = 1, .help = "of a split update; 0 = the share that ends first"})
+          .quantity("states", &U::states, size_in_bytes("read and written"))
+          .quantity("gradients", &U::gradients, size_in_bytes("read where the states lie"))
+          .quantity("parameters", &U::parameters, size_in_bytes("written in the working precision"))
+          .choice("parameters_tier", &U::parameters_tier, tier_words(), {.help = "where they are written"})
+          .quantity("flops", &U::flops, flop_count("of the whole update"))
+          .count("beside_forward", &U::beside_forward, {.max = 1'000'000, .help = "forward passes of every chunk that it runs beside"})
+          .count("beside_backward", &U::beside_backward, {.max = 1'000'000, .help = "the same of backward passes"});
+  return table;
+}
+
 const Table<Collective>& collective_table() {
   static const Choices<CollectiveKind> kinds = {{"all_reduce", CollectiveKind::all_reduce},
                                                 {"all_gather", CollectiveKind::all_gather},
                                                 {"reduce_scatter", CollectiveKind::reduce_scatter},
                                                 {"all_to_all", CollectiveKind::all_to_all},
                                                 {"broadcast", CollectiveKind::broadcast}};
-  static const Choices<Overlap> overlaps = {{"none", Overlap::none}, {"next", Overlap::next}, {"pass", Overlap::pass}};
   QuantityOptions<Bytes> bytes = size_in_bytes("the full buffer: before an all-reduce or reduce-scatter, after an all-gather");
   bytes.above = Bytes{};
   bytes.required = true;
@@ -99,16 +131,16 @@ const Table<Collective>& collective_table() {
           .choice("kind", &Collective::kind, kinds, {.required = true, .help = "what is done"})
           .choice("group", &Collective::group, group_words(), {.required = true, .help = "who takes part"})
           .quantity("bytes", &Collective::bytes, bytes)
-          .choice("overlap", &Collective::overlap, overlaps, {.help = "what it runs beside: the next operator, or the whole pass"});
+          .choice("overlap", &Collective::overlap, overlap_words(), {.help = "what it runs beside: the next operator, or the whole pass"});
   return table;
 }
 
 void check_operator(const OperatorFile& op, const Report& report) {
-  const int shapes =
-      op.matmul.has_value() + op.grouped.has_value() + op.attention.has_value() + op.stream.has_value() + op.collective.has_value();
+  const int shapes = op.matmul.has_value() + op.grouped.has_value() + op.attention.has_value() + op.stream.has_value() +
+                     op.collective.has_value() + op.transfer.has_value() + op.update.has_value();
   if (shapes != 1)
     report.error("", fmt::format("{} shapes in operator {}", shapes, shown(op.name)),
-                 "one of matmul, grouped, attention, stream, collective");
+                 "one of matmul, grouped, attention, stream, collective, transfer, update");
   if (op.attention && std::max(op.attention->heads, op.attention->kv_heads) != op.attention->heads)
     report.error("attention.kv_heads", fmt::format("{} key/value heads for {} heads", op.attention->kv_heads, op.attention->heads));
 }
@@ -125,6 +157,8 @@ const Table<OperatorFile>& operator_table() {
           .object("attention", &O::attention, attention_table(), {.help = "a fused attention kernel"})
           .object("stream", &O::stream, stream_table(), {.help = "memory traffic"})
           .object("collective", &O::collective, collective_table(), {.help = "communication"})
+          .object("transfer", &O::transfer, transfer_table(), {.help = "bytes to or from a tier outside the device"})
+          .object("update", &O::update, update_table(), {.help = "update of states outside the device"})
           .count("kernels", &O::kernels, {.min = 1, .max = 1'000'000, .help = "device kernels that the host launches"})
           .flag("recomputed", &O::recomputed, {.help = "repeats forward work in a backward pass"})
           .flag("weight_gradient", &O::weight_gradient, {.help = "only the optimizer waits for it"})
@@ -140,6 +174,8 @@ const Table<BlockFile>& block_table() {
           .list("forward", &B::forward, operator_table(), {.help = "operators of the forward pass in order"})
           .list("backward", &B::backward, operator_table(), {.help = "operators of the backward pass in order, recomputed ones first"})
           .quantity("activations", &B::activations, size_in_bytes("kept from forward to backward, per micro-batch"))
+          .quantity("host_activations", &B::host_activations, size_in_bytes("the same in host memory"))
+          .quantity("storage_activations", &B::storage_activations, size_in_bytes("the same on drives"))
           .quantity("working_set", &B::working_set, size_in_bytes("live at the peak inside the block beyond what is kept"))
           .number("parameters", &B::parameters, {.max = 1e15, .help = "elements held by one rank, experts apart"})
           .number("expert_parameters", &B::expert_parameters, {.max = 1e15, .help = "elements of experts held by one rank"});
@@ -168,7 +204,9 @@ const Table<StageFile>& stage_table() {
           .list("step", &S::step, operator_table(), {.help = "operators once per step after the last backward pass"})
           .quantity("parameters", &S::parameters, size_in_bytes("per rank; by default the blocks' in the graph's precision"))
           .quantity("gradients", &S::gradients, size_in_bytes("per rank"))
-          .quantity("optimizer", &S::optimizer, size_in_bytes("per rank, after sharding"));
+          .quantity("optimizer", &S::optimizer, size_in_bytes("per rank, after sharding"))
+          .quantity("host", &S::host, size_in_bytes("of these states, what lies in host memory instead"))
+          .quantity("storage", &S::storage, size_in_bytes("of these states, what lies on drives instead"));
   return table;
 }
 
@@ -300,7 +338,9 @@ OpClass standard_class(const OperatorFile& op) {
     return OpClass::gemm;
   if (op.attention)
     return OpClass::attention;
-  return op.collective ? OpClass::communication : OpClass::elementwise;
+  if (op.update)
+    return OpClass::optimizer;
+  return op.collective || op.transfer ? OpClass::communication : OpClass::elementwise;
 }
 
 GroupShapes groups_of(const GraphFile& file) {

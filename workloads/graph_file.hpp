@@ -19,6 +19,8 @@ struct OperatorFile {
   std::optional<FusedAttention> attention;
   std::optional<Streaming> stream;
   std::optional<Collective> collective;
+  std::optional<TierTransfer> transfer;
+  std::optional<TierUpdate> update;
   int kernels = 1;
   bool recomputed = false;
   bool weight_gradient = false;
@@ -29,6 +31,8 @@ struct BlockFile {
   std::vector<OperatorFile> forward;
   std::vector<OperatorFile> backward;
   Bytes activations;
+  Bytes host_activations;
+  Bytes storage_activations;
   Bytes working_set;
   double parameters = 0;
   double expert_parameters = 0;
@@ -50,6 +54,8 @@ struct StageFile {
   std::optional<Bytes> parameters; ///< by default the blocks' in the graph's precision
   Bytes gradients;
   Bytes optimizer;
+  Bytes host;
+  Bytes storage;
 };
 
 struct GroupFile {

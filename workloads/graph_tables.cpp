@@ -25,6 +25,10 @@ Operator operator_of(const OperatorFile& file, Precision precision) {
     op.shape = *file.attention;
   else if (file.stream)
     op.shape = *file.stream;
+  else if (file.transfer)
+    op.shape = *file.transfer;
+  else if (file.update)
+    op.shape = *file.update;
   else
     op.shape = file.collective.value_or(Collective{});
   return op;
@@ -40,6 +44,10 @@ OperatorFile file_of(const Operator& op, Precision precision) {
     file.attention = *attention;
   else if (const auto* stream = std::get_if<Streaming>(&op.shape))
     file.stream = *stream;
+  else if (const auto* transfer = std::get_if<TierTransfer>(&op.shape))
+    file.transfer = *transfer;
+  else if (const auto* update = std::get_if<TierUpdate>(&op.shape))
+    file.update = *update;
   else
     file.collective = std::get<Collective>(op.shape);
   if (op.op_class != standard_class(file))
@@ -128,6 +136,8 @@ void resolve_stages(const GraphFile& file, OpGraph& graph) {
     resolved.step = operators_of(stage.step, file.precision);
     resolved.gradients = stage.gradients;
     resolved.optimizer = stage.optimizer;
+    resolved.host = stage.host;
+    resolved.storage = stage.storage;
   }
   if (file.stages.empty())
     graph.stages.push_back({.chunks = {0}});
@@ -158,6 +168,8 @@ OpGraph resolve(const GraphFile& file) {
                             .forward = operators_of(block.forward, file.precision),
                             .backward = operators_of(block.backward, file.precision),
                             .activations = block.activations,
+                            .host_activations = block.host_activations,
+                            .storage_activations = block.storage_activations,
                             .working_set = block.working_set,
                             .parameters = block.parameters,
                             .expert_parameters = block.expert_parameters});
@@ -221,6 +233,8 @@ yaml::Node write_graph(const OpGraph& graph) {
                            .forward = files_of(block.forward, graph.precision),
                            .backward = files_of(block.backward, graph.precision),
                            .activations = block.activations,
+                           .host_activations = block.host_activations,
+                           .storage_activations = block.storage_activations,
                            .working_set = block.working_set,
                            .parameters = block.parameters,
                            .expert_parameters = block.expert_parameters});
@@ -233,7 +247,9 @@ yaml::Node write_graph(const OpGraph& graph) {
     StageFile& written = file.stages.emplace_back(StageFile{.step = files_of(stage.step, graph.precision),
                                                             .parameters = stage.parameters,
                                                             .gradients = stage.gradients,
-                                                            .optimizer = stage.optimizer});
+                                                            .optimizer = stage.optimizer,
+                                                            .host = stage.host,
+                                                            .storage = stage.storage});
     for (const int chunk : stage.chunks)
       written.chunks.push_back(file.chunks[static_cast<std::size_t>(chunk)].name);
   }

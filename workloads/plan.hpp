@@ -24,6 +24,37 @@ enum class ContextParallel {
 /// Dimensions of the rank grid.
 enum class RankAxis { tensor, context, data, pipeline };
 
+/// Where bytes lie: in the device's own memory, in its node's, on its node's drives.
+enum class Tier { device, host, storage };
+
+/// Who updates states that do not lie on the device.
+enum class UpdatePlace {
+  device, ///< states are brought there and back (ZeRO-Infinity's bounce)
+  host,   ///< the node's processors (ZeRO-Offload)
+  split   ///< a share of the subgroups on the device, the others on the host meanwhile (Deep Optimizer States)
+};
+
+/// What an offloaded update runs beside.
+enum class UpdateOverlap {
+  none,
+  backward, ///< the last backward pass: each layer is updated as its gradients arrive (Fuyou)
+  next_step ///< the passes of the next step, which use parameters that are one step old (delayed parameter update of ZeRO-Offload)
+};
+
+/// What lies outside device memory between its uses.
+struct Offload {
+  Tier parameters = Tier::device;
+  Tier optimizer = Tier::device; ///< with the gradients
+  Tier activations = Tier::device;
+  UpdatePlace update = UpdatePlace::host;
+  double device_share = 0; ///< of a split update; 0 = the share that ends first
+  UpdateOverlap overlap = UpdateOverlap::none;
+
+  [[nodiscard]] bool any() const { return parameters != Tier::device || optimizer != Tier::device || activations != Tier::device; }
+
+  friend bool operator==(const Offload&, const Offload&) = default;
+};
+
 /// Parallelism plan of a training job. Ranks = tp * cp * dp * pp.
 struct Plan {
   int tp = 1;
@@ -50,6 +81,7 @@ struct Plan {
   bool overlap_grad_reduce = false;  ///< gradient reduction in the shadow of the last micro-batch's backward pass
   bool overlap_param_gather = false; ///< ZeRO-1 parameter gather in the shadow of the next forward pass
   bool overlap_p2p = false;          ///< pipeline sends do not hold up the compute stream
+  Offload offload;
 
   [[nodiscard]] int ranks() const { return tp * cp * dp * pp; }
   [[nodiscard]] int expert_tensor() const { return etp > 0 ? etp : tp; }

@@ -1,5 +1,7 @@
 #include "workloads/sharding.hpp"
 
+#include "workloads/offload.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -209,6 +211,8 @@ std::vector<Operator> step_operators(const TrainingJob& job, const Plan& plan, c
       held.dense / sizes.parameters * half, plan.overlap_param_gather);
   if (plan.zero == 1 || plan.zero == 2)
     add("expert_gather", CollectiveKind::all_gather, Group::expert_data, expert_ranks, held.experts * half, plan.overlap_param_gather);
+  if (plan.offload.any())
+    offload_update(list, owned, job, plan, software);
   return list;
 }
 
@@ -222,6 +226,9 @@ void fill_states(Stage& stage, const TrainingJob& job, const Plan& plan, const S
   stage.parameters = Bytes{(per_rank(sizes.parameters, 3) + secondary) * element_bytes(job.precision)};
   stage.gradients = Bytes{per_rank(sizes.gradients, 2) * element_bytes(software.gradient)};
   stage.optimizer = Bytes{per_rank(sizes.optimizer, 1) * optimizer_bytes(job, software)};
+  stage.host = stage.storage = Bytes{};
+  if (plan.offload.any())
+    offload_states(stage, per_rank(sizes.optimizer, 1), job, plan, software);
 }
 
 } // namespace orrery

@@ -18,6 +18,32 @@ void check_software(const SoftwareProfile& software, const Report& report) {
   check_sources(software_table(), software_table().write(software), software.sources, report);
 }
 
+void check_offload_keys(const Offload& offload, const Report& report) {
+  const bool stays = offload.optimizer == Tier::device;
+  if (stays && offload.update == UpdatePlace::split)
+    report.error("update", "split, but the optimizer stays on the device", "an optimizer on a tier", "write 'optimizer: host'");
+  if (stays && offload.overlap != UpdateOverlap::none)
+    report.error("overlap", "an overlap, but the optimizer stays on the device", "none, or an optimizer on a tier");
+  if (offload.device_share > 0 && offload.update != UpdatePlace::split)
+    report.error("device_share", fmt::format("{} of an update that is not split", offload.device_share), "0, or 'update: split'");
+}
+
+const Table<Offload>& offload_table() {
+  static const Choices<UpdateOverlap> overlaps = {
+      {"none", UpdateOverlap::none}, {"backward", UpdateOverlap::backward}, {"next_step", UpdateOverlap::next_step}};
+  using O = Offload;
+  static const Table<O> table =
+      Table<O>("offload", "What lies in host memory or on drives between its uses.")
+          .choice("parameters", &O::parameters, tier_words(), {.help = "fetched layer by layer; with zero 3 every rank fetches its share"})
+          .choice("optimizer", &O::optimizer, tier_words(), {.help = "master weights, moments and gradients"})
+          .choice("activations", &O::activations, tier_words(), {.help = "what layers keep for the backward pass"})
+          .choice("update", &O::update, update_place_words(), {.help = "who updates an offloaded optimizer"})
+          .number("device_share", &O::device_share, {.max = 1, .help = "of a split update; 0 = the share that ends first"})
+          .choice("overlap", &O::overlap, overlaps, {.help = "passes that the update runs beside: last backward, or all of the next step"})
+          .check(check_offload_keys);
+  return table;
+}
+
 void check_plan_keys(const Plan& plan, const Report& report) {
   const double ranks = static_cast<double>(plan.tp) * plan.cp * plan.pp * plan.dp;
   std::vector<RankAxis> axes = plan.order;
@@ -68,6 +94,16 @@ const Choices<Group>& group_words() {
                                        {"expert", Group::expert},
                                        {"expert_tensor", Group::expert_tensor},
                                        {"expert_data", Group::expert_data}};
+  return words;
+}
+
+const Choices<Tier>& tier_words() {
+  static const Choices<Tier> words = {{"none", Tier::device}, {"host", Tier::host}, {"nvme", Tier::storage}};
+  return words;
+}
+
+const Choices<UpdatePlace>& update_place_words() {
+  static const Choices<UpdatePlace> words = {{"device", UpdatePlace::device}, {"host", UpdatePlace::host}, {"split", UpdatePlace::split}};
   return words;
 }
 
@@ -128,6 +164,7 @@ const Table<Plan>& plan_table() {
           .flag("overlap_param_gather", &Plan::overlap_param_gather,
                 {.help = "zero 1: parameters are gathered in the shadow of the forward pass"})
           .flag("overlap_p2p", &Plan::overlap_p2p, {.help = "pipeline messages do not hold up the compute stream"})
+          .object("offload", &Plan::offload, offload_table(), {.help = "what lies outside device memory"})
           .check(check_plan_keys);
   return table;
 }

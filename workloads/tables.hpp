@@ -21,6 +21,8 @@ const Catalogue& software_catalogue(); ///< workloads/catalogue/software
 
 const Choices<ScheduleKind>& schedule_words();
 const Choices<Group>& group_words();
+const Choices<Tier>& tier_words();
+const Choices<UpdatePlace>& update_place_words();
 /// Precisions that a model is trained in.
 const Choices<Precision>& training_precision_words();
 

@@ -3,6 +3,7 @@
 #include "sim/base/quantity_text.hpp"
 #include "workloads/layer.hpp"
 #include "workloads/model_checks.hpp"
+#include "workloads/offload.hpp"
 #include "workloads/schedule.hpp"
 #include "workloads/sharding.hpp"
 #include "workloads/step_flops.hpp"
@@ -77,6 +78,17 @@ BlockPlaces add_blocks(OpGraph& graph, const TrainingJob& job, const Plan& plan,
       graph.blocks[static_cast<std::size_t>(add(layer_block(job, kept, software, kind)))].name += "_kept";
   }
   return places;
+}
+
+/// Indices of the blocks that are transformer layers.
+std::vector<std::size_t> layers_of(const BlockPlaces& places) {
+  std::vector<std::size_t> layers;
+  for (std::size_t k = 0; k < places.kinds.size(); ++k) {
+    layers.push_back(k);
+    if (places.kept_layers > 0)
+      layers.push_back(static_cast<std::size_t>(places.kept_layers) + k);
+  }
+  return layers;
 }
 
 /// Finds an equal chunk or adds one: most chunks of a pipeline are alike, and each kind is costed once.
@@ -190,6 +202,8 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
     const double outer = embedding.parameters + (one_stage && job.model.tied_embedding ? 0 : head.parameters);
     expose_ends(embedding, outer, layer, job, plan, software);
   }
+  if (plan.offload.any())
+    offload_passes(graph, layers_of(places), job, plan, software);
   graph.flops = step_flops(job, software);
   graph.sequences = job.global_batch;
   graph.tokens = graph.sequences * job.sequence;
