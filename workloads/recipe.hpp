@@ -37,7 +37,6 @@ constexpr RecipeTraits recipe_traits(Recipe recipe) {
   case Recipe::fp8_delayed:
     return {};
   case Recipe::fp8_tensor:
-    return {.reads_twice = true};
   case Recipe::fp8_row:
     return {.reads_twice = true};
   case Recipe::fp8_block:
