@@ -216,9 +216,12 @@ private:
     else if (*dense > 0)
       model("experts.dense_layers", exact_number(*dense), "--moe-layer-freq");
     if (arguments_.count("--expert-model-parallel-size", 1) > 1 &&
-        arguments_.text("--moe-token-dispatcher-type", "allgather") == "allgather")
-      arguments_.has("--moe-token-dispatcher-type") ? refuse("--moe-token-dispatcher-type", "a scenario says dispatch by all-to-all")
-                                                    : result_.notes.push_back("dispatch of tokens to experts is taken as all-to-all");
+        arguments_.text("--moe-token-dispatcher-type", "allgather") == "allgather") {
+      if (arguments_.has("--moe-token-dispatcher-type"))
+        refuse("--moe-token-dispatcher-type", "a scenario says dispatch by all-to-all");
+      else
+        result_.notes.emplace_back("dispatch of tokens to experts is taken as all-to-all");
+    }
   }
 
   void read_plan() {
@@ -286,7 +289,7 @@ private:
     if (samples > 0)
       training("tokens", exact_number(samples * sequence), arguments_.has("--train-samples") ? "--train-samples" : "--train-iters");
     if (arguments_.has("--rampup-batch-size"))
-      result_.notes.push_back("--rampup-batch-size: the step is that of the full batch; smaller batches at the start are not counted");
+      result_.notes.emplace_back("--rampup-batch-size: the step is that of the full batch; smaller batches at the start are not counted");
     if (arguments_.text("--optimizer", "adam") != "adam")
       refuse("--optimizer", "a scenario says Adam");
   }

@@ -14,7 +14,7 @@ namespace {
 struct MachineRule {
   std::string_view accelerator;
   std::string_view node;
-  std::string_view network = "";
+  std::string_view network;
 };
 constexpr MachineRule machine_rules[] = {{"a100-80g-sxm", "dgx-a100"},
                                          {"a100-sxm", "dgx-a100"},

@@ -159,6 +159,15 @@ void shard_block(Block& block, const TrainingJob& job, const Plan& plan, const S
   if (plan.zero >= 2 && expert_ranks > 1)
     add(block.backward, "expert_gradient_scatter", CollectiveKind::reduce_scatter, Group::expert_data, block.expert_parameters * wire);
   const double elements = block.parameters + block.expert_parameters;
+  const auto copy = [&](std::vector<Operator>& list, const char* name, double written) {
+    list.push_back(streaming(name, OpClass::cast, elements * half, elements * written, 1));
+  };
+  if (software.copy_gathered && plan.zero >= 3) {
+    copy(block.forward, "parameter_copy", half);
+    copy(block.backward, "parameter_copy", half);
+  }
+  if (software.copy_scattered && plan.zero >= 2)
+    copy(block.backward, "gradient_copy", wire);
   if (plan.zero >= 3) // the layer at work and the one gathered ahead
     block.working_set += Bytes{2 * elements * half};
   if (plan.zero >= 2)

@@ -223,6 +223,9 @@ const Table<SoftwareProfile>& software_table() {
                 {.help = "input-gradient collectives run beside the weight-gradient matmuls"})
           .flag("gather_per_tensor", &S::gather_per_tensor,
                 {.help = "ZeRO-3 gathers and scatters each tensor by itself instead of a layer at a time"})
+          .flag("copy_gathered", &S::copy_gathered, {.help = "ZeRO-3: gathered parameters are copied out of the communication buffer"})
+          .flag("copy_scattered", &S::copy_scattered,
+                {.help = "ZeRO-2 and 3: gradients are copied into a communication buffer in the reduction's precision"})
           .flag("scatter_gather_p2p", &S::scatter_gather_p2p,
                 {.help = "a tensor-parallel rank sends its share of a forward pipeline message"})
           .flag("scatter_gather_backward", &S::scatter_gather_backward, {.help = "the same for backward messages"})
