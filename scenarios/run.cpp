@@ -6,6 +6,7 @@
 #include "models/training_cost.hpp"
 #include "scenarios/data_files.hpp"
 #include "scenarios/error_band.hpp"
+#include "scenarios/kernel_jitter.hpp"
 #include "scenarios/timeline_rows.hpp"
 #include "scenarios/trace_run.hpp"
 #include "scenarios/training_metrics.hpp"
@@ -58,17 +59,27 @@ void check_memory(TrainingResult& result, const Scenario& scenario, const OpGrap
 
 /// The step by events where asked for, else the estimate.
 StepEstimate timed_step(TrainingResult& result, const Scenario& scenario, const Stages& stages, const RunOptions& options) {
-  StepEstimate estimate = estimate_step(stages.costs);
+  const SimulationOptions& simulation = scenario.simulation;
+  const LaneClocks clocks = lane_clocks(simulation.slow, scenario.cluster.node.devices, stages.graph, stages.costs);
+  StepEstimate estimate = estimate_step(clocks.empty() ? stages.costs : at_lowest_clocks(stages.costs, clocks));
   result.method.kind = "estimate";
-  result.method.fold = "one replica and one rank per stage stand for all";
+  result.method.fold = clocks.empty() ? "one replica and one rank per stage stand for all"
+                                      : "one replica, each stage at its lowest clock, and one rank per stage stand for all";
   if (options.fidelity == Fidelity::estimate)
     return estimate;
-  const StepTraffic traffic = step_traffic(Topology(scenario.cluster), stages.costs, scenario.simulation.unfold_replicas);
-  StepTimeline timeline = simulate_step(stages.costs, {.unfold_replicas = scenario.simulation.unfold_replicas,
-                                                       .jitter = scenario.simulation.jitter,
-                                                       .seed = scenario.simulation.seed,
-                                                       .record = options.record_timeline,
-                                                       .traffic = &traffic});
+  const int replicas = stages.costs.replicas;
+  const ReplicaFold fold = simulation.unfold_replicas || simulation.jitter > 0 || simulation.kernel_jitter > 0
+                               ? each_by_itself(replicas)
+                               : fold_by_clocks(replicas, clocks);
+  const StepTraffic traffic = step_traffic(Topology(scenario.cluster), stages.costs, fold);
+  StepTimeline timeline =
+      simulate_step(stages.costs, {.jitter = simulation.jitter,
+                                   .noise = kernel_noise(simulation.kernel_jitter, stages.graph, stages.costs),
+                                   .seed = simulation.seed,
+                                   .weights = fold.weights(),
+                                   .clocks = simulated_clocks(fold, static_cast<int>(stages.costs.stages.size()), clocks),
+                                   .record = options.record_timeline,
+                                   .traffic = &traffic});
   result.method.kind = "simulate";
   result.method.network = "SimGrid CM02, TCP-gamma 0, crosstraffic 0";
   result.method.fold = timeline.fold();

@@ -6,6 +6,7 @@
 #include "scenarios/capacity_options.hpp"
 #include "scenarios/expectations.hpp"
 #include "scenarios/plan_space_tables.hpp"
+#include "scenarios/slow_devices.hpp"
 #include "scenarios/trace_job.hpp"
 #include "workloads/graph.hpp"
 #include "workloads/software.hpp"
@@ -26,7 +27,9 @@ struct PowerOptions {
 
 struct SimulationOptions {
   bool unfold_replicas = false;
-  double jitter = 0; ///< relative standard deviation of each pass
+  double jitter = 0;        ///< relative standard deviation of each pass; it unfolds all replicas
+  double kernel_jitter = 0; ///< the same of each kernel
+  std::vector<SlowDevices> slow;
   std::uint64_t seed = 1;
 };
 

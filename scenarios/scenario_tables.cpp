@@ -8,6 +8,8 @@
 #include "workloads/graph_tables.hpp"
 #include "workloads/tables.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace orrery {
@@ -28,7 +30,10 @@ const Table<SimulationOptions>& simulation_table() {
   static const Table<S> table =
       Table<S>("simulation", "How the step is simulated.")
           .flag("unfold_replicas", &S::unfold_replicas, {.help = "simulate every data-parallel replica instead of one for all"})
-          .number("jitter", &S::jitter, {.max = 1, .help = "relative standard deviation of each pass"})
+          .number("jitter", &S::jitter, {.max = 1, .help = "relative standard deviation of each pass; every replica is simulated"})
+          .number("kernel_jitter", &S::kernel_jitter,
+                  {.max = 0.5, .help = "the same of each kernel: a pass averages its own, collectives inside it wait for the slowest rank"})
+          .list("slow", &S::slow, slow_table(), {.help = "devices that run below their clock; the replicas of the others stay folded"})
           .count("seed", &S::seed, {.help = "of every random stream"});
   return table;
 }
@@ -78,6 +83,33 @@ void check_traces(const Scenario& scenario, const Report& report) {
     report.error("power", beside, "jobs of a model or a graph");
   if (scenario.simulation.jitter > 0)
     report.error("simulation.jitter", beside, "0");
+  if (scenario.simulation.kernel_jitter > 0)
+    report.error("simulation.kernel_jitter", beside, "0");
+}
+
+/// Slow devices against the machine and the one job on it.
+void check_slow(const Scenario& scenario, const Report& report) {
+  if (scenario.simulation.slow.empty())
+    return;
+  if (scenario.jobs.size() != 1 || scenario.jobs.front().trace)
+    return report.error("simulation.slow", "beside several jobs, or a trace", "one job of a model or a graph");
+  const TrainingScenario& job = scenario.jobs.front();
+  const int stages = job.graph ? static_cast<int>(job.graph->stages.size()) : job.plan.pp;
+  const int replicas = job.graph ? job.graph->groups.at(Group::data).size : job.plan.dp * job.plan.cp;
+  for (std::size_t i = 0; i < scenario.simulation.slow.size(); ++i) {
+    const SlowDevices& slow = scenario.simulation.slow[i];
+    const auto below = [&](const char* key, int value, int count, const char* what) {
+      if (value >= count)
+        report.error(fmt::format("simulation.slow.{}.{}", i, key), std::to_string(value),
+                     fmt::format("0 to {}: there are {} {}", count - 1, count, what));
+    };
+    for (const int device : slow.devices)
+      below("devices", device, scenario.cluster.devices(), "devices");
+    for (const int node : slow.nodes)
+      below("nodes", node, scenario.cluster.nodes, "nodes");
+    below("stage", slow.stage.value_or(0), stages, "stages");
+    below("replica", slow.replica.value_or(0), replicas, "replicas");
+  }
 }
 
 } // namespace
@@ -100,6 +132,7 @@ const Table<Scenario>& scenario_table() {
             if (scenario.jobs.empty())
               report.error("jobs", "an empty list", "at least one job");
             check_traces(scenario, report);
+            check_slow(scenario, report);
           });
   return table;
 }

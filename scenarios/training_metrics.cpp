@@ -57,12 +57,14 @@ std::vector<TimeShare> time_shares(const Stages& stages, const StepEstimate& tim
   const int passes = micro_batches_per_chunk(stages.graph.schedule, stages.graph.micro_batches);
   ClassTimes classes{};
   StageTimes mean;
-  Seconds waits; // for tiers outside the devices
+  Seconds waits;   // for tiers outside the devices
+  Seconds nominal; // compute of equal devices without jitter
   for (std::size_t s = 0; s < times.stages.size(); ++s) {
     const Stage& stage = stages.graph.stages[s];
     for (std::size_t v = 0; v < stage.chunks.size(); ++v) {
       const Chunk& chunk = stages.graph.chunks[static_cast<std::size_t>(stage.chunks[v])];
       const CostedChunk& costed = stages.costs.stages[s].chunks[v];
+      nominal += (costed.forward.total() + costed.backward.total() + costed.weight.total()) * (passes / count);
       add_pass(classes, stages, chunk, costed.forward.stretchable, false, passes / count);
       add_pass(classes, stages, chunk, costed.backward.stretchable + costed.weight.stretchable, true, passes / count);
       waits += (costed.forward.wait + costed.backward.wait + costed.weight.wait) * (passes / count);
@@ -94,9 +96,11 @@ std::vector<TimeShare> time_shares(const Stages& stages, const StepEstimate& tim
   add(TimeKind::communication, "parameter gather", mean.gather);
   add(TimeKind::bubble, "pipeline bubble", mean.bubble);
   add(TimeKind::optimizer, "optimizer", mean.optimizer);
-  // Rounding leaves a residue of the order of 1e-16 s that is no host time.
-  const Seconds host = mean.host + mean.compute - waits - Seconds{operators};
-  add(TimeKind::host, "launches and framework", host > 1e-9 * times.step ? host : Seconds{});
+  // Rounding leaves residues of the order of 1e-16 s that are neither.
+  const auto more_than_rounding = [&](Seconds time) { return time > 1e-9 * times.step ? time : Seconds{}; };
+  const Seconds uneven = more_than_rounding(mean.compute - nominal);
+  add(TimeKind::compute, "slow devices and jitter", uneven);
+  add(TimeKind::host, "launches and framework", more_than_rounding(mean.host + mean.compute - uneven - waits - Seconds{operators}));
   return shares;
 }
 

@@ -24,12 +24,20 @@
 
 namespace orrery {
 
+/// How the length of a pass differs from its costed one.
+struct PassNoise {
+  double mean = 1;
+  double spread = 0; ///< relative standard deviation
+};
+
 struct StepOptions {
   bool unfold_replicas = false; ///< simulate every replica instead of one for all
   double jitter = 0;            ///< relative standard deviation of each pass
+  std::vector<PassNoise> noise; ///< besides it, of pass kind k of chunk c of stage s at [(s * chunks + c) * 3 + k]; empty = none
   std::uint64_t seed = 1;
-  std::vector<double> clocks;           ///< relative clock of stage s of replica r at [r * stages + s]; repeated when shorter; empty = 1
-  bool record = false;                  ///< keep every span
+  std::vector<int> weights; ///< replicas that each simulated one stands for (sim/engine/replica_fold.hpp); empty = as unfold_replicas says
+  std::vector<double> clocks; ///< relative clock of stage s of simulated replica r at [r * stages + s]; repeated when shorter; empty = 1
+  bool record = false;        ///< keep every span
   const StepTraffic* traffic = nullptr; ///< routes of what may contend; without it every transfer takes its costed time
 };
 

@@ -3,6 +3,7 @@
 #include "sim/engine/noise.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace orrery {
 
@@ -12,7 +13,11 @@ SpanKind span_kind(PassKind kind) {
   return kind == PassKind::forward ? SpanKind::forward : kind == PassKind::backward ? SpanKind::backward : SpanKind::weight;
 }
 
-int simulated_replicas(const CostedGraph& graph, const StepOptions& options) { return options.unfold_replicas ? graph.replicas : 1; }
+int simulated_replicas(const CostedGraph& graph, const StepOptions& options) {
+  if (!options.weights.empty())
+    return static_cast<int>(options.weights.size());
+  return options.unfold_replicas ? graph.replicas : 1;
+}
 
 } // namespace
 
@@ -97,6 +102,15 @@ void PipelineSource::submit_transfer(Event event, std::uint32_t lane, std::uint3
     scheduler.submit({.actor = lane, .tag = tag, .bytes = transfer.bytes, .latency = transfer.latency, .route = transfer.route});
 }
 
+PassNoise PipelineSource::noise_of(std::uint32_t lane, const Pass& pass) const {
+  if (options_.noise.empty())
+    return {.spread = options_.jitter};
+  const std::size_t chunk =
+      static_cast<std::size_t>(stage_of(lane)) * static_cast<std::size_t>(graph_.virtual_stages) + static_cast<std::size_t>(pass.chunk);
+  const PassNoise& kernels = options_.noise[chunk * 3 + static_cast<std::size_t>(pass.kind)];
+  return {.mean = kernels.mean, .spread = std::hypot(options_.jitter, kernels.spread)};
+}
+
 void PipelineSource::try_pass(std::uint32_t lane, WorkScheduler& scheduler) {
   Lane& state = lanes_[lane];
   const std::vector<Pass>& passes = order(lane);
@@ -116,7 +130,8 @@ void PipelineSource::try_pass(std::uint32_t lane, WorkScheduler& scheduler) {
       !state.overlapped_started)
     start_overlapped(lane, scheduler);
   const CostedChunk& chunk = costs(lane).chunks[static_cast<std::size_t>(pass.chunk)];
-  const double factor = options_.jitter > 0 ? log_normal_factor(options_.jitter, options_.seed, lane, state.next) : 1.0;
+  const PassNoise noise = noise_of(lane, pass);
+  const double factor = noise.spread > 0 ? noise.mean * log_normal_factor(noise.spread, options_.seed, lane, state.next) : noise.mean;
   const Span& span = pass.kind == PassKind::forward ? chunk.forward : pass.backward() ? chunk.backward : chunk.weight;
   submit_span(Event::pass, lane, span, factor, scheduler);
 }
@@ -305,16 +320,17 @@ void PipelineSource::report(StepTimeline& timeline) {
   for (std::uint32_t lane = 0; lane < lanes_.size(); ++lane) {
     const Lane& state = lanes_[lane];
     StageTimes& times = timeline.stages[static_cast<std::size_t>(stage_of(lane))];
-    times.compute += Seconds{state.compute};
-    times.send += Seconds{state.send};
-    times.bubble += Seconds{state.bubble};
-    times.reduction += Seconds{state.reduction};
-    times.optimizer += Seconds{state.optimizer};
-    times.gather += Seconds{state.gather};
+    const double weight = options_.weights.empty() ? 1 : options_.weights[lane / static_cast<std::size_t>(stages_)];
+    times.compute += Seconds{weight * state.compute};
+    times.send += Seconds{weight * state.send};
+    times.bubble += Seconds{weight * state.bubble};
+    times.reduction += Seconds{weight * state.reduction};
+    times.optimizer += Seconds{weight * state.optimizer};
+    times.gather += Seconds{weight * state.gather};
   }
   for (StageTimes& times : timeline.stages) {
     for (Seconds* part : {&times.compute, &times.send, &times.bubble, &times.reduction, &times.optimizer, &times.gather})
-      *part /= timeline.simulated_replicas;
+      *part /= options_.weights.empty() ? timeline.simulated_replicas : timeline.replicas;
     times.host = graph_.step_host;
     // Where stages do not wait for each other, each waits for itself alone.
     if (!barrier_)

@@ -69,6 +69,7 @@ private:
   void submit_wait(Event event, std::uint32_t lane, Seconds time, WorkScheduler& scheduler);
   void submit_transfer(Event event, std::uint32_t lane, std::uint32_t argument, const Transfer& transfer, WorkScheduler& scheduler);
 
+  [[nodiscard]] PassNoise noise_of(std::uint32_t lane, const Pass& pass) const;
   void try_pass(std::uint32_t lane, WorkScheduler& scheduler);
   void pass_ended(std::uint32_t lane, WorkScheduler& scheduler);
   void message_arrived(std::uint32_t lane, std::uint32_t pass, WorkScheduler& scheduler);

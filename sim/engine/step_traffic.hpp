@@ -5,6 +5,7 @@
 #include "models/cost.hpp"
 #include "sim/base/work.hpp"
 #include "sim/engine/network.hpp"
+#include "sim/engine/replica_fold.hpp"
 
 #include <array>
 #include <vector>
@@ -22,13 +23,18 @@ struct StageTraffic {
 
 struct StepTraffic {
   Network network;
-  std::vector<StageTraffic> stages; ///< of stage s of replica r at [r * stages + s]; repeated when shorter
+  std::vector<StageTraffic> stages; ///< of stage s of simulated replica r at [r * stages + s]; repeated when shorter
 };
 
 /// Messages and the collectives at the end of a step where they leave the scale-up domain. Rank i sits on device i; the shapes of the
 /// graph's groups say which ranks belong together. A collective loads the ring over domains of each local position. The rest of its route
 /// is the scale-up network, which it shares with the communication inside the passes: that is not modelled as traffic. Ranks must not
 /// exceed devices.
-StepTraffic step_traffic(const Topology& topology, const CostedGraph& graph, bool unfold_replicas);
+StepTraffic step_traffic(const Topology& topology, const CostedGraph& graph, const ReplicaFold& fold);
+
+/// One replica for all, or each by itself.
+inline StepTraffic step_traffic(const Topology& topology, const CostedGraph& graph, bool unfold_replicas) {
+  return step_traffic(topology, graph, unfold_replicas ? each_by_itself(graph.replicas) : one_for_all(graph.replicas));
+}
 
 } // namespace orrery

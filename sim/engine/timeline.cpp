@@ -10,6 +10,8 @@ std::string StepTimeline::fold() const {
     return fmt::format("one replica; {}", stage);
   if (simulated_replicas == replicas)
     return fmt::format("all {} replicas simulated; {}", replicas, stage);
+  if (simulated_replicas > 1)
+    return fmt::format("{} of {} replicas simulated, one for all of the same clocks; {}", simulated_replicas, replicas, stage);
   return fmt::format("{} of {} identical replicas simulated; {}", simulated_replicas, replicas, stage);
 }
 

@@ -33,7 +33,7 @@ struct LinkTraffic {
 
 struct StepTimeline {
   Seconds step;
-  std::vector<StageTimes> stages;   ///< mean over the simulated replicas; the parts of each add up to `step`
+  std::vector<StageTimes> stages;   ///< mean over the replicas; the parts of each add up to `step`
   std::vector<TimelineSpan> spans;  ///< in the order in which they ended; empty unless recorded
   std::vector<LinkTraffic> traffic; ///< of the flows, by link
   int replicas = 1;
