@@ -153,7 +153,7 @@ const Table<AxisGroup>& group_table() {
           .value("grid", &G::grid, by_path_codec<Values>(values_codec()), {.help = "every combination of the values of its paths"})
           .value("zip", &G::zip, by_path_codec<Values>(values_codec()),
                  {.help = "the first values of all its paths, then the second ones, ..."})
-          .value("list", &G::list, list_of(by_path_codec<yaml::Node>(any_codec())),
+          .value("list", &G::list, assignment_lists_codec(),
                  {.help = "points one by one; a path that one of them leaves out keeps the scenario's value there"})
           .object("random", &G::random, random_table(), {.help = "points drawn at random"})
           .check([](const G& group, const Report& report) {
@@ -171,7 +171,14 @@ const Table<AxisGroup>& group_table() {
   return table;
 }
 
-/// The scenario's document, not yet read: axes change it first.
+/// Six significant digits: what is drawn reads well, and no parameter is known better.
+double rounded(double value) {
+  QuantityError none;
+  return parse_number(fmt::format("{:.6g}", value), none);
+}
+
+} // namespace
+
 Codec<yaml::Node> document_codec() {
   static const Catalogue catalogue = folder_catalogue("scenario", "scenarios");
   Codec<yaml::Node> codec;
@@ -184,13 +191,9 @@ Codec<yaml::Node> document_codec() {
   return codec;
 }
 
-/// Six significant digits: what is drawn reads well, and no parameter is known better.
-double rounded(double value) {
-  QuantityError none;
-  return parse_number(fmt::format("{:.6g}", value), none);
-}
+Codec<ByPath<yaml::Node>> assignments_codec() { return by_path_codec<yaml::Node>(any_codec()); }
 
-} // namespace
+Codec<std::vector<ByPath<yaml::Node>>> assignment_lists_codec() { return list_of(assignments_codec()); }
 
 yaml::Node drawn(const Draw& draw, const Shape& shape, RandomStream& stream) {
   if (draw.choice)

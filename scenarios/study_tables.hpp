@@ -47,6 +47,13 @@ struct StudyFile {
 
 const Table<StudyFile>& study_table();
 
+/// A scenario by the name of a shipped one, by its file, or inline: its document, not yet read.
+Codec<yaml::Node> document_codec();
+
+/// A map from parameter paths to values: { jobs.0.plan.tp: 4 }.
+Codec<ByPath<yaml::Node>> assignments_codec();
+Codec<std::vector<ByPath<yaml::Node>>> assignment_lists_codec();
+
 /// A random value of a parameter of `shape`, with six significant digits. Precondition: the ends are values of the shape.
 yaml::Node drawn(const Draw& draw, const Shape& shape, RandomStream& stream);
 

@@ -1,6 +1,7 @@
 // `orrery schema` and `orrery explain`: what a scenario file may say, and what a result says.
 #include "scenarios/scenario_tables.hpp"
 #include "scenarios/study_tables.hpp"
+#include "scenarios/validate_papers_tables.hpp"
 #include "sim/base/diagnostics.hpp"
 #include "tools/command.hpp"
 #include "tools/report_json.hpp"
@@ -20,6 +21,8 @@ Exit print_schema(const Arguments& arguments, Console& console) {
     console.out << scenario_table().schema().dump(2) << '\n';
   else if (kind == "study")
     console.out << study_table().schema().dump(2) << '\n';
+  else if (kind == "claim")
+    console.out << claim_table().schema().dump(2) << '\n';
   else
     console.out << result_schema().dump(2) << '\n';
   return Exit::ok;
@@ -64,10 +67,13 @@ Exit explain(const Arguments& arguments, Console& console) {
 
 Command schema_command_row() {
   return {.name = "schema",
-          .summary = "prints the JSON Schema of a scenario, a study or a result",
+          .summary = "prints the JSON Schema of a scenario, a study, a published claim or a result",
           .details = {},
-          .options =
-              {{.name = "KIND", .kind = OptionKind::positional, .value = {}, .help = "which", .choices = {"scenario", "study", "result"}}},
+          .options = {{.name = "KIND",
+                       .kind = OptionKind::positional,
+                       .value = {},
+                       .help = "which",
+                       .choices = {"scenario", "study", "claim", "result"}}},
           .run = print_schema};
 }
 

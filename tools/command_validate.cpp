@@ -1,13 +1,18 @@
 // `orrery validate`: predictions against published measurements.
 #include "scenarios/error_band.hpp"
 #include "scenarios/validate.hpp"
+#include "scenarios/validate_papers.hpp"
 #include "scenarios/validate_ranking.hpp"
+#include "sim/base/diagnostics.hpp"
 #include "sim/base/quantity_text.hpp"
 #include "tools/command.hpp"
 #include "tools/output.hpp"
+#include "tools/papers_report.hpp"
 #include "tools/text.hpp"
 
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace orrery {
 
@@ -88,7 +93,7 @@ std::string band(const TrainingValidation& validation) {
                      percent(score.holds), percent(score.half_width));
 }
 
-Exit run(const Arguments& arguments, Console& console) {
+Exit validate_steps(const Arguments& arguments, Console& console) {
   TrainingValidation validation;
   {
     const Progress progress(console.error, "predicting", console.progress);
@@ -109,22 +114,86 @@ Exit run(const Arguments& arguments, Console& console) {
   return Exit::ok;
 }
 
+/// The claims that the user asks for; all where none is named. Every file is read, and every mistake reported, before the first runs.
+std::vector<Claim> wanted_claims(const std::vector<std::string>& files, const std::vector<std::string>& wanted) {
+  std::vector<Claim> claims;
+  std::vector<std::string> known;
+  Diagnostics diagnostics;
+  for (const std::string& file : files.empty() ? claim_files() : files) {
+    try {
+      claims.push_back(load_claim(file));
+      known.push_back(claims.back().id);
+    } catch (const UserError& error) {
+      diagnostics.append(error.diagnostics());
+    }
+  }
+  for (const std::string& id : wanted)
+    if (diagnostics.empty() && std::ranges::find(known, id) == known.end())
+      diagnostics.add({.path = "--claim", .message = shown(id), .allowed = "a claim", .suggestion = did_you_mean(id, known)});
+  diagnostics.throw_if_any();
+  if (!wanted.empty())
+    std::erase_if(claims, [&](const Claim& claim) { return std::ranges::find(wanted, claim.id) == wanted.end(); });
+  return claims;
+}
+
+Exit validate_papers(const Arguments& arguments, Console& console) {
+  const std::vector<Claim> claims = wanted_claims(arguments.all("--file"), arguments.all("--claim"));
+  std::vector<ClaimOutcome> outcomes;
+  {
+    const Progress progress(console.error, "simulating", console.progress);
+    for (const Claim& claim : claims)
+      outcomes.push_back(check_claim(claim));
+  }
+  const std::string format = arguments.text("--format", "text");
+  if (format == "csv")
+    write_claims_csv(console.out, outcomes);
+  else if (format == "json")
+    write_claims_json(console.out, outcomes);
+  else
+    console.out << claims_text(outcomes, arguments.has("--claim") || arguments.has("--file"), Style{.colour = console.colour});
+  const bool met = std::ranges::all_of(outcomes, [](const ClaimOutcome& claim) { return claim.verdict == Verdict::met; });
+  return met || !arguments.has("--strict") ? Exit::ok : Exit::expectation;
+}
+
+Exit run(const Arguments& arguments, Console& console) {
+  const bool papers = arguments.text("WHAT") == "papers";
+  const std::vector<std::string> others =
+      papers ? std::vector<std::string>{"--data", "--rows"} : std::vector<std::string>{"--claim", "--file", "--format", "--strict"};
+  for (const std::string& option : others)
+    if (arguments.has(option))
+      throw UserError(fmt::format("{}: not with 'validate {}'", option, arguments.text("WHAT")));
+  return papers ? validate_papers(arguments, console) : validate_steps(arguments, console);
+}
+
 } // namespace
 
 Command validate_command_row() {
   return {
       .name = "validate",
-      .summary = "scores predictions against published measurements",
+      .summary = "scores predictions against published measurements and claims",
       .details =
-          "Bias is the mean of predicted / measured - 1. Columns of --rows: group, id, measured_s, predicted_s, error_pct, refusal, plan.",
+          "training: step times; bias is the mean of predicted / measured - 1; columns of --rows: group, id, measured_s, predicted_s, "
+          "error_pct, refusal, plan. papers: the claims of scenarios/papers/claims, each by its own check. Exit status: 0 it ran; 2 an "
+          "input is "
+          "wrong; 4 with --strict, a claim is not met.",
       .options = {{.name = "WHAT",
                    .kind = OptionKind::positional,
                    .value = {},
                    .help = "which measurements",
                    .required = true,
-                   .choices = {"training"}},
+                   .choices = {"training", "papers"}},
                   {.name = "--data", .value = "FILE.csv", .help = "measurements other than the project's own"},
-                  {.name = "--rows", .value = "OUT.csv", .help = "writes one line per measured row"}},
+                  {.name = "--rows", .value = "OUT.csv", .help = "writes one line per measured row"},
+                  {.name = "--claim",
+                   .kind = OptionKind::values,
+                   .value = "ID",
+                   .help = "of the papers, only this claim, with its set-up; may be repeated"},
+                  {.name = "--file",
+                   .kind = OptionKind::values,
+                   .value = "CLAIM.yaml",
+                   .help = "a claim of yours instead of the papers; may be repeated"},
+                  {.name = "--format", .value = "FORMAT", .help = "form of the answer about papers", .choices = {"text", "csv", "json"}},
+                  {.name = "--strict", .kind = OptionKind::flag, .value = {}, .help = "a claim that is not met is exit status 4"}},
       .run = run};
 }
 

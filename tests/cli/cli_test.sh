@@ -144,6 +144,16 @@ expect 0 'mean over groups' "$orrery" validate training --rows rows.csv
 holds 'one line per measured row' grep -q '^group,id,measured_s,predicted_s,error_pct,refusal,plan$' rows.csv
 expect 2 'missing.csv' "$orrery" validate training --data missing.csv
 expect 2 'allowed: training' "$orrery" validate serving
+expect 0 'CT22 From FLOPs to Footprints: met' "$orrery" validate papers --claim CT22
+expect 0 '"verdict": "met"' "$orrery" validate papers --claim CT22 --format json
+holds 'claims are JSON' is_json out
+expect 0 '^CT05,medium,not expressible' "$orrery" validate papers --claim CT05 --format csv
+expect 4 'not expressible' "$orrery" validate papers --claim CT05 --strict
+expect 2 "--claim: 'CT99'" "$orrery" validate papers --claim CT99
+expect 2 "--rows: not with 'validate papers'" "$orrery" validate papers --rows rows.csv
+expect 2 "--claim: not with 'validate training'" "$orrery" validate training --claim CT22
+expect 2 'missing.yaml' "$orrery" validate papers --file missing.yaml
+expect 0 '"claim"' "$orrery" schema claim
 expect 0 'held out' "$orrery" calibrate --out curves.yaml
 holds 'the fitted curves are written' grep -q 'name: hopper' curves.yaml
 expect 2 'is not a folder' "$orrery" calibrate --data missing
