@@ -1,5 +1,5 @@
-// Published claims against what Orrery simulates: each claim is a file of scenarios/papers/claims, with the set-ups that it is tried on, the
-// figures that it states and its own check.
+// Published claims against what Orrery simulates: each claim is a file of scenarios/papers/claims, with the set-ups that it is tried on,
+// the figures that it states and its own check.
 //
 //   claim: CT02
 //   title: Low-bandwidth partitioning on Frontier
