@@ -3,6 +3,8 @@
 #include "sim/base/diagnostics.hpp"
 #include "tools/papers_report.hpp"
 
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 
 #include <filesystem>
@@ -18,7 +20,8 @@ namespace {
 class ClaimFile {
 public:
   explicit ClaimFile(const std::string& body)
-      : path_(std::filesystem::temp_directory_path() / ("claim-" + std::to_string(reinterpret_cast<std::uintptr_t>(this)) + ".yaml")) {
+      : path_(std::filesystem::temp_directory_path() /
+              ("claim-" + std::to_string(::getpid()) + "-" + std::to_string(reinterpret_cast<std::uintptr_t>(this)) + ".yaml")) {
     std::ofstream(path_) << "claim: CT99\ntitle: a title\ntext: a claim\nsource: a paper\npriority: low\nsetup: as it stands\n"
                             "method: estimate\nmissing: the moon\n"
                          << body;

@@ -1,6 +1,8 @@
 // Chakra traces for tests, written through the classes of the schema.
 #pragma once
 
+#include <unistd.h>
+
 #include <chakra/et_def.pb.h>
 
 #include <cstdint>
@@ -109,7 +111,8 @@ private:
 /// A folder of traces rank.0.et, rank.1.et, ... that lives as long as this.
 class TraceFolder {
 public:
-  TraceFolder(const std::string& name, const std::vector<Writer>& ranks) : folder_(std::filesystem::temp_directory_path() / name) {
+  TraceFolder(const std::string& name, const std::vector<Writer>& ranks)
+      : folder_(std::filesystem::temp_directory_path() / (name + "-" + std::to_string(::getpid()))) {
     std::filesystem::create_directories(folder_);
     for (std::size_t i = 0; i < ranks.size(); ++i)
       std::ofstream(folder_ / ("rank." + std::to_string(i) + ".et"), std::ios::binary) << ranks[i].bytes();
