@@ -1,0 +1,99 @@
+// Serving: requests come in, a router deals them to replicas, a replica batches them iteration by iteration.
+//
+// What:  a work source that carries out batching, paged KV memory, preemption, routing and the hand-over from prefill to decode replicas.
+// Units: SI; KV memory in blocks of tokens.
+// Valid: one clock; iterations of a replica follow one another, or overlap in its pipeline stages.
+// Error: none of its own: it does what the policies say, at the cost that the iteration models give.
+#pragma once
+
+#include "models/iteration_cost.hpp"
+#include "sim/engine/network.hpp"
+#include "workloads/batching.hpp"
+#include "workloads/request.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace orrery {
+
+enum class Pool { both, prefill, decode }; ///< what a replica does
+
+enum class Router { round_robin, least_requests, least_tokens, prefix, session };
+
+struct ServingReplica {
+  IterationModel* model = nullptr; ///< may be shared by replicas that are alike
+  BatchingPolicy policy;
+  std::int64_t kv_blocks = 0; ///< of all its devices
+  int block_tokens = 16;
+  int stages = 1; ///< pipeline stages: as many batches are in flight
+  bool prefix_cache = false;
+  Pool pool = Pool::both;
+};
+
+/// Hand-over of KV from a prefill to a decode replica.
+struct KvTransfer {
+  Bytes per_token; ///< over all devices of the replica
+  Seconds latency;
+  BytesPerSecond bandwidth; ///< of one replica's ends together
+};
+
+struct ServingSystem {
+  std::vector<ServingReplica> replicas;
+  Router router = Router::round_robin;
+  KvTransfer transfer; ///< where there are prefill and decode replicas
+};
+
+struct ServingOptions {
+  bool skip = true; ///< stretches of iterations in which nothing changes are one event
+  Seconds horizon;  ///< no request arrives, and no iteration begins, after it; 0 = until all is done
+  Seconds sample;   ///< interval of ServingRun::samples; 0 = none
+};
+
+enum class Outcome : std::uint8_t {
+  waiting, ///< when the run ended
+  served,
+  refused ///< its KV memory exceeds a replica's
+};
+
+struct RequestRecord {
+  Seconds arrival;
+  Seconds scheduled; ///< its first iteration begins
+  Seconds first_token;
+  Seconds end;
+  std::uint32_t replica = 0; ///< that decoded it
+  std::uint16_t preemptions = 0;
+  Outcome outcome = Outcome::waiting;
+};
+
+struct ReplicaTotals {
+  IterationCost cost; ///< latency = time in iterations (of one stage's place in the pipeline)
+  std::uint64_t iterations = 0;
+  std::uint64_t prefill_tokens = 0; ///< computed, recomputation included
+  std::uint64_t cached_tokens = 0;  ///< of prompts, found in the prefix cache
+  std::uint64_t decode_tokens = 0;
+  std::uint64_t preemptions = 0;
+  std::int64_t peak_blocks = 0;
+  int peak_sequences = 0;
+};
+
+/// State of one replica at one time.
+struct ServingSample {
+  Seconds time;
+  std::uint32_t replica = 0;
+  std::uint32_t waiting = 0;
+  std::uint32_t running = 0;
+  std::int64_t blocks = 0;
+};
+
+struct ServingRun {
+  Seconds end;
+  std::vector<RequestRecord> requests; ///< parallel to RequestStream::requests
+  std::vector<ReplicaTotals> replicas;
+  std::vector<ServingSample> samples;
+  std::uint64_t events = 0; ///< that the engine handled
+};
+
+ServingRun simulate_serving(const RequestStream& stream, const ServingSystem& system, const ServingOptions& options = {});
+
+} // namespace orrery

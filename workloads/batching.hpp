@@ -1,0 +1,41 @@
+// How a serving engine forms the batch of an iteration: a policy is a row of traits, and one mechanism carries them all out
+// (sim/engine/replica.hpp).
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace orrery {
+
+/// When waiting requests may join.
+enum class Admission {
+  continuous, ///< before every iteration
+  when_empty  ///< when the batch before has ended as a whole; it keeps its size to its end (static batching)
+};
+
+/// How prompts are computed.
+enum class Prefill {
+  alone,    ///< in iterations of their own, which go first
+  together, ///< whole, beside the decoding sequences
+  chunked   ///< cut to what the token budget leaves beside the decoding sequences
+};
+
+/// What KV memory a sequence gets when it is admitted.
+enum class Reservation {
+  prompt, ///< that of its prompt; more as it grows, and where none is left the latest sequence is preempted
+  whole   ///< that of its last token: none is preempted
+};
+
+struct BatchingPolicy {
+  std::string name;
+  Admission admission = Admission::continuous;
+  Prefill prefill = Prefill::chunked;
+  Reservation reservation = Reservation::prompt;
+  int max_sequences = 256; ///< in a batch
+  int max_tokens = 2048;   ///< of an iteration, prompts and decoding sequences together
+};
+
+/// Static (FasterTransformer), Orca, vLLM v0 and v1, Sarathi, SplitFuse, TensorRT-LLM, SGLang, with their usual limits.
+const std::vector<BatchingPolicy>& batching_policies();
+
+} // namespace orrery

@@ -1,0 +1,42 @@
+// Requests of a serving system: who asks for how many tokens, and when.
+#pragma once
+
+#include "sim/base/units.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace orrery {
+
+using RequestId = std::uint32_t; ///< index into RequestStream::requests
+inline constexpr RequestId no_request = ~0U;
+
+struct Request {
+  Seconds arrival;                ///< since the start; of a follower, since the end of the request that it follows
+  std::uint32_t input = 1;        ///< prompt tokens
+  std::uint32_t output = 1;       ///< tokens generated, the first one included
+  RequestId follows = no_request; ///< it arrives after this earlier one has ended (next turn of a session)
+  std::uint32_t prefix = 0;       ///< first of its blocks in RequestStream::blocks
+  std::uint16_t prefix_blocks = 0;
+  std::uint16_t service_class = 0; ///< index into RequestStream::classes
+};
+
+/// What the sender was promised.
+struct ServiceClass {
+  std::string name;
+  int priority = 0;   ///< higher goes first
+  Seconds ttft;       ///< bound of the time to first token; 0 = none
+  Seconds tpot;       ///< bound of the mean time per output token after the first; 0 = none
+  Seconds end_to_end; ///< 0 = none
+};
+
+struct RequestStream {
+  std::vector<Request> requests;     ///< those that follow none in the order of arrival
+  std::vector<std::uint32_t> blocks; ///< identities of prompt blocks: requests that start with equal ones share a prefix
+  int block_tokens = 512;            ///< tokens of one such block
+  std::vector<ServiceClass> classes{{.name = "default"}};
+  int concurrency = 0; ///< closed loop: so many requests in the system, the next one arrives when one ends; 0 = open
+};
+
+} // namespace orrery

@@ -1,0 +1,46 @@
+// What is served, and how one replica is laid out.
+#pragma once
+
+#include "hardware/description.hpp" // Precision
+#include "workloads/model.hpp"
+#include "workloads/routing.hpp"
+
+#include <string>
+#include <vector>
+
+namespace orrery {
+
+/// How the matrices of the linear layers (and experts) are kept and multiplied. Embedding and head stay in the model's precision.
+struct WeightFormat {
+  std::string name;                    ///< "bf16", "fp8", "w4a16", "nvfp4", ...
+  double weight_bytes = 2;             ///< per element, scales included
+  Precision operand = Precision::bf16; ///< what both operands of a product are brought to
+  bool casts = false;                  ///< activations are quantised by a kernel before the product
+};
+
+/// The formats that engines serve: half precision; FP8 by tensor or block; INT8; weights alone in 4 bits (W4A16), 6 bits, W4A8; MXFP4,
+/// NVFP4.
+const std::vector<WeightFormat>& weight_formats();
+
+struct ServingJob {
+  TransformerModel model;
+  Precision precision = Precision::bf16; ///< of activations
+  WeightFormat weights;
+  Precision kv = Precision::bf16; ///< of the KV cache
+  Routing routing;                ///< of tokens to experts
+};
+
+/// Devices of one replica = tp * pp * attention_dp.
+struct ServingPlan {
+  int tp = 1; ///< of attention and dense layers
+  int pp = 1;
+  int ep = 1;           ///< ranks over which experts are spread, inside tp * attention_dp; the rest of them share an expert
+  int attention_dp = 1; ///< groups of tp devices that attend to sequences of their own and share the experts
+  int replicas = 1;
+
+  [[nodiscard]] int replica_devices() const { return tp * pp * attention_dp; }
+  [[nodiscard]] int devices() const { return replica_devices() * replicas; }
+  friend bool operator==(const ServingPlan&, const ServingPlan&) = default;
+};
+
+} // namespace orrery
