@@ -13,13 +13,6 @@ enum class Admission {
   when_empty  ///< when the batch before has ended as a whole; it keeps its size to its end (static batching)
 };
 
-/// How prompts are computed.
-enum class Prefill {
-  alone,    ///< in iterations of their own, which go first
-  together, ///< whole, beside the decoding sequences
-  chunked   ///< cut to what the token budget leaves beside the decoding sequences
-};
-
 /// What KV memory a sequence gets when it is admitted.
 enum class Reservation {
   prompt, ///< that of its prompt; more as it grows, and where none is left the latest sequence is preempted
@@ -29,7 +22,8 @@ enum class Reservation {
 struct BatchingPolicy {
   std::string name;
   Admission admission = Admission::continuous;
-  Prefill prefill = Prefill::chunked;
+  bool prefill_alone = false;   ///< prompts are computed in iterations of their own, which go first; else beside the decoding sequences
+  bool chunked_prefill = false; ///< prompts are cut to what the token budget leaves; else one that no budget holds goes alone
   Reservation reservation = Reservation::prompt;
   int max_sequences = 256; ///< in a batch
   int max_tokens = 2048;   ///< of an iteration, prompts and decoding sequences together

@@ -46,8 +46,7 @@ struct ServingSystem {
 
 struct ServingOptions {
   bool skip = true; ///< stretches of iterations in which nothing changes are one event
-  Seconds horizon;  ///< no request arrives, and no iteration begins, after it; 0 = until all is done
-  Seconds sample;   ///< interval of ServingRun::samples; 0 = none
+  Seconds sample;   ///< least time between two ServingRun::samples of a replica; 0 = none
 };
 
 enum class Outcome : std::uint8_t {
