@@ -3,11 +3,11 @@
 #include "models/kernel_cost.hpp"
 #include "scenarios/data_files.hpp"
 #include "sim/base/params.hpp"
+#include "sim/base/percentile.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 
 namespace orrery {
@@ -44,12 +44,6 @@ ErrorBands read_bands() {
   for (const BandFile& band : file.bands)
     bands[band.kind] = {.low = band.low, .high = band.high, .basis = band.basis};
   return bands;
-}
-
-/// Nearest-rank percentile of sorted values.
-double percentile(const std::vector<double>& sorted, double share) {
-  const auto rank = static_cast<std::size_t>(std::ceil(share * static_cast<double>(sorted.size())));
-  return sorted[std::min(sorted.size(), std::max<std::size_t>(rank, 1)) - 1];
 }
 
 bool counts(const ScoredRow& row) { return !row.fitted && row.refusal.empty(); }

@@ -5,7 +5,8 @@
 // written. Branches and loops are not evaluated: what they assign is taken in the order of the text, and said in `notes`.
 #pragma once
 
-#include <map>
+#include "scenarios/launch_arithmetic.hpp"
+
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,8 +15,8 @@ namespace orrery {
 
 struct LaunchCommand {
   std::vector<std::string> words;
-  std::map<std::string, std::vector<std::string>> variables; ///< as they stand at the command; an array has several words
-  std::vector<std::string> notes;                            ///< what the reader could not follow
+  ShellVariables variables;       ///< as they stand at the command
+  std::vector<std::string> notes; ///< what the reader could not follow
 };
 
 /// The last command that has the word `option`, or the word behind it in a quoted command ("srun bash -c '...'"). Its words are empty where

@@ -62,21 +62,14 @@ template <class V> Codec<ByPath<V>> by_path_codec(Codec<V> item, std::function<v
   return codec;
 }
 
+/// At least one of them.
 template <class V> Codec<std::vector<V>> list_of(Codec<V> item) {
-  Codec<std::vector<V>> codec;
-  codec.shape = Shape{.kind = ShapeKind::list, .item = std::make_shared<const Shape>(item.shape)};
-  codec.read = [read = item.read](const yaml::Node& node, const Site& site, std::vector<V>& values) {
+  Codec<std::vector<V>> codec = detail::list_codec(std::move(item));
+  codec.read = [read = codec.read](const yaml::Node& node, const Site& site, std::vector<V>& values) {
     if (!node.is_sequence() || node.items.empty())
       return site.error(node, node.is_sequence() ? "an empty list" : yaml::described(node),
                         "a list of points, each a map from paths to values");
-    for (std::size_t i = 0; i < node.items.size(); ++i)
-      read(node.items[i], site.below(std::to_string(i)), values.emplace_back());
-  };
-  codec.write = [write = item.write](const std::vector<V>& values) {
-    yaml::Node node = yaml::sequence();
-    for (const V& value : values)
-      node.items.push_back(write(value));
-    return node;
+    read(node, site, values);
   };
   return codec;
 }

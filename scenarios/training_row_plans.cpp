@@ -122,7 +122,6 @@ Plan stated_plan(const Cells& row, const TrainingRow& out) {
   plan.sequence_parallel = plan.tp > 1 && switch_of(row, "sp", able.sequence_parallel);
   plan.overlap_grad_reduce = switch_of(row, "overlap_dp", able.overlap_grad_reduce);
   plan.overlap_param_gather = switch_of(row, "overlap_dp", able.overlap_param_gather);
-  plan.overlap_p2p = switch_of(row, "overlap_pp", able.overlap_p2p);
   if (row.given("offload"))
     plan.offload = offload_words().at(row.text("offload"));
   // A shard as large as dp is the whole data-parallel group, its context-parallel ranks included.
