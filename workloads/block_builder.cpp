@@ -129,9 +129,8 @@ void BlockBuilder::linear_backward(List& list, const std::string& name, OpClass 
 
 void BlockBuilder::weight_gradient(List& list, const std::string& name, OpClass op_class, Matmul shape) const {
   const bool whole = plan.zero < 2; // sharded gradients are added up where they are kept
-  const bool first = static_cast<double>(plan.micro_batch) * plan.dp >= job.global_batch;
   if (whole && software.fused_grad_accumulation)
-    shape.result_bytes = element_bytes(software.gradient) * (first ? 1 : 2);
+    shape.result_bytes = element_bytes(software.gradient) * (one_micro_batch() ? 1 : 2);
   matmul(list, name + "_wgrad", op_class, shape);
   list.back().weight_gradient = true;
   if (!software.fused_grad_accumulation)
@@ -139,7 +138,7 @@ void BlockBuilder::weight_gradient(List& list, const std::string& name, OpClass 
 }
 
 void BlockBuilder::accumulate(List& list, const std::string& name, double elements) const {
-  if (plan.zero >= 2 || static_cast<double>(plan.micro_batch) * plan.dp >= job.global_batch)
+  if (plan.zero >= 2 || one_micro_batch())
     return;
   const double kept = element_bytes(software.gradient);
   streaming(list, name + "_accumulate", OpClass::elementwise, elements * (size.element + kept), elements * kept);

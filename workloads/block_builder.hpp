@@ -87,12 +87,14 @@ public:
   /// Casts of a layer's weights: for the first micro-batch, and kept.
   void cast_weights(List& list, const std::string& name, double elements, double tensors = 1) const;
 
-  /// Matrices of which the activation function takes the outputs.
+  /// Whether a step has no earlier micro-batch whose gradients would be added to.
+  [[nodiscard]] bool one_micro_batch() const { return static_cast<double>(plan.micro_batch) * plan.dp >= job.global_batch; }
   /// Bytes of an element that is kept for a weight gradient alone: a low-precision recipe keeps what it cast.
   [[nodiscard]] double linear_input_bytes() const {
     const RecipeTraits traits = recipe_traits(job.recipe);
     return job.recipe == Recipe::none ? size.element : element_bytes(traits.operand) + traits.scale_bytes;
   }
+  /// Matrices of which the activation function takes the outputs.
   [[nodiscard]] double gates() const { return model.ffn == FfnKind::gated ? 2 : 1; }
   /// Bytes of the full activation of one micro-batch.
   [[nodiscard]] double activation() const { return size.tokens * size.hidden * size.element; }

@@ -97,7 +97,6 @@ void grouped_backward(const BlockBuilder& b, List& list, const std::string& name
   b.grouped_matmul(list, name + "_dgrad", {.groups = e.groups, .rows = e.rows, .busiest = e.largest, .n = in, .k = out});
   b.grouped_matmul(list, name + "_wgrad",
                    {.groups = e.groups, .rows = e.rows, .busiest = e.largest, .n = out, .k = in, .weight_gradient = true});
-  list.back().weight_gradient = true;
   b.accumulate(list, name, weights(e, in, out));
 }
 

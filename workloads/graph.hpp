@@ -72,8 +72,7 @@ enum class CollectiveKind { all_reduce, all_gather, reduce_scatter, all_to_all, 
 enum class Group {
   tensor,
   context,
-  replica, ///< one rank of every replica
-  data,    ///< ranks that hold the same parameters: replicas and their context-parallel ranks
+  data, ///< ranks that hold the same parameters: replicas and their context-parallel ranks
   pipeline,
   embedding,         ///< first and last stage
   shard,             ///< share one copy of the parameters (zero 3)
@@ -86,7 +85,7 @@ enum class Group {
   expert_tensor,     ///< share an expert
   expert_data        ///< hold the same experts
 };
-inline constexpr std::size_t group_kinds = 15;
+inline constexpr std::size_t group_kinds = 14;
 
 /// What a collective runs beside.
 enum class Overlap {

@@ -357,7 +357,6 @@ GroupShapes groups_of(const GraphFile& file) {
   }
   const GroupShape& pipeline = groups[Group::pipeline];
   add(Group::embedding, pipeline.size > 1 ? 2 : 1, stride - stride / pipeline.size);
-  add(Group::replica, groups[Group::data].size, groups[Group::data].stride);
   for (const auto& [group, shape] : file.groups)
     if (group > Group::embedding || group == Group::context)
       add(group, 1, 1);

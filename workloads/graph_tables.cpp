@@ -1,6 +1,7 @@
 #include "workloads/graph_tables.hpp"
 
 #include "workloads/graph_file.hpp"
+#include "workloads/step_flops.hpp"
 
 #include <fmt/format.h>
 
@@ -74,45 +75,6 @@ std::vector<OperatorFile> files_of(const std::vector<Operator>& list, Precision 
 template <class Items> int index_of(const Items& items, const std::string& name) {
   const auto found = std::find_if(items.begin(), items.end(), [&](const auto& item) { return item.name == name; });
   return static_cast<int>(found - items.begin());
-}
-
-/// Matmul and attention FLOPs of a list under the three conventions, recomputation only in what is executed.
-void add_flops(const std::vector<Operator>& list, double times, StepFlops& sum) {
-  for (const Operator& op : list) {
-    double full = 0, causal = 0, executed = 0;
-    if (const auto* m = std::get_if<Matmul>(&op.shape)) {
-      full = causal = executed = 2 * m->batch * m->m * m->n * m->k;
-    } else if (const auto* g = std::get_if<GroupedMatmul>(&op.shape)) {
-      full = causal = executed = 2 * g->rows * g->n * g->k;
-    } else if (const auto* a = std::get_if<FusedAttention>(&op.shape)) {
-      const double value_dim = a->value_dim > 0 ? a->value_dim : a->head_dim;
-      const double pair = 2 * a->batch * a->heads * (a->head_dim + value_dim);
-      full = (a->backward ? 2 : 1) * pair * a->square();
-      causal = (a->backward ? 2 : 1) * pair * a->seen();
-      executed = (a->backward ? 2.5 : 1) * pair * a->seen(); // a fused backward pass repeats the scores
-    }
-    sum.executed += Flops{times * executed};
-    if (!op.recomputed) {
-      sum.full_attention += Flops{times * full};
-      sum.causal += Flops{times * causal};
-    }
-  }
-}
-
-StepFlops summed_flops(const OpGraph& graph) {
-  StepFlops sum;
-  const double ranks = static_cast<double>(graph.groups.at(Group::tensor).size) * graph.groups.at(Group::data).size;
-  for (const Stage& stage : graph.stages) {
-    for (const int chunk : stage.chunks) {
-      for (const BlockUse& use : graph.chunks[static_cast<std::size_t>(chunk)].blocks) {
-        const Block& block = graph.blocks[static_cast<std::size_t>(use.block)];
-        add_flops(block.forward, ranks * graph.micro_batches * use.count, sum);
-        add_flops(block.backward, ranks * graph.micro_batches * use.count, sum);
-      }
-    }
-    add_flops(stage.step, ranks, sum);
-  }
-  return sum;
 }
 
 void resolve_chunks(const GraphFile& file, OpGraph& graph) {

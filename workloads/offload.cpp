@@ -21,9 +21,6 @@ Operator transfer(const char* name, Tier tier, Precision precision, double in, d
 /// Whether a rank's gradients are final, or partial sums of its own shard, as soon as a backward pass has made them.
 bool leave_in_pass(const Plan& plan) { return plan.zero >= 2 || plan.dp * plan.cp == 1; }
 
-/// Ranks that hold the same experts.
-int expert_ranks(const Plan& plan, const ShardSizes& sizes) { return plan.tp * sizes.data / (plan.expert_tensor() * plan.ep); }
-
 double state_bytes(const TrainingJob& job) { return element_bytes(job.precision) < 4 ? 12 : 8; }
 
 void hold(Tier tier, Bytes bytes, Bytes& host, Bytes& storage) {
@@ -33,21 +30,20 @@ void hold(Tier tier, Bytes bytes, Bytes& host, Bytes& storage) {
 
 void offload_block(Block& block, int micro_batches, const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
   const ShardSizes sizes = shard_sizes(plan);
-  const int holders = expert_ranks(plan, sizes);
   const double half = element_bytes(job.precision);
   const double wire = element_bytes(software.reduction);
   const double elements = block.parameters + block.expert_parameters;
   if (elements == 0)
     return;
   if (const Tier tier = plan.offload.parameters; tier != Tier::device) {
-    const double own = block.parameters / sizes.parameters + block.expert_parameters / (plan.zero >= 3 ? holders : 1);
+    const double own = block.parameters / sizes.parameters + block.expert_parameters / (plan.zero >= 3 ? sizes.experts : 1);
     block.forward.push_back(transfer("parameter_fetch", tier, job.precision, own * half, 0));
     block.backward.push_back(transfer("parameter_fetch", tier, job.precision, own * half, 0));
     if (plan.zero < 3) // the block at work and the one fetched ahead
       block.working_set += Bytes{2 * elements * half};
   }
   if (const Tier tier = plan.offload.optimizer; tier != Tier::device && leave_in_pass(plan)) {
-    const double own = block.parameters / sizes.gradients + block.expert_parameters / (plan.zero >= 2 ? holders : 1);
+    const double own = block.parameters / sizes.gradients + block.expert_parameters / (plan.zero >= 2 ? sizes.experts : 1);
     const double again = static_cast<double>(micro_batches - 1) / micro_batches;
     block.backward.push_back(transfer("gradient_offload", tier, software.reduction, own * wire * again, own * wire));
     if (plan.zero < 2)

@@ -71,6 +71,7 @@ double optimizer_bytes(const TrainingJob& job, const SoftwareProfile& software) 
 
 ShardSizes shard_sizes(const Plan& plan) {
   ShardSizes sizes{.data = plan.dp * plan.cp};
+  sizes.experts = plan.tp * sizes.data / (plan.expert_tensor() * plan.ep);
   const int shard = or_else(plan.shard, sizes.data);
   if (plan.zero >= 1)
     sizes.optimizer = shard;
@@ -85,7 +86,6 @@ GroupShapes group_shapes(const Plan& plan) {
   GroupShapes groups;
   groups[Group::tensor] = {plan.tp, axis_stride(plan, RankAxis::tensor)};
   groups[Group::context] = {plan.cp, axis_stride(plan, RankAxis::context)};
-  groups[Group::replica] = {plan.dp, axis_stride(plan, RankAxis::data)};
   const int stride = data_stride(plan);
   const ShardSizes sizes = shard_sizes(plan);
   groups[Group::data] = {sizes.data, stride};
@@ -101,7 +101,7 @@ GroupShapes group_shapes(const Plan& plan) {
   const int etp = plan.expert_tensor();
   groups[Group::expert_tensor] = {etp, 1};
   groups[Group::expert] = {plan.ep, etp};
-  groups[Group::expert_data] = {plan.tp * sizes.data / (etp * plan.ep), etp * plan.ep};
+  groups[Group::expert_data] = {sizes.experts, etp * plan.ep};
   return groups;
 }
 
@@ -132,7 +132,6 @@ std::vector<Violation> check_placement(const Plan& plan) {
 
 void shard_block(Block& block, const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
   const ShardSizes sizes = shard_sizes(plan);
-  const int expert_ranks = plan.tp * sizes.data / (plan.expert_tensor() * plan.ep);
   const double half = element_bytes(job.precision);
   const double wire = element_bytes(software.reduction);
   // Alone, the four matrices of a layer travel with the eight vectors of its biases and norms.
@@ -150,13 +149,13 @@ void shard_block(Block& block, const TrainingJob& job, const Plan& plan, const S
     add(block.forward, "parameter_gather", CollectiveKind::all_gather, Group::shard, block.parameters * half);
     add(block.backward, "parameter_gather", CollectiveKind::all_gather, Group::secondary_shard, block.parameters * half);
   }
-  if (plan.zero >= 3 && expert_ranks > 1) {
+  if (plan.zero >= 3 && sizes.experts > 1) {
     add(block.forward, "expert_gather", CollectiveKind::all_gather, Group::expert_data, block.expert_parameters * half);
     add(block.backward, "expert_gather", CollectiveKind::all_gather, Group::expert_data, block.expert_parameters * half);
   }
   if (sizes.gradients > 1)
     add(block.backward, "gradient_scatter", CollectiveKind::reduce_scatter, Group::gradient_shard, block.parameters * wire);
-  if (plan.zero >= 2 && expert_ranks > 1)
+  if (plan.zero >= 2 && sizes.experts > 1)
     add(block.backward, "expert_gradient_scatter", CollectiveKind::reduce_scatter, Group::expert_data, block.expert_parameters * wire);
   const double elements = block.parameters + block.expert_parameters;
   const auto copy = [&](std::vector<Operator>& list, const char* name, double written) {
@@ -191,7 +190,6 @@ std::vector<Operator> step_operators(const TrainingJob& job, const Plan& plan, c
   const double kept = element_bytes(software.gradient);
   const double half = element_bytes(job.precision);
   const ShardSizes sizes = shard_sizes(plan);
-  const int expert_ranks = plan.tp * sizes.data / (plan.expert_tensor() * plan.ep);
   const auto add = [&](const char* name, CollectiveKind kind, Group group, int ranks, double bytes, bool overlapped) {
     if (ranks > 1 && bytes > 0)
       list.push_back(collective(name, kind, group, bytes, software.reduction, overlapped ? Overlap::pass : Overlap::none));
@@ -203,9 +201,9 @@ std::vector<Operator> step_operators(const TrainingJob& job, const Plan& plan, c
       held.dense / sizes.optimizer * wire, plan.overlap_grad_reduce);
   if (plan.zero <= 1)
     add("expert_gradient_reduce", plan.zero == 1 ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce, Group::expert_data,
-        expert_ranks, held.experts * wire, plan.overlap_grad_reduce);
+        sizes.experts, held.experts * wire, plan.overlap_grad_reduce);
   add("embedding_reduce", CollectiveKind::all_reduce, Group::embedding, 2, held.tied_embedding * wire, false);
-  const double owned = held.dense / sizes.optimizer + held.experts / (plan.zero >= 1 ? expert_ranks : 1);
+  const double owned = held.dense / sizes.optimizer + held.experts / (plan.zero >= 1 ? sizes.experts : 1);
   // Gradients held in half precision are copied to fp32 once. Overflow check and norm each read all.
   const double copy = kept < 4 ? kept + 4 : 0;
   list.push_back(streaming("gradient_norm", OpClass::optimizer, owned * (2 * 4 + copy), owned * (copy > 0 ? 4 : 0), 8));
@@ -214,12 +212,12 @@ std::vector<Operator> step_operators(const TrainingJob& job, const Plan& plan, c
   list.push_back(streaming("adam", OpClass::optimizer, owned * 16, owned * 12, 8));
   if (half < 4)
     list.push_back(streaming("parameter_cast", OpClass::cast, owned * 4, owned * half, 4));
-  const double gradients = held.dense / sizes.gradients + held.experts / (plan.zero >= 2 ? expert_ranks : 1);
+  const double gradients = held.dense / sizes.gradients + held.experts / (plan.zero >= 2 ? sizes.experts : 1);
   list.push_back(streaming("gradient_zero", OpClass::optimizer, 0, gradients * kept, 2));
   add("parameter_gather", CollectiveKind::all_gather, Group::optimizer_gather, sizes.optimizer / sizes.parameters,
       held.dense / sizes.parameters * half, plan.overlap_param_gather);
   if (plan.zero == 1 || plan.zero == 2)
-    add("expert_gather", CollectiveKind::all_gather, Group::expert_data, expert_ranks, held.experts * half, plan.overlap_param_gather);
+    add("expert_gather", CollectiveKind::all_gather, Group::expert_data, sizes.experts, held.experts * half, plan.overlap_param_gather);
   if (plan.offload.any())
     offload_update(list, owned, job, plan, software);
   return list;
@@ -227,9 +225,8 @@ std::vector<Operator> step_operators(const TrainingJob& job, const Plan& plan, c
 
 void fill_states(Stage& stage, const TrainingJob& job, const Plan& plan, const SoftwareProfile& software, const HeldElements& held) {
   const ShardSizes sizes = shard_sizes(plan);
-  const int expert_ranks = plan.tp * sizes.data / (plan.expert_tensor() * plan.ep);
   const auto per_rank = [&](int dense, int from_zero) {
-    return held.dense / dense + held.experts / (plan.zero >= from_zero ? expert_ranks : 1);
+    return held.dense / dense + held.experts / (plan.zero >= from_zero ? sizes.experts : 1);
   };
   const double secondary = plan.secondary_shard > 0 ? held.dense / plan.secondary_shard : 0;
   stage.parameters = Bytes{(per_rank(sizes.parameters, 3) + secondary) * element_bytes(job.precision)};

@@ -22,7 +22,8 @@ namespace orrery {
 
 /// Ranks that share one copy of each state.
 struct ShardSizes {
-  int data = 1; ///< D
+  int data = 1;    ///< D
+  int experts = 1; ///< ranks that hold the same experts
   int parameters = 1;
   int gradients = 1;
   int optimizer = 1;

@@ -66,6 +66,20 @@ ForwardFlops layer_flops(const TrainingJob& job, bool fused, LayerKind kind) {
   return flops;
 }
 
+double ranks_of_stage(const OpGraph& graph) {
+  return static_cast<double>(graph.groups.at(Group::tensor).size) * graph.groups.at(Group::data).size;
+}
+
+/// Passes through each block, over the micro-batches of a step and all ranks.
+std::vector<double> block_uses(const OpGraph& graph) {
+  std::vector<double> uses(graph.blocks.size());
+  for (const Stage& stage : graph.stages)
+    for (const int chunk : stage.chunks)
+      for (const BlockUse& use : graph.chunks[static_cast<std::size_t>(chunk)].blocks)
+        uses[static_cast<std::size_t>(use.block)] += use.count * ranks_of_stage(graph) * graph.micro_batches;
+  return uses;
+}
+
 } // namespace
 
 StepFlops step_flops(const TrainingJob& job, const SoftwareProfile& software) {
@@ -94,28 +108,55 @@ StepFlops step_flops(const TrainingJob& job, const SoftwareProfile& software) {
           .executed = Flops{executed}};
 }
 
-Flops recomputed_flops(const OpGraph& graph) {
-  std::vector<double> blocks;
-  for (const Block& block : graph.blocks) {
-    double& sum = blocks.emplace_back();
-    for (const Operator& op : block.backward) {
-      if (!op.recomputed)
-        continue;
-      if (const auto* m = std::get_if<Matmul>(&op.shape))
-        sum += 2 * m->batch * m->m * m->n * m->k;
-      else if (const auto* g = std::get_if<GroupedMatmul>(&op.shape))
-        sum += 2 * g->rows * g->n * g->k;
-      else if (const auto* a = std::get_if<FusedAttention>(&op.shape))
-        sum += 2 * a->batch * a->heads * a->seen() * (a->head_dim + (a->value_dim > 0 ? a->value_dim : a->head_dim));
-    }
+StepFlops operator_flops(const Operator& op) {
+  if (const auto* m = std::get_if<Matmul>(&op.shape)) {
+    const Flops flops{2 * m->batch * m->m * m->n * m->k};
+    return {flops, flops, flops};
   }
-  const double ranks = static_cast<double>(graph.groups.at(Group::tensor).size) * graph.groups.at(Group::data).size;
-  double sum = 0;
+  if (const auto* g = std::get_if<GroupedMatmul>(&op.shape)) {
+    const Flops flops{2 * g->rows * g->n * g->k};
+    return {flops, flops, flops};
+  }
+  const auto* a = std::get_if<FusedAttention>(&op.shape);
+  if (a == nullptr)
+    return {};
+  const double pair = 2 * a->batch * a->heads * (a->head_dim + (a->value_dim > 0 ? a->value_dim : a->head_dim));
+  const double passes = a->backward ? 2 : 1;
+  return {.full_attention = Flops{passes * pair * a->square()},
+          .causal = Flops{passes * pair * a->seen()},
+          .executed = Flops{(a->backward ? 2.5 : 1) * pair * a->seen()}}; // a fused backward pass repeats the scores
+}
+
+StepFlops summed_flops(const OpGraph& graph) {
+  StepFlops sum;
+  const auto add = [&](const std::vector<Operator>& list, double times) {
+    for (const Operator& op : list) {
+      const StepFlops flops = operator_flops(op);
+      sum.executed += times * flops.executed;
+      if (op.recomputed)
+        continue;
+      sum.full_attention += times * flops.full_attention;
+      sum.causal += times * flops.causal;
+    }
+  };
+  const std::vector<double> uses = block_uses(graph);
+  for (std::size_t b = 0; b < uses.size(); ++b) {
+    add(graph.blocks[b].forward, uses[b]);
+    add(graph.blocks[b].backward, uses[b]);
+  }
   for (const Stage& stage : graph.stages)
-    for (const int chunk : stage.chunks)
-      for (const BlockUse& use : graph.chunks[static_cast<std::size_t>(chunk)].blocks)
-        sum += use.count * blocks[static_cast<std::size_t>(use.block)];
-  return Flops{sum * ranks * graph.micro_batches};
+    add(stage.step, ranks_of_stage(graph));
+  return sum;
+}
+
+Flops recomputed_flops(const OpGraph& graph) {
+  const std::vector<double> uses = block_uses(graph);
+  Flops sum;
+  for (std::size_t b = 0; b < uses.size(); ++b)
+    for (const Operator& op : graph.blocks[b].backward)
+      if (op.recomputed)
+        sum += uses[b] * operator_flops(op).executed;
+  return sum;
 }
 
 } // namespace orrery
