@@ -1,14 +1,11 @@
 #include "scenarios/sweep.hpp"
 #include "sim/base/diagnostics.hpp"
 #include "tests/benchmarks/rows.hpp"
+#include "tests/temporary_folder.hpp"
 #include "tools/sweep_metrics.hpp"
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <stdexcept>
-
-#include <unistd.h>
 
 namespace orrery::bench {
 
@@ -26,16 +23,11 @@ constexpr const char* simulated = "name: plans\nscenario: quickstart\nmethod: si
 
 /// All points of a study into a new store, reading of the study included.
 void sweep(const std::string& text, int workers) {
-  const std::string stem = (std::filesystem::temp_directory_path() / ("orrery-sweep-" + std::to_string(::getpid()))).string();
-  std::ofstream(stem + ".yaml") << text;
-  const Study study = load_study(stem + ".yaml");
-  {
-    SweepStore store(stem + ".sqlite", study, true);
-    if (!run_sweep(study, store, {.workers = workers, .metrics_of = sweep_metrics}).empty())
-      throw std::runtime_error("no point is lost");
-  }
-  std::filesystem::remove(stem + ".yaml");
-  std::filesystem::remove(stem + ".sqlite");
+  const TemporaryFolder folder;
+  const Study study = load_study(folder.write("study.yaml", text));
+  SweepStore store(folder.file("study.sqlite"), study, true);
+  if (!run_sweep(study, store, {.workers = workers, .metrics_of = sweep_metrics}).empty())
+    throw std::runtime_error("no point is lost");
 }
 
 } // namespace

@@ -28,7 +28,7 @@ Scenario scenario_of(const TraceFolder& folder, int nodes = 1) {
 }
 
 TrainingResult replay(const std::vector<Writer>& ranks, int nodes = 1, Fidelity fidelity = Fidelity::simulate) {
-  const TraceFolder folder("orrery_trace_replay_test", ranks);
+  const TraceFolder folder(ranks);
   TrainingResult result = run_scenario(scenario_of(folder, nodes), {.fidelity = fidelity, .record_timeline = true}).jobs.front();
   CAPTURE(result.violations);
   REQUIRE(result.violations.empty());
@@ -174,7 +174,7 @@ TEST_CASE("a receive ends with its message, however late it is posted", "[trace]
 
 TEST_CASE("groups of a trace are those that name them, that the job lists or that its grid spans", "[trace]") {
   const auto groups_of = [](const std::vector<Writer>& ranks, TraceJob job) {
-    const TraceFolder folder("orrery_trace_groups_test", ranks);
+    const TraceFolder folder(ranks);
     return trace_graph(read_traces(trace_files(folder.pattern())), job).groups;
   };
   std::vector<Writer> named(4);

@@ -2,12 +2,12 @@
 #include "scenarios/data_files.hpp"
 #include "scenarios/run.hpp"
 #include "sim/base/diagnostics.hpp"
+#include "tests/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 
 using namespace orrery;
 
@@ -29,21 +29,6 @@ std::string refusal_of(const std::string& file, const Overrides& overrides = {})
 std::vector<std::string> violations_of(const Overrides& overrides) {
   return run_scenario(load_scenario(quickstart(), overrides), {.fidelity = Fidelity::estimate}).jobs.front().violations;
 }
-
-/// Writes `text` to a file that lives as long as this.
-class TemporaryFile {
-public:
-  TemporaryFile(const std::string& name, const std::string& text) : path_(std::filesystem::temp_directory_path() / name) {
-    std::ofstream(path_) << text;
-  }
-  ~TemporaryFile() { std::filesystem::remove(path_); }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  [[nodiscard]] std::string path() const { return path_.string(); }
-
-private:
-  std::filesystem::path path_;
-};
 
 } // namespace
 
@@ -99,13 +84,14 @@ TEST_CASE("plans that the machine or the model cannot carry are results with the
 }
 
 TEST_CASE("an operator in a precision that no unit has is infeasible, not free", "[diagnostics]") {
-  const TemporaryFile file("orrery_fp4.yaml",
-                           "name: x\ncluster: { name: one, node: { base: dgx-h100, devices: 1, nics: { count: 1, bandwidth: 50 GB/s, "
-                           "latency: 2 us } }, nodes: 1, fabric: { kind: single_node }, sources: [{ figure: \"*\", kind: assumed, "
-                           "reference: a test }] }\nsoftware: megatron-core-2024\njobs:\n  - graph:\n      name: fp4\n      blocks:\n"
-                           "        - name: one\n          forward:\n            - { name: up, precision: fp4, matmul: { m: 64, n: "
-                           "64, k: 64 } }\n");
-  const std::vector<std::string> found = run_scenario(load_scenario(file.path())).jobs.front().violations;
+  const TemporaryFolder folder;
+  const std::string file =
+      folder.write("fp4.yaml", "name: x\ncluster: { name: one, node: { base: dgx-h100, devices: 1, nics: { count: 1, bandwidth: 50 GB/s, "
+                               "latency: 2 us } }, nodes: 1, fabric: { kind: single_node }, sources: [{ figure: \"*\", kind: assumed, "
+                               "reference: a test }] }\nsoftware: megatron-core-2024\njobs:\n  - graph:\n      name: fp4\n      blocks:\n"
+                               "        - name: one\n          forward:\n            - { name: up, precision: fp4, matmul: { m: 64, n: "
+                               "64, k: 64 } }\n");
+  const std::vector<std::string> found = run_scenario(load_scenario(file)).jobs.front().violations;
   REQUIRE(found.size() == 1);
   CHECK_THAT(found.front(), Catch::Contains("no unit that computes in fp4"));
 }
@@ -113,21 +99,23 @@ TEST_CASE("an operator in a precision that no unit has is infeasible, not free",
 TEST_CASE("files that are none", "[diagnostics]") {
   CHECK_THAT(refusal_of("does-not-exist.yaml"), Catch::Contains("no such file"));
   CHECK_THAT(refusal_of(std::filesystem::temp_directory_path().string()), Catch::Contains("directory"));
-  const TemporaryFile empty("orrery_empty.yaml", "");
-  CHECK_THAT(refusal_of(empty.path()), Catch::Contains("orrery_empty.yaml"));
-  const TemporaryFile broken("orrery_broken_config.json", "{ \"model_type\": \"gpt2\", \"n_layer\": ");
-  CHECK_THAT(refusal_of(quickstart(), {"jobs.0.training.model=" + broken.path()}), Catch::Contains("orrery_broken_config.json:1"));
-  const TemporaryFile odd("orrery_odd_config.json",
-                          R"({ "model_type": "gpt2", "n_layer": -4, "n_embd": "wide", "n_head": 0, "vocab_size": 1 })");
-  const std::string text = refusal_of(quickstart(), {"jobs.0.training.model=" + odd.path()});
+  const TemporaryFolder folder;
+  const std::string empty = folder.write("empty.yaml", "");
+  CHECK_THAT(refusal_of(empty), Catch::Contains("empty.yaml"));
+  const std::string broken = folder.write("broken_config.json", "{ \"model_type\": \"gpt2\", \"n_layer\": ");
+  CHECK_THAT(refusal_of(quickstart(), {"jobs.0.training.model=" + broken}), Catch::Contains("broken_config.json:1"));
+  const std::string odd =
+      folder.write("odd_config.json", R"({ "model_type": "gpt2", "n_layer": -4, "n_embd": "wide", "n_head": 0, "vocab_size": 1 })");
+  const std::string text = refusal_of(quickstart(), {"jobs.0.training.model=" + odd});
   for (const char* key : {"n_layer", "n_embd", "n_head"})
     CHECK_THAT(text, Catch::Contains(key));
 }
 
 TEST_CASE("every mistake of a file is reported at once", "[diagnostics]") {
-  const TemporaryFile file("orrery_mistakes.yaml",
-                           "name: x\nclustr: dgx-h100-superpod\nsoftware: megatron-core-2024\njobs:\n"
-                           "  - training: { model: gpt3-175b, sequence: 2048, global_batch: 0 }\n    plan: { tp: 8, tp: 4 }\n");
-  const std::string text = refusal_of(file.path());
+  const TemporaryFolder folder;
+  const std::string file =
+      folder.write("mistakes.yaml", "name: x\nclustr: dgx-h100-superpod\nsoftware: megatron-core-2024\njobs:\n"
+                                    "  - training: { model: gpt3-175b, sequence: 2048, global_batch: 0 }\n    plan: { tp: 8, tp: 4 }\n");
+  const std::string text = refusal_of(file);
   CHECK_THAT(text, Catch::Contains("6:20"));
 }

@@ -7,16 +7,13 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
-#include <filesystem>
-#include <fstream>
-
 using namespace orrery;
 using namespace orrery::chakra_cases;
 
 namespace {
 
 std::string refusal(const std::vector<Writer>& ranks, const TraceJob& job = {}) {
-  const TraceFolder folder("orrery_trace_diagnostics_test", ranks);
+  const TraceFolder folder(ranks);
   try {
     (void)trace_graph(read_traces(trace_files(folder.pattern())), job);
   } catch (const UserError& error) {
@@ -100,14 +97,14 @@ TEST_CASE("ranks come from the metadata, then from the names", "[diagnostics][tr
     writer.recorded(fmt::format("of {}", rank), 1);
     return writer;
   };
-  const TraceFolder swapped("orrery_trace_ranks_test", {with_rank(1), with_rank(0)});
+  const TraceFolder swapped({with_rank(1), with_rank(0)});
   CHECK(read_traces(trace_files(swapped.pattern())).front().nodes.front().name == "of 0");
   CHECK_THAT(refusal({with_rank(1), with_rank(1)}), Catch::Contains("rank 1; allowed: each of 0 to 1 in one file"));
   Writer first;
   first.recorded("first", 1);
   Writer second;
   second.recorded("second", 1);
-  const TraceFolder named("orrery_trace_names_test", {first, second});
+  const TraceFolder named({first, second});
   CHECK(read_traces({named.file(1), named.file(0)}).front().nodes.front().name == "first");
 }
 
@@ -115,12 +112,13 @@ TEST_CASE("a scenario with a trace says what is wrong with it", "[diagnostics][t
   Writer writer;
   const auto before = writer.recorded("work", 5);
   writer.collective("sum", pb::ALL_REDUCE, 8, {before});
-  const TraceFolder folder("orrery_trace_scenario_test", std::vector<Writer>(12, writer));
-  const std::string file = (std::filesystem::path(folder.file(0)).parent_path() / "s.yaml").string();
+  const TraceFolder folder(std::vector<Writer>(12, writer));
+  const std::string file = folder.folder().file("s.yaml");
   const auto write = [&](const std::string& files, const std::string& more = {}) {
-    std::ofstream(file) << "name: t\ncluster: { node: dgx-h100, nodes: 1, fabric: { kind: single_node } }\nsoftware: megatron-core-2024\n"
-                        << "jobs:\n  - trace: { files: " << files << " }\n"
-                        << more;
+    folder.folder().write("s.yaml",
+                          "name: t\ncluster: { node: dgx-h100, nodes: 1, fabric: { kind: single_node } }\nsoftware: megatron-core-2024\n"
+                          "jobs:\n  - trace: { files: " +
+                              files + " }\n" + more);
   };
   const auto said = [&] {
     try {
@@ -140,7 +138,7 @@ TEST_CASE("a scenario with a trace says what is wrong with it", "[diagnostics][t
   CHECK_THAT(said(), Catch::Contains("s.yaml:5:33: jobs.0.trace.files") && Catch::Contains("rank.99.et"));
   write("[rank.0.et, rank.1.et]", "simulation: { jitter: 0.1 }\n");
   CHECK_THAT(said(), Catch::Contains("simulation.jitter: beside a trace"));
-  std::ofstream(folder.file(1), std::ios::binary) << writer.bytes().substr(0, 20);
+  folder.write(1, writer.bytes().substr(0, 20));
   write("[rank.0.et, rank.1.et]");
   CHECK_THAT(said(), Catch::Contains("rank.1.et: byte "));
 }

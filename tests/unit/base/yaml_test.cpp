@@ -1,9 +1,7 @@
 #include "sim/base/yaml.hpp"
+#include "tests/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
-
-#include <filesystem>
-#include <fstream>
 
 using namespace orrery;
 
@@ -108,17 +106,15 @@ TEST_CASE("bytes that are not text are placed") {
 }
 
 TEST_CASE("files that cannot be read") {
-  const std::filesystem::path folder = std::filesystem::temp_directory_path();
+  const TemporaryFolder folder;
   CHECK(file_mistakes("/nowhere/at/all.yaml") == "/nowhere/at/all.yaml: no such file; allowed: a readable YAML file");
-  CHECK(file_mistakes(folder.string()) == folder.string() + ": a directory; allowed: a readable YAML file");
-  const std::filesystem::path file = folder / "orrery_yaml_test.yaml";
-  std::ofstream(file) << "a: 1\n";
-  CHECK(yaml::read_yaml_file(file.string()).find("a")->text == "1");
-  std::ofstream(file) << "";
-  CHECK(file_mistakes(file.string()) == file.string() + ":1:1: an empty document; allowed: keys and values");
-  std::ofstream(file) << std::string((8u << 20) + 1, '#');
-  CHECK(file_mistakes(file.string()) == file.string() + ": more than 8 MiB; allowed: a readable YAML file");
-  std::filesystem::remove(file);
+  CHECK(file_mistakes(folder.file("")) == folder.file("") + ": a directory; allowed: a readable YAML file");
+  const std::string file = folder.write("test.yaml", "a: 1\n");
+  CHECK(yaml::read_yaml_file(file).find("a")->text == "1");
+  folder.write("test.yaml", "");
+  CHECK(file_mistakes(file) == file + ":1:1: an empty document; allowed: keys and values");
+  folder.write("test.yaml", std::string((8u << 20) + 1, '#'));
+  CHECK(file_mistakes(file) == file + ": more than 8 MiB; allowed: a readable YAML file");
 }
 
 TEST_CASE("the writer's layout") {

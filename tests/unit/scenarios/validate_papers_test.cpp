@@ -1,14 +1,11 @@
 #include "scenarios/validate_papers.hpp"
 
 #include "sim/base/diagnostics.hpp"
+#include "tests/temporary_folder.hpp"
 #include "tools/papers_report.hpp"
-
-#include <unistd.h>
 
 #include <catch2/catch.hpp>
 
-#include <filesystem>
-#include <fstream>
 #include <set>
 #include <sstream>
 
@@ -16,31 +13,19 @@ using namespace orrery;
 
 namespace {
 
-/// A claim file of the test's own.
-class ClaimFile {
-public:
-  explicit ClaimFile(const std::string& body)
-      : path_(std::filesystem::temp_directory_path() /
-              ("claim-" + std::to_string(::getpid()) + "-" + std::to_string(reinterpret_cast<std::uintptr_t>(this)) + ".yaml")) {
-    std::ofstream(path_) << "claim: CT99\ntitle: a title\ntext: a claim\nsource: a paper\npriority: low\nsetup: as it stands\n"
-                            "method: estimate\nmissing: the moon\n"
-                         << body;
-  }
-  ~ClaimFile() { std::filesystem::remove(path_); }
-  ClaimFile(const ClaimFile&) = delete;
-  ClaimFile& operator=(const ClaimFile&) = delete;
-  [[nodiscard]] std::string path() const { return path_.string(); }
+/// Reads a claim out of a file of the test's own.
+Claim read_claim(const std::string& body) {
+  const TemporaryFolder folder;
+  return load_claim(folder.write("claim.yaml", "claim: CT99\ntitle: a title\ntext: a claim\nsource: a paper\npriority: low\n"
+                                               "setup: as it stands\nmethod: estimate\nmissing: the moon\n" +
+                                                   body));
+}
 
-private:
-  std::filesystem::path path_;
-};
-
-ClaimOutcome outcome(const std::string& body) { return check_claim(load_claim(ClaimFile(body).path())); }
+ClaimOutcome outcome(const std::string& body) { return check_claim(read_claim(body)); }
 
 std::string mistakes(const std::string& body) {
-  const ClaimFile file(body);
   try {
-    static_cast<void>(load_claim(file.path()));
+    static_cast<void>(read_claim(body));
   } catch (const UserError& error) {
     return error.what();
   }

@@ -1,13 +1,11 @@
 // Chakra traces for tests, written through the classes of the schema.
 #pragma once
 
-#include <unistd.h>
+#include "tests/temporary_folder.hpp"
 
 #include <chakra/et_def.pb.h>
 
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
@@ -111,21 +109,18 @@ private:
 /// A folder of traces rank.0.et, rank.1.et, ... that lives as long as this.
 class TraceFolder {
 public:
-  TraceFolder(const std::string& name, const std::vector<Writer>& ranks)
-      : folder_(std::filesystem::temp_directory_path() / (name + "-" + std::to_string(::getpid()))) {
-    std::filesystem::create_directories(folder_);
+  explicit TraceFolder(const std::vector<Writer>& ranks) {
     for (std::size_t i = 0; i < ranks.size(); ++i)
-      std::ofstream(folder_ / ("rank." + std::to_string(i) + ".et"), std::ios::binary) << ranks[i].bytes();
+      write(static_cast<int>(i), ranks[i].bytes());
   }
-  ~TraceFolder() { std::filesystem::remove_all(folder_); }
-  TraceFolder(const TraceFolder&) = delete;
-  TraceFolder& operator=(const TraceFolder&) = delete;
 
-  [[nodiscard]] std::string pattern() const { return (folder_ / "rank.%d.et").string(); }
-  [[nodiscard]] std::string file(int rank) const { return (folder_ / ("rank." + std::to_string(rank) + ".et")).string(); }
+  [[nodiscard]] std::string pattern() const { return folder_.file("rank.%d.et"); }
+  [[nodiscard]] std::string file(int rank) const { return folder_.file("rank." + std::to_string(rank) + ".et"); }
+  void write(int rank, const std::string& bytes) const { folder_.write("rank." + std::to_string(rank) + ".et", bytes); }
+  [[nodiscard]] const TemporaryFolder& folder() const { return folder_; }
 
 private:
-  std::filesystem::path folder_;
+  TemporaryFolder folder_;
 };
 
 } // namespace orrery::chakra_cases
