@@ -99,6 +99,15 @@ double product_rate(const UnitRates& unit, const MatmulCurve& curve, bool slow, 
   return flops > sustained_from ? rate / (1 + curve.sustained * std::log(flops / sustained_from) / std::numbers::ln10) : rate;
 }
 
+/// Fills in the times of a product of known FLOPs and bytes; `computed` = FLOPs with what its tiles waste.
+TimeParts product_time(TimeParts parts, double computed, bool slow, const UnitRates& unit, const MatmulCurve& curve) {
+  parts.compute = computed / product_rate(unit, curve, slow, parts.flops);
+  parts.memory = parts.bytes / (unit.bandwidth * curve.memory);
+  parts.floor = curve.floor.si();
+  parts.time = parts.floor + overlapped(parts.compute, parts.memory, curve.exposed);
+  return parts;
+}
+
 /// Keys that a query sees, on average over the queries.
 double mean_keys(const FusedAttention& shape) {
   const double reach = shape.window > 0 ? std::min(shape.window, shape.keys) : shape.keys;
@@ -119,12 +128,7 @@ TimeParts matmul_time(const Matmul& shape, const UnitRates& unit, const MatmulCu
   const double result = shape.result_bytes > 0 ? shape.result_bytes : unit.element;
   parts.bytes = shape.batch * (unit.element * (shape.m * shape.k + shape.k * shape.n) + result * shape.m * shape.n);
   const bool slow = misaligned(shape.k, unit.element) || misaligned(shape.n, unit.element);
-  const double rate = product_rate(unit, curve, slow, parts.flops);
-  parts.compute = (unit.multiprocessors > 1 ? tiled_flops(shape, unit.multiprocessors, curve) : parts.flops) / rate;
-  parts.memory = parts.bytes / (unit.bandwidth * curve.memory);
-  parts.floor = curve.floor.si();
-  parts.time = parts.floor + overlapped(parts.compute, parts.memory, curve.exposed);
-  return parts;
+  return product_time(parts, unit.multiprocessors > 1 ? tiled_flops(shape, unit.multiprocessors, curve) : parts.flops, slow, unit, curve);
 }
 
 TimeParts grouped_matmul_time(const GroupedMatmul& shape, const UnitRates& unit, const MatmulCurve& curve) {
@@ -132,12 +136,7 @@ TimeParts grouped_matmul_time(const GroupedMatmul& shape, const UnitRates& unit,
   parts.flops = 2 * shape.rows * shape.n * shape.k;
   parts.bytes = unit.element * (shape.rows * (shape.k + shape.n) + std::min(shape.groups, shape.rows) * shape.n * shape.k);
   const bool slow = misaligned(shape.k, unit.element) || misaligned(shape.n, unit.element);
-  const double rate = product_rate(unit, curve, slow, parts.flops);
-  parts.compute = (unit.multiprocessors > 1 ? grouped_flops(shape, unit.multiprocessors, curve) : parts.flops) / rate;
-  parts.memory = parts.bytes / (unit.bandwidth * curve.memory);
-  parts.floor = curve.floor.si();
-  parts.time = parts.floor + overlapped(parts.compute, parts.memory, curve.exposed);
-  return parts;
+  return product_time(parts, unit.multiprocessors > 1 ? grouped_flops(shape, unit.multiprocessors, curve) : parts.flops, slow, unit, curve);
 }
 
 TimeParts attention_time(const FusedAttention& shape, const UnitRates& unit, const AttentionCurve& curve) {

@@ -2,6 +2,8 @@
 
 #include "workloads/schedule.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace orrery {
@@ -83,9 +85,14 @@ std::vector<MemoryFootprint> memory_footprint(const OpGraph& graph, const Softwa
   return result;
 }
 
-MemoryFootprint fullest_stage(const std::vector<MemoryFootprint>& stages) {
-  return *std::max_element(stages.begin(), stages.end(),
-                           [](const MemoryFootprint& a, const MemoryFootprint& b) { return a.total() < b.total(); });
+FullestStage fullest_stage(const std::vector<MemoryFootprint>& stages) {
+  std::size_t fullest = 0;
+  for (std::size_t s = 1; s < stages.size(); ++s)
+    if (stages[s].total() >= stages[fullest].total())
+      fullest = s;
+  return {static_cast<int>(fullest), stages[fullest]};
 }
+
+std::string gigabytes(Bytes bytes) { return fmt::format("{:.1f} GB", bytes.si() / 1e9); }
 
 } // namespace orrery

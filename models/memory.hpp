@@ -13,6 +13,7 @@
 #include "workloads/graph.hpp"
 #include "workloads/software.hpp"
 
+#include <string>
 #include <vector>
 
 namespace orrery {
@@ -37,7 +38,15 @@ struct MemoryFootprint {
 /// One entry per pipeline stage.
 std::vector<MemoryFootprint> memory_footprint(const OpGraph& graph, const SoftwareProfile& software);
 
-/// The stage that needs most.
-MemoryFootprint fullest_stage(const std::vector<MemoryFootprint>& stages);
+/// The stage that needs most; the last of equals.
+struct FullestStage {
+  int stage = 0;
+  MemoryFootprint memory;
+};
+
+FullestStage fullest_stage(const std::vector<MemoryFootprint>& stages);
+
+/// "12.3 GB"
+std::string gigabytes(Bytes bytes);
 
 } // namespace orrery

@@ -11,8 +11,6 @@ namespace {
 /// What a node without the path in question would take is refused before anything is priced (tier_shortages).
 Seconds time_of(Bytes bytes, BytesPerSecond rate) { return bytes > Bytes{} && rate > BytesPerSecond{} ? bytes / rate : Seconds{}; }
 
-std::string gigabytes(Bytes bytes) { return fmt::format("{:.1f} GB", bytes.si() / 1e9); }
-
 } // namespace
 
 TierModel::TierModel(const NodeType& node) {

@@ -84,10 +84,7 @@ PlanCost PlanCoster::cost(const Plan& plan, std::optional<Bytes> capacity) {
   Shared& kept = shared(plan);
   end_stages(kept, plan);
   PlanCost result;
-  result.memory = fullest_stage(kept.memory);
-  for (std::size_t s = 0; s < kept.memory.size(); ++s)
-    if (kept.memory[s].total() == result.memory.total())
-      result.memory_stage = static_cast<int>(s);
+  result.memory = fullest_stage(kept.memory).memory;
   if (capacity && result.memory.total() > *capacity)
     return result;
   if (plan.offload.any())

@@ -26,9 +26,8 @@ namespace orrery {
 struct PlanCost {
   Seconds step;
   MemoryFootprint memory; ///< of the fullest stage
-  int memory_stage = 0;
-  std::string shortage; ///< of a tier outside the device, as an inequality; then there is no step
-  Watts device_mean;    ///< mean over stages
+  std::string shortage;   ///< of a tier outside the device, as an inequality; then there is no step
+  Watts device_mean;      ///< mean over stages
   Watts device_peak;
 };
 

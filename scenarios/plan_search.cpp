@@ -25,8 +25,6 @@ const TrainingScenario& only_job(const Scenario& scenario) {
 
 bool states_prices(const Cluster& cluster) { return run_cost(cluster, Seconds{1}, Watts{1}).priced; }
 
-std::string gigabytes(Bytes bytes) { return fmt::format("{:.1f} GB", bytes.si() / 1e9); }
-
 /// An inequality without its numbers: those of one kind count together.
 std::string without_numbers(const std::string& text) {
   std::string kind;

@@ -40,14 +40,11 @@ std::vector<std::string> violations_of(const Scenario& scenario, const TrainingS
   return found;
 }
 
-std::string gigabytes(Bytes bytes) { return fmt::format("{:.1f} GB", bytes.si() / 1e9); }
-
 void check_memory(TrainingResult& result, const Scenario& scenario, const OpGraph& graph) {
   const std::vector<MemoryFootprint> stages = memory_footprint(graph, scenario.software);
-  result.memory = fullest_stage(stages);
-  for (std::size_t s = 0; s < stages.size(); ++s)
-    if (stages[s].total() == result.memory.total())
-      result.memory_stage = static_cast<int>(s);
+  const FullestStage fullest = fullest_stage(stages);
+  result.memory = fullest.memory;
+  result.memory_stage = fullest.stage;
   result.memory_capacity = scenario.cluster.node.device.memory.front().capacity;
   if (result.memory.total() > result.memory_capacity)
     result.violations.push_back(fmt::format("memory of stage {}: {} needed > {} of {}", result.memory_stage,

@@ -24,7 +24,7 @@ void estimate_plans(ScheduleKind schedule, Replay depth) {
   for (int i = 0; i < 1000; ++i) {
     plan.zero = i % 2;
     const OpGraph graph = build_training_graph(job, plan, scenario.software);
-    sum += fullest_stage(memory_footprint(graph, scenario.software)).total().si() +
+    sum += fullest_stage(memory_footprint(graph, scenario.software)).memory.total().si() +
            estimate_step(coster.cost(graph), depth, replayer).step.si();
   }
   if (sum <= 0)

@@ -23,7 +23,7 @@ struct Alone {
 Alone cost_alone(const Scenario& scenario, const TrainingCoster& coster, const Plan& plan) {
   const OpGraph graph = build_training_graph(*scenario.jobs.front().job, plan, scenario.software);
   const CostedGraph costs = coster.cost(graph);
-  Alone alone{.memory = fullest_stage(memory_footprint(graph, scenario.software)), .step = estimate_step(costs).step};
+  Alone alone{.memory = fullest_stage(memory_footprint(graph, scenario.software)).memory, .step = estimate_step(costs).step};
   for (const CostedStage& stage : costs.stages)
     alone.mean += device_step(stage, micro_batches_per_chunk(graph.schedule, graph.micro_batches), alone.step, coster.power()).energy /
                   alone.step / static_cast<double>(costs.stages.size());
