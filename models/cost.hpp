@@ -58,7 +58,7 @@ struct Span {
 };
 
 struct CostedBlock {
-  std::vector<OpCost> forward;  ///< parallel to Block::forward
+  std::vector<OpCost> forward;  ///< parallel to Block::forward; of a collective, the time that its pass does not hide
   std::vector<OpCost> backward; ///< parallel to Block::backward
 };
 

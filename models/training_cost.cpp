@@ -13,12 +13,6 @@ struct TrainingCoster::Pass {
   TierLoad tiers; ///< beside everything else
   Seconds wait;   ///< for tiers, in line with the rest
 
-  /// Lets `beside` of communication run in the shadow of everything else.
-  void hide(Seconds beside) {
-    const Seconds compute = work.stretchable + work.rigid;
-    work.rigid += beside - overlap_gain * std::min(beside, compute);
-  }
-
   void add(const Pass& other, int times) {
     work.stretchable += other.work.stretchable * times;
     work.rigid += other.work.rigid * times;
@@ -59,6 +53,29 @@ Bytes weight_operands(const Block& block) {
       bytes += grouped->rows * (grouped->n + grouped->k) * element;
   }
   return Bytes{bytes};
+}
+
+/// Leaves the collectives that run beside their whole pass the time that the rest of it does not hide. What a schedule splits off hides
+/// nothing.
+void hide_beside_pass(const std::vector<Operator>& list, std::vector<OpCost>& costs, bool split) {
+  const auto is_beside = [](const Operator& op) {
+    const auto* collective = std::get_if<Collective>(&op.shape);
+    return collective != nullptr && collective->overlap == Overlap::pass;
+  };
+  Seconds beside;
+  Seconds rest;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (is_beside(list[i]))
+      beside += costs[i].time;
+    else if (!(split && list[i].weight_gradient) && !std::holds_alternative<TierTransfer>(list[i].shape))
+      rest += costs[i].time;
+  }
+  if (beside == Seconds{})
+    return;
+  const double exposed = 1 - overlap_gain * (std::min(beside, rest) / beside);
+  for (std::size_t i = 0; i < list.size(); ++i)
+    if (is_beside(list[i]))
+      costs[i].time *= exposed;
 }
 
 } // namespace
@@ -111,6 +128,7 @@ std::vector<OpCost> TrainingCoster::list_costs(const OpGraph& graph, const std::
     if (transfer != nullptr && transfer->overlap == Overlap::next)
       costs[i].time -= std::min(costs[i].time, costs[i + 1].time);
   }
+  hide_beside_pass(list, costs, splits_backward(graph.schedule));
   return costs;
 }
 
@@ -119,7 +137,8 @@ TierLoad TrainingCoster::update_cost(const TierUpdate& update) const {
   const Operator whole{.op_class = OpClass::optimizer,
                        .precision = Precision::fp32,
                        .shape = Streaming{.read = update.states + update.gradients, .written = update.states + update.parameters}};
-  return tiers_.update(update, tiers_.device_share(update, kernels_.cost(whole).time), kernels_.cost(whole).time);
+  const Seconds on_device = kernels_.cost(whole).time;
+  return tiers_.update(update, tiers_.device_share(update, on_device), on_device);
 }
 
 void TrainingCoster::add(Pass& pass, const Operator& op, const OpCost& cost) const {
@@ -141,19 +160,9 @@ void TrainingCoster::add(Pass& pass, const Operator& op, const OpCost& cost) con
 TrainingCoster::Pass TrainingCoster::block_pass(const std::vector<Operator>& list, const std::vector<OpCost>& costs, bool split,
                                                 bool weight) const {
   Pass pass;
-  Seconds beside;
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    if ((split && list[i].weight_gradient) != weight)
-      continue;
-    OpCost cost = costs[i];
-    const auto* collective = std::get_if<Collective>(&list[i].shape);
-    if (collective != nullptr && collective->overlap == Overlap::pass) {
-      beside += cost.time;
-      cost.time = Seconds{};
-    }
-    add(pass, list[i], cost);
-  }
-  pass.hide(beside);
+  for (std::size_t i = 0; i < list.size(); ++i)
+    if ((split && list[i].weight_gradient) == weight)
+      add(pass, list[i], costs[i]);
   return pass;
 }
 

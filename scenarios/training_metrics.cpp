@@ -12,19 +12,46 @@ namespace orrery {
 
 namespace {
 
-constexpr std::array<std::string_view, 11> class_names = {"matmul",      "attention", "softmax",        "normalization",
-                                                          "elementwise", "embedding", "LM head",        "loss",
-                                                          "optimizer",   "cast",      "tensor parallel"};
+constexpr std::array<std::string_view, 10> class_names = {"matmul",    "attention", "softmax", "normalization", "elementwise",
+                                                          "embedding", "LM head",   "loss",    "optimizer",     "cast"};
 
-/// Time of each operator class, added over passes.
-using ClassTimes = std::array<double, class_names.size()>;
+/// What ranks exchange inside passes, in the order of the report.
+enum class Exchange { tensor, context, expert, expert_tensor, gather, reduction };
+constexpr std::array<std::string_view, 6> exchange_names = {"tensor parallel",        "context parallel", "expert parallel",
+                                                            "expert tensor parallel", "parameter gather", "gradient reduction"};
+
+Exchange exchange_of(const Collective& collective) {
+  switch (collective.group) {
+  case Group::tensor:
+    return Exchange::tensor;
+  case Group::context:
+    return Exchange::context;
+  case Group::expert:
+    return Exchange::expert;
+  case Group::expert_tensor:
+    return Exchange::expert_tensor;
+  default: // ranks that share states
+    return collective.kind == CollectiveKind::all_gather ? Exchange::gather : Exchange::reduction;
+  }
+}
+
+/// Time of each operator class and exchange, added over passes.
+struct ClassTimes {
+  std::array<double, class_names.size()> classes{};
+  std::array<double, exchange_names.size()> exchanges{};
+
+  double& of(const Operator& op) {
+    if (const auto* collective = std::get_if<Collective>(&op.shape))
+      return exchanges[static_cast<std::size_t>(exchange_of(*collective))];
+    return classes[static_cast<std::size_t>(op.op_class)];
+  }
+};
 
 void add_operators(ClassTimes& times, const std::vector<Operator>& operators, const std::vector<OpCost>& costs, double count,
                    double clock_stretch) {
   for (std::size_t i = 0; i < operators.size(); ++i)
     if (!std::holds_alternative<TierTransfer>(operators[i].shape) && !std::holds_alternative<TierUpdate>(operators[i].shape))
-      times[static_cast<std::size_t>(operators[i].op_class)] +=
-          count * (costs[i].time.si() + (clock_stretch - 1) * costs[i].stretchable.si());
+      times.of(operators[i]) += count * (costs[i].time.si() + (clock_stretch - 1) * costs[i].stretchable.si());
 }
 
 double stretchable_of(const std::vector<OpCost>& costs) {
@@ -55,7 +82,7 @@ void add_pass(ClassTimes& times, const Stages& stages, const Chunk& chunk, Secon
 std::vector<TimeShare> time_shares(const Stages& stages, const StepEstimate& times) {
   const auto count = static_cast<double>(times.stages.size());
   const int passes = micro_batches_per_chunk(stages.graph.schedule, stages.graph.micro_batches);
-  ClassTimes classes{};
+  ClassTimes inside;
   StageTimes mean;
   Seconds waits;   // for tiers outside the devices
   Seconds nominal; // compute of equal devices without jitter
@@ -65,8 +92,8 @@ std::vector<TimeShare> time_shares(const Stages& stages, const StepEstimate& tim
       const Chunk& chunk = stages.graph.chunks[static_cast<std::size_t>(stage.chunks[v])];
       const CostedChunk& costed = stages.costs.stages[s].chunks[v];
       nominal += (costed.forward.total() + costed.backward.total() + costed.weight.total()) * (passes / count);
-      add_pass(classes, stages, chunk, costed.forward.stretchable, false, passes / count);
-      add_pass(classes, stages, chunk, costed.backward.stretchable + costed.weight.stretchable, true, passes / count);
+      add_pass(inside, stages, chunk, costed.forward.stretchable, false, passes / count);
+      add_pass(inside, stages, chunk, costed.backward.stretchable + costed.weight.stretchable, true, passes / count);
       waits += (costed.forward.wait + costed.backward.wait + costed.weight.wait) * (passes / count);
     }
     const StageTimes& at = times.stages[s];
@@ -79,28 +106,31 @@ std::vector<TimeShare> time_shares(const Stages& stages, const StepEstimate& tim
     mean.host += at.host / count;
   }
   std::vector<TimeShare> shares;
-  double operators = 0;
-  for (std::size_t c = 0; c < classes.size(); ++c) {
-    operators += classes[c];
-    const bool communication = c == static_cast<std::size_t>(OpClass::communication);
-    if (classes[c] > 0)
-      shares.push_back({communication ? TimeKind::communication : TimeKind::compute, std::string(class_names[c]), Seconds{classes[c]}});
-  }
-  const auto add = [&](TimeKind kind, const char* name, Seconds time) {
+  const auto add = [&](TimeKind kind, std::string_view name, Seconds time) {
     if (time.si() > 0)
-      shares.push_back({kind, name, time});
+      shares.push_back({kind, std::string(name), time});
   };
+  Seconds operators;
+  for (std::size_t c = 0; c < class_names.size(); ++c) {
+    operators += Seconds{inside.classes[c]};
+    add(TimeKind::compute, class_names[c], Seconds{inside.classes[c]});
+  }
+  for (const double time : inside.exchanges)
+    operators += Seconds{time};
+  // States are exchanged inside passes and at the end of a step.
+  inside.exchanges[static_cast<std::size_t>(Exchange::gather)] += mean.gather.si();
+  inside.exchanges[static_cast<std::size_t>(Exchange::reduction)] += mean.reduction.si();
+  for (std::size_t e = 0; e < exchange_names.size(); ++e)
+    add(TimeKind::communication, exchange_names[e], Seconds{inside.exchanges[e]});
   add(TimeKind::communication, "offload", waits);
   add(TimeKind::communication, "pipeline", mean.send);
-  add(TimeKind::communication, "gradient reduction", mean.reduction);
-  add(TimeKind::communication, "parameter gather", mean.gather);
   add(TimeKind::bubble, "pipeline bubble", mean.bubble);
   add(TimeKind::optimizer, "optimizer", mean.optimizer);
   // Rounding leaves residues of the order of 1e-16 s that are neither.
   const auto more_than_rounding = [&](Seconds time) { return time > 1e-9 * times.step ? time : Seconds{}; };
   const Seconds uneven = more_than_rounding(mean.compute - nominal);
   add(TimeKind::compute, "slow devices and jitter", uneven);
-  add(TimeKind::host, "launches and framework", more_than_rounding(mean.host + mean.compute - uneven - waits - Seconds{operators}));
+  add(TimeKind::host, "launches and framework", more_than_rounding(mean.host + mean.compute - uneven - waits - operators));
   return shares;
 }
 

@@ -7,13 +7,14 @@
 #include "scenarios/error_band.hpp"
 #include "scenarios/host_profile.hpp"
 #include "scenarios/training_rows.hpp"
+#include "sim/base/percentile.hpp"
+#include "workloads/tables.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <set>
 
 namespace orrery {
 
@@ -33,7 +34,7 @@ Prediction predict(const TrainingRow& row, const Calibration& calibration) {
   bool best_fits = false;
   for (const Plan& plan : row.plans) {
     const OpGraph graph = build_training_graph(row.job, plan, row.software);
-    const Bytes memory = fullest_stage(memory_footprint(graph, row.software)).total();
+    const Bytes memory = fullest_stage(memory_footprint(graph, row.software)).memory.total();
     const bool fits = memory <= capacity;
     if (best.step.si() > 0 && best_fits && !fits)
       continue;
@@ -47,9 +48,13 @@ Prediction predict(const TrainingRow& row, const Calibration& calibration) {
 }
 
 std::string describe(const Plan& plan) {
-  const char* recompute = plan.recompute == Recompute::full ? "full" : plan.recompute == Recompute::selective ? "selective" : "none";
-  return fmt::format("tp{} pp{} dp{} mb{} v{} zero{} recompute {}", plan.tp, plan.pp, plan.dp, plan.micro_batch, plan.virtual_stages,
-                     plan.zero, recompute);
+  std::string recompute = choice_name(recompute_words(), plan.recompute);
+  for (const Module module : plan.recompute_modules)
+    recompute += " " + choice_name(module_words(), module);
+  if (plan.recompute_layers > 0)
+    recompute += fmt::format(" of {} layers", plan.recompute_layers);
+  return fmt::format("tp{} cp{} pp{} dp{} ep{} etp{} mb{} v{} zero{} recompute {}", plan.tp, plan.cp, plan.pp, plan.dp, plan.ep,
+                     plan.expert_tensor(), plan.micro_batch, plan.virtual_stages, plan.zero, recompute);
 }
 
 std::string setting_of(const TrainingRow& row) {
@@ -73,12 +78,6 @@ ScoredRow score(const TrainingRow& row, const Calibration& calibration) {
   scored.kind = run_kind(row.job, prediction.plan, row.cluster.node.device);
   scored.predicted_memory = prediction.memory.si();
   return scored;
-}
-
-/// Nearest-rank percentile of sorted values.
-double percentile(const std::vector<double>& sorted, double share) {
-  const auto rank = static_cast<std::size_t>(std::ceil(share * static_cast<double>(sorted.size())));
-  return sorted[std::min(sorted.size(), std::max<std::size_t>(rank, 1)) - 1];
 }
 
 GroupScore score_group(const std::string& group, const std::vector<const ScoredRow*>& rows) {

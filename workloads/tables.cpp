@@ -81,7 +81,6 @@ const Choices<ScheduleKind>& schedule_words() {
 const Choices<Group>& group_words() {
   static const Choices<Group> words = {{"tensor", Group::tensor},
                                        {"context", Group::context},
-                                       {"replica", Group::replica},
                                        {"data", Group::data},
                                        {"pipeline", Group::pipeline},
                                        {"embedding", Group::embedding},
@@ -113,14 +112,21 @@ const Choices<Precision>& training_precision_words() {
   return words;
 }
 
+const Choices<Recompute>& recompute_words() {
+  static const Choices<Recompute> words = {{"none", Recompute::none}, {"selective", Recompute::selective}, {"full", Recompute::full}};
+  return words;
+}
+
+const Choices<Module>& module_words() {
+  static const Choices<Module> words = {{"norms", Module::norms},           {"qkv", Module::qkv},       {"attention", Module::attention},
+                                        {"projection", Module::projection}, {"ffn_up", Module::ffn_up}, {"activation", Module::activation},
+                                        {"ffn_down", Module::ffn_down}};
+  return words;
+}
+
 const Table<Plan>& plan_table() {
-  static const Choices<Recompute> recompute = {{"none", Recompute::none}, {"selective", Recompute::selective}, {"full", Recompute::full}};
   static const Choices<ContextParallel> contexts = {
       {"ring", ContextParallel::ring}, {"all_gather", ContextParallel::all_gather}, {"ulysses", ContextParallel::ulysses}};
-  static const Choices<Module> modules = {{"norms", Module::norms},         {"qkv", Module::qkv},
-                                          {"attention", Module::attention}, {"projection", Module::projection},
-                                          {"ffn_up", Module::ffn_up},       {"activation", Module::activation},
-                                          {"ffn_down", Module::ffn_down}};
   static const Choices<RankAxis> axes = {
       {"tp", RankAxis::tensor}, {"cp", RankAxis::context}, {"dp", RankAxis::data}, {"pp", RankAxis::pipeline}};
   static const Table<Plan> table =
@@ -141,11 +147,11 @@ const Table<Plan>& plan_table() {
                   {.min = 0,
                    .max = 10'000,
                    .help = "layers per chunk in pipeline order, pp x virtual_stages entries; empty = as even as possible"})
-          .choice("recompute", &Plan::recompute, recompute,
+          .choice("recompute", &Plan::recompute, recompute_words(),
                   {.help = "activations computed again: none, the attention core, or whole layers"})
           .count("recompute_layers", &Plan::recompute_layers,
                  {.max = 100'000, .help = "layers of each chunk that are computed again, the first ones; 0 = all"})
-          .value("recompute_modules", &Plan::recompute_modules, detail::list_codec(detail::choice_codec(modules)),
+          .value("recompute_modules", &Plan::recompute_modules, detail::list_codec(detail::choice_codec(module_words())),
                  {.help = "what selective recomputation computes again; empty = the attention core"})
           .flag("sequence_parallel", &Plan::sequence_parallel, {.help = "norms and residuals are sharded over the tensor-parallel group"})
           .count("zero", &Plan::zero,

@@ -23,6 +23,8 @@ const Choices<ScheduleKind>& schedule_words();
 const Choices<Group>& group_words();
 const Choices<Tier>& tier_words();
 const Choices<UpdatePlace>& update_place_words();
+const Choices<Recompute>& recompute_words();
+const Choices<Module>& module_words();
 /// Precisions that a model is trained in.
 const Choices<Precision>& training_precision_words();
 

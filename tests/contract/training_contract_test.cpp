@@ -50,6 +50,36 @@ TEST_CASE("shares of the step add up to it", "[contract][training]") {
   }
 }
 
+TEST_CASE("exchanges inside a pass are reported by what they exchange, as far as nothing hides them", "[contract][training]") {
+  const auto shares_of = [](const Overrides& overrides) {
+    const TrainingResult job = estimated(overrides);
+    CAPTURE(job.violations);
+    REQUIRE(job.violations.empty());
+    std::map<std::string, double> shares;
+    double sum = 0;
+    for (const TimeShare& share : job.time) {
+      CHECK(shares.emplace(share.name, share.time.si()).second);
+      sum += share.time.si();
+    }
+    CHECK(sum == Approx(job.step_time.si()).epsilon(1e-9));
+    return shares;
+  };
+  const Overrides whole{"jobs.0.plan.pp=1", "jobs.0.plan.virtual_stages=1", "jobs.0.plan.schedule=1f1b", "jobs.0.plan.dp=128",
+                        "jobs.0.plan.tp=8", "jobs.0.plan.zero=3",           "jobs.0.plan.recompute=full"};
+  const auto sharded = shares_of(whole);
+  CHECK(sharded.contains("tensor parallel"));
+  CHECK(sharded.at("parameter gather") > 0);
+  CHECK(sharded.at("gradient reduction") > 0);
+  Overrides experts = whole;
+  for (const char* change :
+       {"jobs.0.training.model=mixtral-8x7b", "jobs.0.plan.ep=8", "jobs.0.plan.etp=1", "jobs.0.plan.cp=2", "jobs.0.plan.dp=64"})
+    experts.push_back(change);
+  const auto mixed = shares_of(experts);
+  CHECK(mixed.at("expert parallel") > 0);
+  CHECK_FALSE(mixed.contains("expert tensor parallel"));
+  CHECK(mixed.contains("context parallel"));
+}
+
 TEST_CASE("a faster part never slows the step", "[contract][training]") {
   const double base = estimated().step_time.si();
   for (const char* better : {"cluster.node.device.units.tensor.peak.bf16=1978 TFLOP/s", "cluster.node.device.memory.hbm.bandwidth=6.7 TB/s",
