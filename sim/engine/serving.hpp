@@ -7,7 +7,6 @@
 #pragma once
 
 #include "models/iteration_cost.hpp"
-#include "sim/engine/network.hpp"
 #include "workloads/batching.hpp"
 #include "workloads/request.hpp"
 
@@ -19,7 +18,7 @@ namespace orrery {
 
 enum class Pool { both, prefill, decode }; ///< what a replica does
 
-enum class Router { round_robin, least_requests, least_tokens, prefix, session };
+enum class Router { round_robin, least_requests, least_tokens, session };
 
 struct ServingReplica {
   IterationModel* model = nullptr; ///< may be shared by replicas that are alike
@@ -27,7 +26,6 @@ struct ServingReplica {
   std::int64_t kv_blocks = 0; ///< of all its devices
   int block_tokens = 16;
   int stages = 1; ///< pipeline stages: as many batches are in flight
-  bool prefix_cache = false;
   Pool pool = Pool::both;
 };
 
@@ -69,7 +67,6 @@ struct ReplicaTotals {
   IterationCost cost; ///< latency = time in iterations (of one stage's place in the pipeline)
   std::uint64_t iterations = 0;
   std::uint64_t prefill_tokens = 0; ///< computed, recomputation included
-  std::uint64_t cached_tokens = 0;  ///< of prompts, found in the prefix cache
   std::uint64_t decode_tokens = 0;
   std::uint64_t preemptions = 0;
   std::int64_t peak_blocks = 0;

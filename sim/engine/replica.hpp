@@ -1,0 +1,145 @@
+// One serving replica: its queue, its batches and its paged KV memory. It carries out a BatchingPolicy; it knows no clock and no other
+// replica.
+//
+// What:    which sequences the next iteration computes, what happens to them when it ends, and for how many iterations nothing changes.
+// Formula: decoding sequences of a batch advance together, so a count of iterations (the batch's clock) stands for all of them: a sequence
+//          ends at a clock known when it joins, its context is that at joining plus the clock since, and it needs a new KV block when the
+//          clock meets its residue. An iteration thus costs the same whatever the number of sequences.
+// Source:  Orca (OSDI 2022), vLLM (SOSP 2023; schedulers v0 and v1), Sarathi-Serve (arXiv 2403.02310).
+// Valid:   one token per sequence and iteration.
+#pragma once
+
+#include "sim/engine/serving.hpp"
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <vector>
+
+namespace orrery {
+
+/// Where a request stands on the replica that has it.
+struct Sequence {
+  std::uint64_t joined = 0;    ///< clock of its batch when it began to decode
+  std::uint32_t prompt = 0;    ///< tokens to compute before it decodes: its input, and after a preemption what it had produced
+  std::uint32_t computed = 0;  ///< of these
+  std::uint32_t produced = 0;  ///< tokens, as of `joined`
+  std::uint32_t admission = 0; ///< number of its admission, from 1 on; 0 = not admitted
+  bool decoding = false;
+};
+
+/// All requests of a run, and where they stand.
+struct RequestTable {
+  const RequestStream* stream = nullptr;
+  std::vector<int> levels;            ///< priorities of the classes, highest first
+  std::vector<Sequence> sequences;    ///< parallel to the stream's requests
+  std::vector<RequestRecord> records; ///< the same
+  std::uint32_t admissions = 0;       ///< so far, over all replicas
+
+  explicit RequestTable(const RequestStream& requests);
+};
+
+/// What a slot computes next: one iteration, or a stretch of alike ones.
+struct Launch {
+  IterationCost cost;
+  std::int64_t iterations = 1;
+};
+
+class Replica {
+public:
+  Replica(const ServingReplica& spec, RequestTable& requests);
+
+  /// Whether the request's KV fits into the empty replica.
+  [[nodiscard]] bool holds(const Request& request) const;
+  void enqueue(RequestId id);
+  /// The next work of an idle slot, or nothing. `skip` = as many iterations as pass before anything changes.
+  std::optional<Launch> launch(std::size_t slot, Seconds now, bool skip);
+  /// Ends a stretch with the iteration that is under way `elapsed` after its start, where a request that waits could join then: what is
+  /// left of it. Nothing where it stays as it is.
+  std::optional<Seconds> cut(std::size_t slot, Seconds elapsed);
+  /// The launched work has ended. Appends the requests that have ended and, on a replica that only prefills, those whose prompts have.
+  void complete(std::size_t slot, Seconds now, std::vector<RequestId>& ended);
+  /// Gives back the KV memory of a request that was handed over.
+  void release(RequestId id);
+
+  [[nodiscard]] std::size_t slots() const { return slots_.size(); }
+  [[nodiscard]] bool busy(std::size_t slot) const { return slots_[slot].busy; }
+  [[nodiscard]] std::uint32_t waiting() const { return waiting_count_; }
+  [[nodiscard]] std::uint32_t running() const { return running_; }
+  [[nodiscard]] std::uint64_t outstanding_tokens() const { return outstanding_; }
+  [[nodiscard]] std::int64_t used_blocks() const { return used_; }
+  [[nodiscard]] const ReplicaTotals& totals() const { return totals_; }
+  [[nodiscard]] Pool pool() const { return spec_.pool; }
+
+private:
+  struct Member {
+    RequestId id;
+    std::uint32_t admission;
+  };
+  struct Ending {
+    std::uint64_t clock;
+    Member member;
+    friend bool operator<(const Ending& a, const Ending& b) {
+      return a.clock > b.clock || (a.clock == b.clock && a.member.admission > b.member.admission);
+    }
+  };
+
+  /// A batch on its way through the pipeline stages.
+  struct Slot {
+    std::vector<Ending> endings;       ///< heap, the next one first; those that left before stay until they come up
+    std::vector<Member> admitted;      ///< in order; those that left stay until they are last
+    std::vector<RequestId> prefilling; ///< in order of admission
+    std::vector<RequestId> prompts;    ///< of the launched iteration
+    std::vector<PrefillChunk> chunks;  ///< parallel to `prompts`
+    std::vector<std::int64_t> growth;  ///< decoding sequences by the clock, modulo a block, at which they need one
+    std::uint64_t clock = 0;           ///< decode iterations since the start
+    std::int64_t live = 0;             ///< decoding sequences
+    std::int64_t batch = 0;            ///< that an iteration computes: a static batch keeps those that have ended
+    double context = 0;                ///< sum over `batch` of tokens in the KV cache, that of the next iteration included
+    Launch launched;
+    bool decodes = false; ///< the launched work has decoding sequences
+    bool busy = false;
+  };
+
+  [[nodiscard]] const Request& request(RequestId id) const { return requests_->stream->requests[id]; }
+  [[nodiscard]] Sequence& sequence(RequestId id) const { return requests_->sequences[id]; }
+  [[nodiscard]] bool lives(Member member) const { return sequence(member.id).admission == member.admission; }
+  [[nodiscard]] bool is_static() const { return spec_.policy.admission == Admission::when_empty; }
+  [[nodiscard]] bool grows() const { return spec_.policy.reservation == Reservation::prompt; }
+  [[nodiscard]] std::int64_t blocks(std::uint64_t tokens) const { return static_cast<std::int64_t>((tokens + block_ - 1) / block_); }
+  [[nodiscard]] std::uint64_t kv_tokens(const Slot& slot, RequestId id) const;
+  [[nodiscard]] std::int64_t held_blocks(const Slot& slot, RequestId id) const;
+  [[nodiscard]] std::int64_t admission_blocks(RequestId id) const;
+  [[nodiscard]] std::size_t residue(RequestId id) const;
+  [[nodiscard]] std::int64_t growth_at(const Slot& slot, std::uint64_t clock) const { return grows() ? slot.growth[clock % block_] : 0; }
+  [[nodiscard]] std::deque<RequestId>* queue();
+  [[nodiscard]] std::deque<RequestId>& queue_of(RequestId id);
+  /// Whether the head of `queue` may join the slot while `reserved` blocks are spoken for.
+  [[nodiscard]] bool admissible(const Slot& slot, const std::deque<RequestId>* queue, std::int64_t reserved) const;
+  [[nodiscard]] std::int64_t quiet_iterations(Slot& slot) const;
+  [[nodiscard]] Launch price(Slot& slot, bool skip) const;
+
+  void admit(Slot& slot, std::deque<RequestId>& queue, Seconds now);
+  void gather_prompts(Slot& slot, std::int64_t budget, std::int64_t reserved, Seconds now);
+  void take_chunk(Slot& slot, RequestId id, std::int64_t& budget);
+  void join(Slot& slot, RequestId id);
+  void leave(Slot& slot, RequestId id);
+  bool make_room(Slot& slot);
+  void preempt_latest(Slot& slot);
+  void end_decodes(Slot& slot, Seconds now, std::vector<RequestId>& ended);
+  void end_prompts(Slot& slot, Seconds now, std::vector<RequestId>& ended);
+  void finish(Slot& slot, RequestId id, Seconds now, std::vector<RequestId>& ended);
+
+  ServingReplica spec_;
+  RequestTable* requests_;
+  std::uint64_t block_;                        ///< tokens
+  std::vector<std::deque<RequestId>> waiting_; ///< by priority, highest first
+  std::vector<Slot> slots_;
+  std::uint32_t waiting_count_ = 0;
+  std::uint32_t running_ = 0;
+  std::uint64_t outstanding_ = 0;
+  std::int64_t used_ = 0;
+  ReplicaTotals totals_;
+};
+
+} // namespace orrery

@@ -1,0 +1,285 @@
+#include "sim/engine/serving.hpp"
+
+#include "sim/engine/engine.hpp"
+#include "sim/engine/replica.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <functional>
+
+namespace orrery {
+
+namespace {
+
+/// What a piece of work in flight stands for.
+enum class Event : std::uint8_t { arrival, follower, iteration, transfer };
+
+constexpr int event_shift = 56;
+
+std::uint64_t tag_of(Event event, std::uint64_t value) { return (static_cast<std::uint64_t>(event) << event_shift) | value; }
+Event event_of(std::uint64_t tag) { return static_cast<Event>(tag >> event_shift); }
+std::uint64_t value_of(std::uint64_t tag) { return tag & ((std::uint64_t{1} << event_shift) - 1); }
+
+class ServingSource final : public WorkSource {
+public:
+  ServingSource(const RequestStream& stream, const ServingSystem& system, const ServingOptions& options);
+
+  void start(WorkScheduler& scheduler) override;
+  void completed(WorkId id, const Work& work, WorkScheduler& scheduler) override;
+
+  ServingRun take(Seconds end);
+
+private:
+  /// A slot of a replica, as the engine sees it.
+  struct Lane {
+    std::uint32_t replica = 0;
+    std::uint32_t slot = 0;
+    WorkId work = 0;
+    Seconds begin;
+  };
+
+  void wait_for_arrival(WorkScheduler& scheduler);
+  bool skip_followers();
+  void admit_arrivals(Seconds now);
+  void admit_next(Seconds now);
+  void arrive(RequestId id, Seconds now);
+  std::uint32_t route(RequestId id, bool decode);
+  void hand_over(RequestId id, std::uint32_t from, WorkScheduler& scheduler);
+  void handle_ended(std::uint32_t replica, WorkScheduler& scheduler);
+  /// Starts idle slots of the replicas that got something to do, and ends stretches that a request could join.
+  void serve_touched(WorkScheduler& scheduler);
+  void serve(std::uint32_t replica, WorkScheduler& scheduler);
+  void sample(std::uint32_t replica, Seconds now);
+
+  const RequestStream& stream_;
+  const ServingSystem& system_;
+  ServingOptions options_;
+  RequestTable requests_;
+  std::vector<Replica> replicas_;
+  std::vector<Lane> lanes_;
+  std::vector<std::uint32_t> first_lane_; ///< by replica
+  std::vector<Seconds> last_end_;         ///< of the latest batch of each replica's pipeline
+  std::vector<Seconds> egress_free_;      ///< when a prefill replica's earlier transfers are through
+  std::vector<Seconds> sampled_;
+  std::vector<std::pair<RequestId, RequestId>> followers_; ///< (followed, follower), sorted
+  std::vector<std::uint32_t> entry_;                       ///< replicas that take arrivals
+  std::vector<std::uint32_t> decode_;                      ///< replicas that take hand-overs
+  std::vector<std::uint32_t> touched_;
+  std::vector<RequestId> ended_;
+  std::vector<ServingSample> samples_;
+  RequestId next_ = 0; ///< next request that follows none
+  std::size_t turn_ = 0;
+  std::size_t decode_turn_ = 0;
+};
+
+ServingSource::ServingSource(const RequestStream& stream, const ServingSystem& system, const ServingOptions& options)
+    : stream_(stream), system_(system), options_(options), requests_(stream) {
+  for (std::uint32_t r = 0; r < system.replicas.size(); ++r) {
+    const ServingReplica& spec = system.replicas[r];
+    replicas_.emplace_back(spec, requests_);
+    (spec.pool == Pool::decode ? decode_ : entry_).push_back(r);
+    first_lane_.push_back(static_cast<std::uint32_t>(lanes_.size()));
+    for (std::uint32_t s = 0; s < replicas_.back().slots(); ++s)
+      lanes_.push_back({.replica = r, .slot = s});
+  }
+  last_end_.resize(replicas_.size());
+  egress_free_.resize(replicas_.size());
+  sampled_.assign(replicas_.size(), -options.sample);
+  for (RequestId id = 0; id < stream.requests.size(); ++id)
+    if (stream.requests[id].follows != no_request)
+      followers_.emplace_back(stream.requests[id].follows, id);
+  std::ranges::sort(followers_);
+}
+
+void ServingSource::start(WorkScheduler& scheduler) {
+  if (stream_.concurrency > 0)
+    for (int i = 0; i < stream_.concurrency; ++i)
+      admit_next(Seconds{});
+  else
+    admit_arrivals(Seconds{});
+  serve_touched(scheduler);
+  wait_for_arrival(scheduler);
+}
+
+/// Whether there is a next request that follows none.
+bool ServingSource::skip_followers() {
+  while (next_ < stream_.requests.size() && stream_.requests[next_].follows != no_request)
+    ++next_;
+  return next_ < stream_.requests.size();
+}
+
+/// All that arrive by now: those of one moment are seen together.
+void ServingSource::admit_arrivals(Seconds now) {
+  for (; skip_followers() && stream_.requests[next_].arrival <= now; ++next_)
+    arrive(next_, now);
+}
+
+/// The next request of a closed loop.
+void ServingSource::admit_next(Seconds now) {
+  if (skip_followers())
+    arrive(next_++, now);
+}
+
+void ServingSource::wait_for_arrival(WorkScheduler& scheduler) {
+  if (stream_.concurrency > 0 || next_ >= stream_.requests.size())
+    return;
+  scheduler.submit({.actor = static_cast<std::uint32_t>(lanes_.size()),
+                    .tag = tag_of(Event::arrival, 0),
+                    .rigid = stream_.requests[next_].arrival - scheduler.now()});
+}
+
+void ServingSource::arrive(RequestId id, Seconds now) {
+  requests_.records[id].arrival = now;
+  const std::uint32_t r = route(id, false);
+  const bool fits = replicas_[r].holds(stream_.requests[id]) && (decode_.empty() || replicas_[decode_.front()].holds(stream_.requests[id]));
+  if (!fits) {
+    requests_.records[id].outcome = Outcome::refused;
+    requests_.records[id].end = now;
+    return;
+  }
+  requests_.records[id].replica = r;
+  replicas_[r].enqueue(id);
+  touched_.push_back(r);
+}
+
+std::uint32_t ServingSource::route(RequestId id, bool decode) {
+  const std::vector<std::uint32_t>& candidates = decode ? decode_ : entry_;
+  std::size_t& turn = decode ? decode_turn_ : turn_;
+  const auto least = [&](auto load) { return *std::ranges::min_element(candidates, {}, load); };
+  switch (system_.router) {
+  case Router::round_robin:
+    return candidates[turn++ % candidates.size()];
+  case Router::least_requests:
+    return least([&](std::uint32_t r) { return replicas_[r].waiting() + replicas_[r].running(); });
+  case Router::least_tokens:
+    return least([&](std::uint32_t r) { return replicas_[r].outstanding_tokens(); });
+  case Router::session: { // later turns go where the first one went
+    RequestId first = id;
+    while (stream_.requests[first].follows != no_request)
+      first = stream_.requests[first].follows;
+    return candidates[first % candidates.size()];
+  }
+  }
+  return candidates.front();
+}
+
+void ServingSource::hand_over(RequestId id, std::uint32_t from, WorkScheduler& scheduler) {
+  const KvTransfer& link = system_.transfer;
+  const double tokens = stream_.requests[id].input;
+  Seconds& free = egress_free_[from];
+  free = std::max(free, scheduler.now()) + link.per_token * tokens / link.bandwidth;
+  scheduler.submit({.actor = static_cast<std::uint32_t>(lanes_.size()),
+                    .tag = tag_of(Event::transfer, id),
+                    .rigid = free + link.latency - scheduler.now()});
+}
+
+void ServingSource::handle_ended(std::uint32_t replica, WorkScheduler& scheduler) {
+  for (const RequestId id : ended_) {
+    if (requests_.records[id].outcome != Outcome::served) {
+      hand_over(id, replica, scheduler);
+      continue;
+    }
+    for (auto it = std::ranges::lower_bound(followers_, std::pair{id, RequestId{0}}); it != followers_.end() && it->first == id; ++it)
+      scheduler.submit({.actor = static_cast<std::uint32_t>(lanes_.size()),
+                        .tag = tag_of(Event::follower, it->second),
+                        .rigid = stream_.requests[it->second].arrival});
+    if (stream_.concurrency > 0)
+      admit_next(scheduler.now());
+  }
+  ended_.clear();
+}
+
+void ServingSource::completed(WorkId, const Work& work, WorkScheduler& scheduler) {
+  const Seconds now = scheduler.now();
+  const std::uint64_t value = value_of(work.tag);
+  switch (event_of(work.tag)) {
+  case Event::arrival:
+    admit_arrivals(now);
+    break;
+  case Event::follower:
+    arrive(static_cast<RequestId>(value), now);
+    break;
+  case Event::transfer: {
+    const auto id = static_cast<RequestId>(value);
+    const std::uint32_t from = requests_.records[id].replica;
+    replicas_[from].release(id);
+    touched_.push_back(from);
+    const std::uint32_t to = route(id, true);
+    requests_.records[id].replica = to;
+    replicas_[to].enqueue(id);
+    touched_.push_back(to);
+    break;
+  }
+  case Event::iteration: {
+    const Lane& lane = lanes_[value];
+    replicas_[lane.replica].complete(lane.slot, now, ended_);
+    touched_.push_back(lane.replica);
+    handle_ended(lane.replica, scheduler);
+    break;
+  }
+  }
+  serve_touched(scheduler);
+  if (event_of(work.tag) == Event::arrival)
+    wait_for_arrival(scheduler);
+}
+
+void ServingSource::serve_touched(WorkScheduler& scheduler) {
+  for (const std::uint32_t replica : touched_)
+    serve(replica, scheduler);
+  touched_.clear();
+}
+
+void ServingSource::serve(std::uint32_t replica, WorkScheduler& scheduler) {
+  const Seconds now = scheduler.now();
+  Replica& r = replicas_[replica];
+  for (std::size_t s = 0; s < r.slots(); ++s) {
+    Lane& lane = lanes_[first_lane_[replica] + s];
+    Work work{.actor = first_lane_[replica] + static_cast<std::uint32_t>(s), .tag = tag_of(Event::iteration, first_lane_[replica] + s)};
+    if (r.busy(s)) {
+      const std::optional<Seconds> left = r.cut(s, now - lane.begin);
+      if (!left)
+        continue;
+      scheduler.stop(lane.work);
+      work.rigid = *left;
+    } else {
+      const std::optional<Launch> launched = r.launch(s, now, options_.skip);
+      if (!launched)
+        continue;
+      lane.begin = now;
+      Seconds& last = last_end_[replica];
+      last = r.slots() == 1 ? now + launched->cost.latency : std::max(now + launched->cost.latency, last + launched->cost.occupancy);
+      work.rigid = last - now;
+    }
+    lane.work = scheduler.submit(work);
+  }
+  sample(replica, now);
+}
+
+void ServingSource::sample(std::uint32_t replica, Seconds now) {
+  if (options_.sample <= Seconds{} || now - sampled_[replica] < options_.sample)
+    return;
+  sampled_[replica] = now;
+  const Replica& r = replicas_[replica];
+  samples_.push_back({now, replica, r.waiting(), r.running(), r.used_blocks()});
+}
+
+ServingRun ServingSource::take(Seconds end) {
+  ServingRun run{.end = end, .requests = std::move(requests_.records), .samples = std::move(samples_)};
+  for (const Replica& r : replicas_)
+    run.replicas.push_back(r.totals());
+  return run;
+}
+
+} // namespace
+
+ServingRun simulate_serving(const RequestStream& stream, const ServingSystem& system, const ServingOptions& options) {
+  assert(!system.replicas.empty());
+  ServingSource source(stream, system, options);
+  Engine engine;
+  const Seconds end = engine.run(source);
+  ServingRun run = source.take(end);
+  run.events = engine.completed_count();
+  return run;
+}
+
+} // namespace orrery

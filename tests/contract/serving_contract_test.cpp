@@ -1,0 +1,136 @@
+// Every batching policy, under random traffic: no request is lost or served twice, tokens in = tokens out, KV memory never above capacity,
+// and skipping iterations changes nothing.
+#include "tests/unit/engine/serving_cases.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+
+using namespace orrery;
+
+namespace {
+
+constexpr std::int64_t kv_blocks = 150; ///< 2,400 tokens: scarce, so that sequences are preempted
+
+ServingSystem system_of(IterationModel& model, const BatchingPolicy& policy, int replicas, int stages = 1) {
+  ServingReplica replica{.model = &model, .policy = policy, .kv_blocks = kv_blocks, .stages = stages};
+  replica.policy.max_sequences = std::min(replica.policy.max_sequences, 24);
+  return {.replicas = std::vector<ServingReplica>(static_cast<std::size_t>(replicas), replica)};
+}
+
+void check_conserved(const RequestStream& stream, const ServingRun& run, std::int64_t blocks) {
+  std::uint64_t output = 0;
+  std::uint64_t input = 0;
+  std::uint64_t first = 0;
+  for (std::size_t i = 0; i < stream.requests.size(); ++i) {
+    const RequestRecord& record = run.requests[i];
+    REQUIRE(record.outcome == Outcome::served);
+    CHECK(record.scheduled >= record.arrival);
+    CHECK(record.first_token > record.scheduled);
+    CHECK((stream.requests[i].output == 1 ? record.end == record.first_token : record.end > record.first_token));
+    input += stream.requests[i].input;
+    output += stream.requests[i].output;
+    ++first;
+  }
+  std::uint64_t prefilled = 0;
+  std::uint64_t decoded = 0;
+  std::uint64_t preemptions = 0;
+  for (const ReplicaTotals& totals : run.replicas) {
+    prefilled += totals.prefill_tokens;
+    decoded += totals.decode_tokens;
+    preemptions += totals.preemptions;
+    CHECK(totals.peak_blocks <= blocks);
+  }
+  if (preemptions == 0) {
+    CHECK(prefilled == input);
+    CHECK(decoded + first == output);
+  } else { // each prompt is computed again, and gives a token of its own at its end
+    CHECK(prefilled > input);
+    CHECK(decoded + first <= output);
+    CHECK(decoded + first + preemptions >= output);
+  }
+}
+
+} // namespace
+
+TEST_CASE("every policy conserves requests, tokens and memory", "[contract][serving]") {
+  for (const BatchingPolicy& policy : batching_policies())
+    for (const int stages : {1, 3}) {
+      CAPTURE(policy.name, stages);
+      SimpleModel model;
+      const RequestStream stream = random_stream(400, 20, 7);
+      check_conserved(stream, simulate_serving(stream, system_of(model, policy, 2, stages)), kv_blocks);
+    }
+}
+
+TEST_CASE("skipping iterations in which nothing changes changes nothing", "[contract][serving]") {
+  for (const BatchingPolicy& policy : batching_policies())
+    for (const std::uint64_t seed : {1, 2, 3}) {
+      CAPTURE(policy.name, seed);
+      SimpleModel model;
+      const RequestStream stream = random_stream(300, 12, seed);
+      const ServingSystem system = system_of(model, policy, 2);
+      const ServingRun skipped = simulate_serving(stream, system);
+      const ServingRun stepped = simulate_serving(stream, system, {.skip = false});
+      for (std::size_t i = 0; i < stream.requests.size(); ++i) {
+        CHECK(skipped.requests[i].first_token.si() == Approx(stepped.requests[i].first_token.si()).epsilon(1e-9));
+        CHECK(skipped.requests[i].end.si() == Approx(stepped.requests[i].end.si()).epsilon(1e-9));
+        CHECK(skipped.requests[i].preemptions == stepped.requests[i].preemptions);
+      }
+      CHECK(skipped.replicas[0].iterations == stepped.replicas[0].iterations);
+      CHECK(skipped.events < stepped.events);
+    }
+}
+
+TEST_CASE("prefill and decode replicas hand requests over", "[contract][serving]") {
+  SimpleModel model;
+  const RequestStream stream = random_stream(300, 12, 5);
+  ServingSystem system = system_of(model, batching_policies()[3], 4);
+  system.replicas[0].pool = system.replicas[1].pool = Pool::prefill;
+  system.replicas[2].pool = system.replicas[3].pool = Pool::decode;
+  system.transfer = {.per_token = Bytes{1e5}, .latency = Seconds{1e-4}, .bandwidth = BytesPerSecond{1e10}};
+  const ServingRun run = simulate_serving(stream, system);
+  check_conserved(stream, run, kv_blocks);
+  CHECK(run.replicas[0].decode_tokens == 0);
+  CHECK(run.replicas[2].decode_tokens > 0);
+}
+
+TEST_CASE("a closed loop keeps so many requests in the system", "[contract][serving]") {
+  SimpleModel model;
+  RequestStream stream = random_stream(200, 1, 9);
+  stream.concurrency = 8;
+  const ServingRun run = simulate_serving(stream, system_of(model, batching_policies()[3], 1));
+  check_conserved(stream, run, kv_blocks);
+  CHECK(run.replicas[0].peak_sequences <= 8);
+  std::vector<double> arrivals;
+  for (const RequestRecord& record : run.requests)
+    arrivals.push_back(record.arrival.si());
+  CHECK(std::ranges::count(arrivals, 0.0) == 8);
+}
+
+TEST_CASE("a request that no replica holds is refused", "[contract][serving]") {
+  SimpleModel model;
+  RequestStream stream = random_stream(20, 5, 11);
+  stream.requests[7].input = kv_blocks * 16 + 1;
+  const ServingRun run = simulate_serving(stream, system_of(model, batching_policies()[2], 1));
+  CHECK(run.requests[7].outcome == Outcome::refused);
+  CHECK(std::ranges::count(run.requests, Outcome::served, &RequestRecord::outcome) == 19);
+}
+
+TEST_CASE("higher classes go first, followers after what they follow", "[contract][serving]") {
+  SimpleModel model;
+  RequestStream stream = random_stream(200, 100, 13);
+  stream.classes = {{.name = "batch"}, {.name = "chat", .priority = 1}};
+  for (std::size_t i = 0; i < stream.requests.size(); i += 2)
+    stream.requests[i].service_class = 1;
+  stream.requests[150].follows = 20;
+  stream.requests[150].arrival = Seconds{3};
+  const ServingRun run = simulate_serving(stream, system_of(model, batching_policies()[3], 1));
+  check_conserved(stream, run, kv_blocks);
+  CHECK(run.requests[150].arrival.si() == Approx(run.requests[20].end.si() + 3));
+  double chat = 0;
+  double batch = 0;
+  for (std::size_t i = 0; i < stream.requests.size(); ++i)
+    (stream.requests[i].service_class == 1 ? chat : batch) += (run.requests[i].first_token - run.requests[i].arrival).si();
+  CHECK(chat < 0.5 * batch);
+}
