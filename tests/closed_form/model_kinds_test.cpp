@@ -95,22 +95,44 @@ TEST_CASE("parameters of a model are those published", "[closed_form][model]") {
     double total;  ///< in billions
     double active; ///< in billions; 0 = not stated
   };
-  for (const Published& said : {Published{"mixtral-8x7b", 46.7, 12.9},   // Mistral AI, announcement of Mixtral
-                                Published{"mixtral-8x22b", 141, 39},     // Mistral AI, announcement of Mixtral 8x22B
-                                Published{"qwen2-57b-a14b", 57.4, 14.2}, // model card
-                                Published{"qwen3-30b-a3b", 30.5, 3.3},   // model card
-                                Published{"qwen3-235b-a22b", 235, 22},   // model card
-                                Published{"deepseek-v2", 236, 21},       // arXiv 2405.04434
-                                Published{"deepseek-v2-lite", 15.7, 0},  // arXiv 2405.04434, appendix B
-                                Published{"deepseek-v3", 671, 37},       // arXiv 2412.19437
-                                Published{"gpt-oss-20b", 20.9, 0},       // arXiv 2508.10925, table 1
-                                Published{"gpt-oss-120b", 116.8, 0},     // arXiv 2508.10925, table 1
-                                Published{"llama4-scout", 108, 17},      // model card: 109 with the vision tower
-                                Published{"llama4-maverick", 400, 17},   // model card
-                                Published{"gemma2-9b", 9.24, 0},         // arXiv 2408.00118, table 2
-                                Published{"gemma2-27b", 27.2, 0},        // arXiv 2408.00118, table 2
-                                Published{"gemma3-27b", 27.0, 0},        // arXiv 2503.19786, table 1, without the vision tower
-                                Published{"nemotron-h-8b", 8.1, 0}}) {   // model card
+  for (const Published& said : {Published{"mixtral-8x7b", 46.7, 12.9},            // Mistral AI, announcement of Mixtral
+                                Published{"mixtral-8x22b", 141, 39},              // Mistral AI, announcement of Mixtral 8x22B
+                                Published{"qwen2-57b-a14b", 57.4, 14.2},          // model card
+                                Published{"qwen3-30b-a3b", 30.5, 3.3},            // model card
+                                Published{"qwen3-235b-a22b", 235, 22},            // model card
+                                Published{"deepseek-v2", 236, 21},                // arXiv 2405.04434
+                                Published{"deepseek-v2-lite", 15.7, 0},           // arXiv 2405.04434, appendix B
+                                Published{"deepseek-v3", 671, 37},                // arXiv 2412.19437
+                                Published{"gpt-oss-20b", 20.9, 0},                // arXiv 2508.10925, table 1
+                                Published{"gpt-oss-120b", 116.8, 0},              // arXiv 2508.10925, table 1
+                                Published{"llama4-scout", 108, 17},               // model card: 109 with the vision tower
+                                Published{"llama4-maverick", 400, 17},            // model card
+                                Published{"gemma2-9b", 9.24, 0},                  // arXiv 2408.00118, table 2
+                                Published{"gemma2-27b", 27.2, 0},                 // arXiv 2408.00118, table 2
+                                Published{"gemma3-27b", 27.0, 0},                 // arXiv 2503.19786, table 1, without the vision tower
+                                Published{"nemotron-h-8b", 8.1, 0},               // model card
+                                Published{"qwen3-8b", 8.2, 0},                    // arXiv 2505.09388
+                                Published{"qwen3-32b", 32.8, 0},                  // model card
+                                Published{"qwen3-coder-480b-a35b", 480, 35},      // model card
+                                Published{"qwen3-next-80b-a3b", 80, 0},           // model card
+                                Published{"qwen3.5-397b-a17b", 397, 17},          // model card
+                                Published{"qwen2.5-72b", 72.7, 0},                // model card
+                                Published{"llama3.2-1b", 1.23, 0},                // model card
+                                Published{"llama3.2-3b", 3.21, 0},                // model card
+                                Published{"minimax-m2", 229, 0},                  // model card
+                                Published{"kimi-k2", 1030, 32.6},                 // model card; arXiv 2507.20534
+                                Published{"glm-4.5", 355, 0},                     // arXiv 2508.06471, without the prediction layer
+                                Published{"glm-4.5-air", 106, 0},                 // arXiv 2508.06471
+                                Published{"nemotron-nano-v2-9b", 8.89, 0},        // model card
+                                Published{"nemotron-nano-v2-12b", 12.31, 0},      // model card
+                                Published{"gemma3-12b", 11.77, 0},                // arXiv 2503.19786, table 1, without the vision tower
+                                Published{"phi-4-14b", 14.7, 0},                  // model card
+                                Published{"phi-3.5-moe", 41.9, 6.6},              // model card
+                                Published{"pangu-pro-moe-72b-a16b", 71.99, 16.5}, // arXiv 2505.21411
+                                Published{"dbrx", 132, 36},                       // announcement
+                                Published{"gpt-j-6b", 6.05, 0},                   // model card
+                                Published{"falcon-180b", 180, 0},                 // arXiv 2311.16867
+                                Published{"mistral-nemo-12b", 12.2, 0}}) {        // model card
     const TransformerModel model = model_named(said.name);
     CAPTURE(said.name, model.parameters(), model.active_parameters());
     CHECK(model.parameters() == Approx(said.total * 1e9).epsilon(0.01));
