@@ -33,7 +33,7 @@ struct ServiceClass {
 
 struct RequestStream {
   std::vector<Request> requests;     ///< those that follow none in the order of arrival
-  std::vector<std::uint32_t> blocks; ///< identities of prompt blocks: requests that start with equal ones share a prefix
+  std::vector<std::uint32_t> blocks; ///< identities of blocks of prompts, and of outputs behind them: those that start alike share a prefix
   int block_tokens = 512;            ///< tokens of one such block
   std::vector<ServiceClass> classes{{.name = "default"}};
   int concurrency = 0; ///< closed loop: so many requests in the system, the next one arrives when one ends; 0 = open

@@ -1,7 +1,9 @@
+// Admission, KV memory and preemption.
 #include "sim/engine/replica.hpp"
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 #include <functional>
 
 namespace orrery {
@@ -17,30 +19,67 @@ RequestTable::RequestTable(const RequestStream& requests)
 Replica::Replica(const ServingReplica& spec, RequestTable& requests)
     : spec_(spec), requests_(&requests), block_(static_cast<std::uint64_t>(spec.block_tokens)), waiting_(requests.levels.size()),
       slots_(static_cast<std::size_t>(spec.stages)) {
+  cached_block_ = blocks(static_cast<std::uint64_t>(requests.stream->block_tokens));
   for (Slot& slot : slots_)
     slot.growth.resize(block_);
 }
 
 // ---- KV memory
 
+/// Whole blocks of the request within its first `tokens`.
+PrefixCache::Blocks Replica::prefix(RequestId id, std::uint64_t tokens) const {
+  if (!spec_.prefix_cache)
+    return {};
+  const auto whole = static_cast<std::size_t>(tokens / static_cast<std::uint64_t>(requests_->stream->block_tokens));
+  const Request& r = request(id);
+  return PrefixCache::Blocks(requests_->stream->blocks).subspan(r.prefix, std::min<std::size_t>(whole, r.prefix_blocks));
+}
+
+PrefixCache::Blocks Replica::cached(RequestId id) const {
+  const PrefixCache::Blocks all = prefix(id, request(id).input);
+  return all.first(cache_.match(all));
+}
+
+std::uint32_t Replica::cached_tokens(RequestId id) const {
+  const std::size_t tokens = cached(id).size() * static_cast<std::size_t>(requests_->stream->block_tokens);
+  return static_cast<std::uint32_t>(std::min<std::size_t>(tokens, request(id).input - 1)); // the last token is computed for its logits
+}
+
 std::uint64_t Replica::kv_tokens(const Slot& slot, RequestId id) const {
   const Sequence& s = sequence(id);
   return s.prompt + (s.decoding ? slot.clock - s.joined : 0);
 }
 
-std::int64_t Replica::admission_blocks(RequestId id) const {
+/// When it is admitted, those of the prefix cache included.
+std::int64_t Replica::total_blocks(RequestId id) const {
   const bool whole = !grows() && spec_.pool != Pool::prefill;
   // The last token that a sequence produces is never read: its keys are not kept.
   return blocks(whole ? std::uint64_t{request(id).input} + request(id).output - 1 : sequence(id).prompt);
 }
 
 std::int64_t Replica::held_blocks(const Slot& slot, RequestId id) const {
-  return grows() ? blocks(kv_tokens(slot, id)) : admission_blocks(id);
+  return (grows() ? blocks(kv_tokens(slot, id)) : total_blocks(id)) - sequence(id).shared * cached_block_;
 }
 
 bool Replica::holds(const Request& request) const {
   const std::uint64_t produced = spec_.pool == Pool::prefill ? 0 : request.output - 1;
   return blocks(request.input + produced) <= spec_.kv_blocks;
+}
+
+/// Takes blocks, from the cache where none is free.
+void Replica::charge(std::int64_t blocks) {
+  used_ += blocks;
+  if (const std::int64_t beyond = used_ - spec_.kv_blocks; beyond > 0)
+    used_ -= cache_.evict((beyond + cached_block_ - 1) / cached_block_) * cached_block_;
+  totals_.peak_blocks = std::max(totals_.peak_blocks, used_);
+}
+
+/// Lets others share the sequence's blocks up to `tokens`. What another one has put there meanwhile is kept once.
+void Replica::share_blocks(RequestId id, std::uint64_t tokens) {
+  const PrefixCache::Blocks whole = prefix(id, tokens);
+  for (Sequence& s = sequence(id); s.shared < whole.size(); ++s.shared)
+    if (!cache_.hold(whole[s.shared]))
+      used_ -= cached_block_;
 }
 
 std::size_t Replica::residue(RequestId id) const {
@@ -78,7 +117,12 @@ bool Replica::admissible(const Slot& slot, const std::deque<RequestId>* queue, s
   const std::int64_t present = running_ + waiting_count_;
   const std::int64_t most = std::min<std::int64_t>(spec_.policy.max_sequences, (present + stages - 1) / stages);
   const std::int64_t sequences = slot.batch + static_cast<std::int64_t>(slot.prefilling.size());
-  return sequences < most && admission_blocks(queue->front()) <= spec_.kv_blocks - used_ - reserved;
+  if (sequences >= most)
+    return false;
+  const RequestId id = queue->front();
+  const PrefixCache::Blocks found = cached(id);
+  const std::int64_t taken = total_blocks(id) - static_cast<std::int64_t>(found.size()) * cached_block_;
+  return taken <= room() - cache_.idle(found) * cached_block_ - reserved;
 }
 
 void Replica::admit(Slot& slot, std::deque<RequestId>& queue, Seconds now) {
@@ -91,13 +135,21 @@ void Replica::admit(Slot& slot, std::deque<RequestId>& queue, Seconds now) {
   RequestRecord& record = requests_->records[id];
   if (s.produced == 0 && record.preemptions == 0)
     record.scheduled = now;
-  used_ += admission_blocks(id);
-  totals_.peak_blocks = std::max(totals_.peak_blocks, used_);
+  if (s.computed == 0) {
+    s.computed = cached_tokens(id);
+    totals_.cached_tokens += s.computed;
+    for (const std::uint32_t block : cached(id)) {
+      cache_.hold(block);
+      ++s.shared;
+    }
+  }
+  charge(held_blocks(slot, id));
   totals_.peak_sequences = std::max(totals_.peak_sequences, static_cast<int>(running_));
   slot.admitted.push_back({id, s.admission});
-  if (s.computed == s.prompt)
+  if (s.computed == s.prompt) {
+    swapped_ += spec_.swap_block && s.produced > 0 && record.preemptions > 0 ? blocks(s.prompt) : 0;
     join(slot, id);
-  else
+  } else
     slot.prefilling.push_back(id);
 }
 
@@ -110,20 +162,20 @@ void Replica::take_chunk(Slot& slot, RequestId id, std::int64_t& budget) {
   budget -= tokens;
 }
 
-void Replica::gather_prompts(Slot& slot, std::int64_t budget, std::int64_t reserved, Seconds now) {
+void Replica::gather_prompts(Slot& slot, std::int64_t budget, std::int64_t reserved, bool admits, Seconds now) {
   for (const RequestId id : slot.prefilling)
     if (budget > 0)
       take_chunk(slot, id, budget);
-  if (is_static() && slot.batch > 0)
+  if (!admits || (is_static() && slot.batch > 0))
     return;
   for (std::deque<RequestId>* next = queue(); budget > 0 && admissible(slot, next, reserved); next = queue()) {
     const RequestId id = next->front();
     const Sequence& s = sequence(id);
-    const std::int64_t tokens = s.prompt - s.computed;
+    const std::int64_t tokens = s.prompt - (s.computed > 0 ? s.computed : cached_tokens(id));
     if (!spec_.policy.chunked_prefill && tokens > budget && !slot.chunks.empty())
       return;
     admit(slot, *next, now);
-    if (tokens > 0)
+    if (!s.decoding)
       take_chunk(slot, id, budget);
   }
 }
@@ -138,25 +190,31 @@ void Replica::join(Slot& slot, RequestId id) {
   ++slot.batch;
   slot.context += s.prompt + 1;
   ++slot.growth[residue(id)];
-  slot.endings.push_back({slot.clock + request(id).output - s.produced, {id, s.admission}});
+  const double iterations = std::ceil((request(id).output - s.produced) / spec_.tokens_per_iteration);
+  slot.endings.push_back({slot.clock + static_cast<std::uint64_t>(iterations), {id, s.admission}});
   std::push_heap(slot.endings.begin(), slot.endings.end());
 }
 
 void Replica::leave(Slot& slot, RequestId id) {
-  used_ -= held_blocks(slot, id);
-  --running_;
   Sequence& s = sequence(id);
+  used_ -= held_blocks(slot, id);
+  cache_.release(prefix(id, kv_tokens(slot, id)).first(s.shared));
+  s.shared = 0;
+  --running_;
   if (s.decoding) {
+    const double iterations = static_cast<double>(slot.clock - s.joined);
+    const double tokens = std::min<double>(iterations * spec_.tokens_per_iteration, request(id).output - s.produced);
+    totals_.decode_tokens += static_cast<std::uint64_t>(tokens);
     --slot.live;
     --slot.growth[residue(id)];
     if (!is_static()) {
       --slot.batch;
-      slot.context -= static_cast<double>(kv_tokens(slot, id) + 1);
+      slot.context -= s.prompt + 1 + iterations * spec_.tokens_per_iteration;
     } else if (slot.live == 0) {
       slot.batch = 0;
       slot.context = 0;
     }
-    s.produced += static_cast<std::uint32_t>(slot.clock - s.joined);
+    s.produced += static_cast<std::uint32_t>(tokens);
     s.decoding = false;
   }
   s.admission = 0;
@@ -166,12 +224,15 @@ void Replica::leave(Slot& slot, RequestId id) {
 
 void Replica::preempt_latest(Slot& slot) {
   const RequestId id = slot.admitted.back().id;
-  if (!sequence(id).decoding)
+  Sequence& s = sequence(id);
+  const auto kept = static_cast<std::uint32_t>(kv_tokens(slot, id));
+  const bool swaps = spec_.swap_block && s.decoding;
+  if (!s.decoding)
     std::erase(slot.prefilling, id);
   leave(slot, id);
-  Sequence& s = sequence(id);
-  s.prompt = request(id).input + s.produced;
-  s.computed = 0;
+  s.prompt = swaps ? kept : request(id).input + s.produced;
+  s.computed = swaps ? kept : 0;
+  swapped_ += swaps ? blocks(kept) : 0;
   ++requests_->records[id].preemptions;
   ++totals_.preemptions;
   queue_of(id).push_front(id);
@@ -181,154 +242,11 @@ void Replica::preempt_latest(Slot& slot) {
 /// Preempts until the next iteration's growth fits. Whether it had to.
 bool Replica::make_room(Slot& slot) {
   bool preempted = false;
-  while (slot.batch > 0 && growth_at(slot, slot.clock) > spec_.kv_blocks - used_) {
+  while (slot.batch > 0 && growth_at(slot, slot.clock) > room()) {
     preempt_latest(slot);
     preempted = true;
   }
   return preempted;
-}
-
-// ---- Iterations
-
-/// Iterations until a sequence ends or memory runs out; the growth of the first one is charged already.
-std::int64_t Replica::quiet_iterations(Slot& slot) const {
-  while (!lives(slot.endings.front().member)) {
-    std::pop_heap(slot.endings.begin(), slot.endings.end());
-    slot.endings.pop_back();
-  }
-  const auto count = static_cast<std::int64_t>(slot.endings.front().clock - slot.clock);
-  if (!grows())
-    return count;
-  std::int64_t room = spec_.kv_blocks - used_;
-  const auto block = static_cast<std::int64_t>(block_);
-  // A block's worth of iterations takes one block for each sequence.
-  const std::int64_t cycles = std::min(room / slot.batch, count / block);
-  room -= cycles * slot.batch;
-  std::int64_t quiet = 1 + cycles * block;
-  while (quiet < count) {
-    room -= growth_at(slot, slot.clock + static_cast<std::uint64_t>(quiet));
-    if (room < 0)
-      break;
-    ++quiet;
-  }
-  return std::min(quiet, count);
-}
-
-Launch Replica::price(Slot& slot, bool skip) const {
-  const auto batch = static_cast<int>(slot.decodes ? slot.batch : 0);
-  const double context = batch > 0 ? slot.context / batch : 0;
-  if (!slot.chunks.empty())
-    return {spec_.model->cost(slot.chunks, batch, context), 1};
-  const DecodeCurve& curve = spec_.model->decode(batch);
-  const std::int64_t count = skip && slots_.size() == 1 ? quiet_iterations(slot) : 1;
-  return {count == 1 ? curve.at(context) : curve.sum(context, count), count};
-}
-
-std::optional<Launch> Replica::launch(std::size_t index, Seconds now, bool skip) {
-  Slot& slot = slots_[index];
-  assert(!slot.busy);
-  slot.prompts.clear();
-  slot.chunks.clear();
-  const BatchingPolicy& policy = spec_.policy;
-  if (policy.prefill_alone) {
-    gather_prompts(slot, policy.max_tokens, 0, now);
-    if (slot.chunks.empty())
-      make_room(slot);
-  } else if (!make_room(slot) || slot.batch == 0) {
-    gather_prompts(slot, policy.max_tokens - slot.batch, growth_at(slot, slot.clock), now);
-  } else {
-    std::int64_t budget = policy.max_tokens - slot.batch;
-    for (const RequestId id : slot.prefilling)
-      if (budget > 0)
-        take_chunk(slot, id, budget);
-  }
-  slot.decodes = slot.batch > 0 && (slot.chunks.empty() || !policy.prefill_alone);
-  if (!slot.decodes && slot.chunks.empty())
-    return std::nullopt;
-  if (slot.decodes)
-    used_ += growth_at(slot, slot.clock);
-  slot.launched = price(slot, skip);
-  slot.busy = true;
-  return slot.launched;
-}
-
-std::optional<Seconds> Replica::cut(std::size_t index, Seconds elapsed) {
-  Slot& slot = slots_[index];
-  if (!slot.busy || slot.launched.iterations == 1 || is_static() || !admissible(slot, queue(), 0))
-    return std::nullopt;
-  const DecodeCurve& curve = spec_.model->decode(static_cast<int>(slot.batch));
-  const double context = slot.context / static_cast<double>(slot.batch);
-  const std::int64_t count = curve.within(context, elapsed, slot.launched.iterations) + 1;
-  if (count >= slot.launched.iterations)
-    return std::nullopt;
-  slot.launched = {curve.sum(context, count), count};
-  return std::max(Seconds{}, slot.launched.cost.latency - elapsed);
-}
-
-void Replica::complete(std::size_t index, Seconds now, std::vector<RequestId>& ended) {
-  Slot& slot = slots_[index];
-  slot.busy = false;
-  totals_.cost += slot.launched.cost;
-  totals_.iterations += static_cast<std::uint64_t>(slot.launched.iterations);
-  if (slot.decodes)
-    end_decodes(slot, now, ended);
-  end_prompts(slot, now, ended);
-}
-
-void Replica::end_decodes(Slot& slot, Seconds now, std::vector<RequestId>& ended) {
-  const std::int64_t count = slot.launched.iterations;
-  totals_.decode_tokens += static_cast<std::uint64_t>(count * slot.live);
-  slot.context += static_cast<double>(count * slot.batch);
-  if (grows() && count > 1) { // the growth of the first iteration is charged already
-    const auto block = static_cast<std::int64_t>(block_);
-    const std::int64_t cycles = (count - 1) / block;
-    used_ += cycles * slot.batch;
-    for (std::int64_t i = 1 + cycles * block; i < count; ++i)
-      used_ += growth_at(slot, slot.clock + static_cast<std::uint64_t>(i));
-  }
-  slot.clock += static_cast<std::uint64_t>(count);
-  totals_.peak_blocks = std::max(totals_.peak_blocks, used_);
-  while (!slot.endings.empty() && slot.endings.front().clock <= slot.clock) {
-    const Member member = slot.endings.front().member;
-    std::pop_heap(slot.endings.begin(), slot.endings.end());
-    slot.endings.pop_back();
-    if (lives(member))
-      finish(slot, member.id, now, ended);
-  }
-}
-
-void Replica::end_prompts(Slot& slot, Seconds now, std::vector<RequestId>& ended) {
-  for (std::size_t i = 0; i < slot.prompts.size(); ++i) {
-    const RequestId id = slot.prompts[i];
-    Sequence& s = sequence(id);
-    s.computed += slot.chunks[i].tokens;
-    totals_.prefill_tokens += slot.chunks[i].tokens;
-    if (!slot.chunks[i].last)
-      continue;
-    std::erase(slot.prefilling, id);
-    if (++s.produced == 1)
-      requests_->records[id].first_token = now;
-    if (s.produced == request(id).output)
-      finish(slot, id, now, ended);
-    else if (spec_.pool == Pool::prefill)
-      ended.push_back(id);
-    else
-      join(slot, id);
-  }
-}
-
-void Replica::finish(Slot& slot, RequestId id, Seconds now, std::vector<RequestId>& ended) {
-  leave(slot, id);
-  outstanding_ -= request(id).input + request(id).output;
-  RequestRecord& record = requests_->records[id];
-  record.end = now;
-  record.outcome = Outcome::served;
-  ended.push_back(id);
-}
-
-void Replica::release(RequestId id) {
-  leave(slots_.front(), id);
-  outstanding_ -= request(id).input + request(id).output;
 }
 
 } // namespace orrery

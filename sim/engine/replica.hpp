@@ -6,9 +6,11 @@
 //          ends at a clock known when it joins, its context is that at joining plus the clock since, and it needs a new KV block when the
 //          clock meets its residue. An iteration thus costs the same whatever the number of sequences.
 // Source:  Orca (OSDI 2022), vLLM (SOSP 2023; schedulers v0 and v1), Sarathi-Serve (arXiv 2403.02310).
-// Valid:   one token per sequence and iteration.
+// Valid:   as many tokens of every sequence in each iteration, on average where drafts are accepted at random; memory is then reserved
+// whole.
 #pragma once
 
+#include "sim/engine/prefix_cache.hpp"
 #include "sim/engine/serving.hpp"
 
 #include <cstdint>
@@ -24,6 +26,7 @@ struct Sequence {
   std::uint32_t prompt = 0;    ///< tokens to compute before it decodes: its input, and after a preemption what it had produced
   std::uint32_t computed = 0;  ///< of these
   std::uint32_t produced = 0;  ///< tokens, as of `joined`
+  std::uint16_t shared = 0;    ///< of its blocks in the prefix cache, that it refers to
   std::uint32_t admission = 0; ///< number of its admission, from 1 on; 0 = not admitted
   bool decoding = false;
 };
@@ -43,6 +46,9 @@ struct RequestTable {
 struct Launch {
   IterationCost cost;
   std::int64_t iterations = 1;
+  Seconds delay; ///< KV blocks that move to or from host memory first
+
+  [[nodiscard]] Seconds latency() const { return delay + cost.latency; }
 };
 
 class Replica {
@@ -57,8 +63,12 @@ public:
   /// Ends a stretch with the iteration that is under way `elapsed` after its start, where a request that waits could join then: what is
   /// left of it. Nothing where it stays as it is.
   std::optional<Seconds> cut(std::size_t slot, Seconds elapsed);
+  /// Charges the memory of what has begun `elapsed` after the start of a stretch.
+  void settle(std::size_t slot, Seconds elapsed);
   /// The launched work has ended. Appends the requests that have ended and, on a replica that only prefills, those whose prompts have.
   void complete(std::size_t slot, Seconds now, std::vector<RequestId>& ended);
+  /// Tokens of the request's prompt that the prefix cache holds.
+  [[nodiscard]] std::uint32_t cached_tokens(RequestId id) const;
   /// Gives back the KV memory of a request that was handed over.
   void release(RequestId id);
 
@@ -97,7 +107,8 @@ private:
     std::int64_t batch = 0;            ///< that an iteration computes: a static batch keeps those that have ended
     double context = 0;                ///< sum over `batch` of tokens in the KV cache, that of the next iteration included
     Launch launched;
-    bool decodes = false; ///< the launched work has decoding sequences
+    std::int64_t grown = 0; ///< of the launched iterations, those whose memory is charged
+    bool decodes = false;   ///< the launched work has decoding sequences
     bool busy = false;
   };
 
@@ -105,11 +116,17 @@ private:
   [[nodiscard]] Sequence& sequence(RequestId id) const { return requests_->sequences[id]; }
   [[nodiscard]] bool lives(Member member) const { return sequence(member.id).admission == member.admission; }
   [[nodiscard]] bool is_static() const { return spec_.policy.admission == Admission::when_empty; }
-  [[nodiscard]] bool grows() const { return spec_.policy.reservation == Reservation::prompt; }
+  [[nodiscard]] bool grows() const {
+    return spec_.policy.reservation == Reservation::prompt && spec_.tokens_per_iteration == 1 && spec_.pool != Pool::prefill;
+  }
   [[nodiscard]] std::int64_t blocks(std::uint64_t tokens) const { return static_cast<std::int64_t>((tokens + block_ - 1) / block_); }
+  [[nodiscard]] PrefixCache::Blocks prefix(RequestId id, std::uint64_t tokens) const;
+  [[nodiscard]] PrefixCache::Blocks cached(RequestId id) const;
+  /// KV blocks that no sequence holds, cached ones included.
+  [[nodiscard]] std::int64_t room() const { return spec_.kv_blocks - used_ + cache_.evictable() * cached_block_; }
   [[nodiscard]] std::uint64_t kv_tokens(const Slot& slot, RequestId id) const;
   [[nodiscard]] std::int64_t held_blocks(const Slot& slot, RequestId id) const;
-  [[nodiscard]] std::int64_t admission_blocks(RequestId id) const;
+  [[nodiscard]] std::int64_t total_blocks(RequestId id) const;
   [[nodiscard]] std::size_t residue(RequestId id) const;
   [[nodiscard]] std::int64_t growth_at(const Slot& slot, std::uint64_t clock) const { return grows() ? slot.growth[clock % block_] : 0; }
   [[nodiscard]] std::deque<RequestId>* queue();
@@ -119,8 +136,13 @@ private:
   [[nodiscard]] std::int64_t quiet_iterations(Slot& slot) const;
   [[nodiscard]] Launch price(Slot& slot, bool skip) const;
 
+  void charge(std::int64_t blocks);
+  void grow(Slot& slot, std::int64_t until);
+  /// Iterations of a stretch that have begun `elapsed` after its start.
+  [[nodiscard]] std::int64_t begun(const Slot& slot, Seconds elapsed) const;
+  void share_blocks(RequestId id, std::uint64_t tokens);
   void admit(Slot& slot, std::deque<RequestId>& queue, Seconds now);
-  void gather_prompts(Slot& slot, std::int64_t budget, std::int64_t reserved, Seconds now);
+  void gather_prompts(Slot& slot, std::int64_t budget, std::int64_t reserved, bool admits, Seconds now);
   void take_chunk(Slot& slot, RequestId id, std::int64_t& budget);
   void join(Slot& slot, RequestId id);
   void leave(Slot& slot, RequestId id);
@@ -138,7 +160,10 @@ private:
   std::uint32_t waiting_count_ = 0;
   std::uint32_t running_ = 0;
   std::uint64_t outstanding_ = 0;
-  std::int64_t used_ = 0;
+  std::int64_t used_ = 0;         ///< KV blocks, cached ones included
+  std::int64_t cached_block_ = 1; ///< KV blocks of a block of the prefix cache
+  std::int64_t swapped_ = 0;      ///< KV blocks to move before the next launch
+  PrefixCache cache_;
   ReplicaTotals totals_;
 };
 

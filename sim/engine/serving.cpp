@@ -43,7 +43,7 @@ private:
   void admit_arrivals(Seconds now);
   void admit_next(Seconds now);
   void arrive(RequestId id, Seconds now);
-  std::uint32_t route(RequestId id, bool decode);
+  std::uint32_t route(RequestId id, bool decode, Seconds now);
   void hand_over(RequestId id, std::uint32_t from, WorkScheduler& scheduler);
   void handle_ended(std::uint32_t replica, WorkScheduler& scheduler);
   /// Starts idle slots of the replicas that got something to do, and ends stretches that a request could join.
@@ -130,7 +130,7 @@ void ServingSource::wait_for_arrival(WorkScheduler& scheduler) {
 
 void ServingSource::arrive(RequestId id, Seconds now) {
   requests_.records[id].arrival = now;
-  const std::uint32_t r = route(id, false);
+  const std::uint32_t r = route(id, false, now);
   const bool fits = replicas_[r].holds(stream_.requests[id]) && (decode_.empty() || replicas_[decode_.front()].holds(stream_.requests[id]));
   if (!fits) {
     requests_.records[id].outcome = Outcome::refused;
@@ -142,7 +142,7 @@ void ServingSource::arrive(RequestId id, Seconds now) {
   touched_.push_back(r);
 }
 
-std::uint32_t ServingSource::route(RequestId id, bool decode) {
+std::uint32_t ServingSource::route(RequestId id, bool decode, Seconds now) {
   const std::vector<std::uint32_t>& candidates = decode ? decode_ : entry_;
   std::size_t& turn = decode ? decode_turn_ : turn_;
   const auto least = [&](auto load) { return *std::ranges::min_element(candidates, {}, load); };
@@ -153,7 +153,12 @@ std::uint32_t ServingSource::route(RequestId id, bool decode) {
     return least([&](std::uint32_t r) { return replicas_[r].waiting() + replicas_[r].running(); });
   case Router::least_tokens:
     return least([&](std::uint32_t r) { return replicas_[r].outstanding_tokens(); });
-  case Router::session: { // later turns go where the first one went
+  case Router::prefix:
+    for (const Lane& lane : lanes_) // the caches as they are now
+      replicas_[lane.replica].settle(lane.slot, now - lane.begin);
+    return least(
+        [&](std::uint32_t r) { return replicas_[r].outstanding_tokens() + stream_.requests[id].input - replicas_[r].cached_tokens(id); });
+  case Router::session: {
     RequestId first = id;
     while (stream_.requests[first].follows != no_request)
       first = stream_.requests[first].follows;
@@ -204,7 +209,7 @@ void ServingSource::completed(WorkId, const Work& work, WorkScheduler& scheduler
     const std::uint32_t from = requests_.records[id].replica;
     replicas_[from].release(id);
     touched_.push_back(from);
-    const std::uint32_t to = route(id, true);
+    const std::uint32_t to = route(id, true, now);
     requests_.records[id].replica = to;
     replicas_[to].enqueue(id);
     touched_.push_back(to);
@@ -247,7 +252,7 @@ void ServingSource::serve(std::uint32_t replica, WorkScheduler& scheduler) {
         continue;
       lane.begin = now;
       Seconds& last = last_end_[replica];
-      last = r.slots() == 1 ? now + launched->cost.latency : std::max(now + launched->cost.latency, last + launched->cost.occupancy);
+      last = r.slots() == 1 ? now + launched->latency() : std::max(now + launched->latency(), last + launched->cost.occupancy);
       work.rigid = last - now;
     }
     lane.work = scheduler.submit(work);

@@ -11,6 +11,7 @@
 #include "workloads/request.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,13 @@ namespace orrery {
 
 enum class Pool { both, prefill, decode }; ///< what a replica does
 
-enum class Router { round_robin, least_requests, least_tokens, session };
+enum class Router {
+  round_robin,
+  least_requests,
+  least_tokens, ///< that were asked for and are not done
+  prefix,       ///< the same and the part of the prompt that is not cached
+  session       ///< later turns go where the first one went
+};
 
 struct ServingReplica {
   IterationModel* model = nullptr; ///< may be shared by replicas that are alike
@@ -27,6 +34,10 @@ struct ServingReplica {
   int block_tokens = 16;
   int stages = 1; ///< pipeline stages: as many batches are in flight
   Pool pool = Pool::both;
+  bool prefix_cache = false;       ///< prompts' KV memory is kept for requests that start alike
+  double tokens_per_iteration = 1; ///< of a decoding sequence, on average: more with accepted drafts
+  std::optional<Seconds>
+      swap_block; ///< preempted sequences go to host memory, at this time for each block and way; else they are recomputed
 };
 
 /// Hand-over of KV from a prefill to a decode replica.
@@ -67,6 +78,7 @@ struct ReplicaTotals {
   IterationCost cost; ///< latency = time in iterations (of one stage's place in the pipeline)
   std::uint64_t iterations = 0;
   std::uint64_t prefill_tokens = 0; ///< computed, recomputation included
+  std::uint64_t cached_tokens = 0;  ///< of prompts, found in the prefix cache
   std::uint64_t decode_tokens = 0;
   std::uint64_t preemptions = 0;
   std::int64_t peak_blocks = 0;

@@ -32,11 +32,11 @@ void check_conserved(const RequestStream& stream, const ServingRun& run, std::in
     output += stream.requests[i].output;
     ++first;
   }
-  std::uint64_t prefilled = 0;
+  std::uint64_t prefilled = 0; ///< or found in a cache
   std::uint64_t decoded = 0;
   std::uint64_t preemptions = 0;
   for (const ReplicaTotals& totals : run.replicas) {
-    prefilled += totals.prefill_tokens;
+    prefilled += totals.prefill_tokens + totals.cached_tokens;
     decoded += totals.decode_tokens;
     preemptions += totals.preemptions;
     CHECK(totals.peak_blocks <= blocks);
@@ -93,6 +93,62 @@ TEST_CASE("prefill and decode replicas hand requests over", "[contract][serving]
   check_conserved(stream, run, kv_blocks);
   CHECK(run.replicas[0].decode_tokens == 0);
   CHECK(run.replicas[2].decode_tokens > 0);
+}
+
+TEST_CASE("prompts that start alike are computed once while memory lasts", "[contract][serving]") {
+  for (const std::int64_t blocks : {150, 100000}) {
+    SimpleModel model;
+    RequestStream stream = random_stream(300, 12, 17);
+    stream.block_tokens = 32;
+    for (std::size_t i = 0; i < stream.requests.size(); ++i) { // ten conversations, each turn with a block more than the last one
+      Request& request = stream.requests[i];
+      request.prefix = static_cast<std::uint32_t>(stream.blocks.size());
+      request.prefix_blocks = static_cast<std::uint16_t>(std::min<std::size_t>(request.input / 32, 1 + i / 10));
+      for (std::uint32_t k = 0; k < request.prefix_blocks; ++k)
+        stream.blocks.push_back(static_cast<std::uint32_t>(i % 10) * 1000 + k);
+    }
+    ServingSystem system = system_of(model, batching_policies()[3], 2);
+    for (ServingReplica& replica : system.replicas) {
+      replica.kv_blocks = blocks;
+      replica.prefix_cache = true;
+    }
+    system.router = Router::prefix;
+    const ServingRun run = simulate_serving(stream, system);
+    check_conserved(stream, run, blocks);
+    CHECK(run.replicas[0].cached_tokens + run.replicas[1].cached_tokens > 1000);
+    const ServingRun stepped = simulate_serving(stream, system, {.skip = false});
+    CHECK(run.end.si() == Approx(stepped.end.si()).epsilon(1e-9));
+    CHECK(run.replicas[0].cached_tokens == stepped.replicas[0].cached_tokens);
+  }
+}
+
+TEST_CASE("preempted sequences that are swapped out are not computed again", "[contract][serving]") {
+  SimpleModel model;
+  const RequestStream stream = random_stream(300, 20, 19);
+  ServingSystem system = system_of(model, batching_policies()[3], 1);
+  const ServingRun recomputed = simulate_serving(stream, system);
+  system.replicas[0].swap_block = Seconds{1e-5};
+  const ServingRun swapped = simulate_serving(stream, system);
+  check_conserved(stream, recomputed, kv_blocks);
+  CHECK(recomputed.replicas[0].preemptions > 0);
+  CHECK(swapped.replicas[0].preemptions > 0);
+  CHECK(swapped.replicas[0].prefill_tokens < recomputed.replicas[0].prefill_tokens);
+  const ServingRun stepped = simulate_serving(stream, system, {.skip = false});
+  CHECK(swapped.end.si() == Approx(stepped.end.si()).epsilon(1e-9));
+}
+
+TEST_CASE("accepted drafts save iterations", "[contract][serving]") {
+  SimpleModel model;
+  const RequestStream stream = random_stream(200, 4, 23);
+  ServingSystem system = system_of(model, batching_policies()[3], 1);
+  system.replicas[0].policy.reservation = Reservation::whole;
+  const ServingRun plain = simulate_serving(stream, system);
+  system.replicas[0].tokens_per_iteration = 1.7;
+  const ServingRun drafted = simulate_serving(stream, system);
+  check_conserved(stream, drafted, kv_blocks);
+  CHECK(drafted.replicas[0].iterations < plain.replicas[0].iterations);
+  const ServingRun stepped = simulate_serving(stream, system, {.skip = false});
+  CHECK(drafted.end.si() == Approx(stepped.end.si()).epsilon(1e-9));
 }
 
 TEST_CASE("a closed loop keeps so many requests in the system", "[contract][serving]") {

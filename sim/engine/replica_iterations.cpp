@@ -1,0 +1,170 @@
+// What a replica computes next, and what becomes of it.
+#include "sim/engine/replica.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+namespace orrery {
+
+/// Iterations until a sequence ends or memory runs out; the growth of the first one is charged already.
+std::int64_t Replica::quiet_iterations(Slot& slot) const {
+  while (!lives(slot.endings.front().member)) {
+    std::pop_heap(slot.endings.begin(), slot.endings.end());
+    slot.endings.pop_back();
+  }
+  const auto count = static_cast<std::int64_t>(slot.endings.front().clock - slot.clock);
+  if (!grows())
+    return count;
+  std::int64_t left = room();
+  const auto block = static_cast<std::int64_t>(block_);
+  // A block's worth of iterations takes one block for each sequence.
+  const std::int64_t cycles = std::min(left / slot.batch, count / block);
+  left -= cycles * slot.batch;
+  std::int64_t quiet = 1 + cycles * block;
+  while (quiet < count) {
+    left -= growth_at(slot, slot.clock + static_cast<std::uint64_t>(quiet));
+    if (left < 0)
+      break;
+    ++quiet;
+  }
+  return std::min(quiet, count);
+}
+
+Launch Replica::price(Slot& slot, bool skip) const {
+  const auto batch = static_cast<int>(slot.decodes ? slot.batch : 0);
+  const double context = batch > 0 ? slot.context / batch : 0;
+  if (!slot.chunks.empty())
+    return {spec_.model->cost(slot.chunks, batch, context), 1};
+  const DecodeCurve& curve = spec_.model->decode(batch);
+  const std::int64_t count = skip && slots_.size() == 1 ? quiet_iterations(slot) : 1;
+  return {count == 1 ? curve.at(context) : curve.sum(context, count, spec_.tokens_per_iteration), count};
+}
+
+/// Charges the growth of the launched iterations up to the `until`-th.
+void Replica::grow(Slot& slot, std::int64_t until) {
+  if (!grows() || slot.grown >= until)
+    return;
+  const auto block = static_cast<std::int64_t>(block_);
+  const std::int64_t cycles = (until - slot.grown) / block;
+  std::int64_t growth = cycles * slot.batch;
+  for (slot.grown += cycles * block; slot.grown < until; ++slot.grown)
+    growth += growth_at(slot, slot.clock + static_cast<std::uint64_t>(slot.grown));
+  charge(growth);
+}
+
+std::int64_t Replica::begun(const Slot& slot, Seconds elapsed) const {
+  const DecodeCurve& curve = spec_.model->decode(static_cast<int>(slot.batch));
+  const double context = slot.context / static_cast<double>(slot.batch);
+  const std::int64_t most = slot.launched.iterations - 1;
+  return curve.within(context, elapsed - slot.launched.delay, most, spec_.tokens_per_iteration) + 1;
+}
+
+void Replica::settle(std::size_t index, Seconds elapsed) {
+  Slot& slot = slots_[index];
+  if (slot.busy && slot.launched.iterations > 1)
+    grow(slot, begun(slot, elapsed));
+}
+
+std::optional<Launch> Replica::launch(std::size_t index, Seconds now, bool skip) {
+  Slot& slot = slots_[index];
+  assert(!slot.busy);
+  slot.prompts.clear();
+  slot.chunks.clear();
+  const BatchingPolicy& policy = spec_.policy;
+  bool preempted = false;
+  if (policy.prefill_alone) {
+    gather_prompts(slot, policy.max_tokens, 0, true, now);
+    if (slot.chunks.empty())
+      preempted = make_room(slot);
+  } else {
+    preempted = make_room(slot);
+    gather_prompts(slot, policy.max_tokens - slot.batch, growth_at(slot, slot.clock), !preempted || slot.batch == 0, now);
+  }
+  slot.decodes = slot.batch > 0 && (slot.chunks.empty() || !policy.prefill_alone);
+  if (!slot.decodes && slot.chunks.empty())
+    return std::nullopt;
+  if (slot.decodes)
+    charge(growth_at(slot, slot.clock));
+  slot.grown = 1;
+  // Those that had to wait for a preemption may join right after it.
+  slot.launched = price(slot, skip && !preempted);
+  slot.launched.delay = spec_.swap_block.value_or(Seconds{}) * static_cast<double>(swapped_);
+  swapped_ = 0;
+  slot.busy = true;
+  return slot.launched;
+}
+
+std::optional<Seconds> Replica::cut(std::size_t index, Seconds elapsed) {
+  Slot& slot = slots_[index];
+  if (!slot.busy || slot.launched.iterations == 1 || is_static() || !admissible(slot, queue(), 0))
+    return std::nullopt;
+  const std::int64_t count = begun(slot, elapsed);
+  if (count == slot.launched.iterations)
+    return std::nullopt;
+  const double context = slot.context / static_cast<double>(slot.batch);
+  slot.launched.cost = spec_.model->decode(static_cast<int>(slot.batch)).sum(context, count, spec_.tokens_per_iteration);
+  slot.launched.iterations = count;
+  return std::max(Seconds{}, slot.launched.latency() - elapsed);
+}
+
+void Replica::complete(std::size_t index, Seconds now, std::vector<RequestId>& ended) {
+  Slot& slot = slots_[index];
+  slot.busy = false;
+  totals_.cost += slot.launched.cost;
+  totals_.iterations += static_cast<std::uint64_t>(slot.launched.iterations);
+  if (slot.decodes)
+    end_decodes(slot, now, ended);
+  end_prompts(slot, now, ended);
+}
+
+void Replica::end_decodes(Slot& slot, Seconds now, std::vector<RequestId>& ended) {
+  const std::int64_t count = slot.launched.iterations;
+  slot.context += static_cast<double>(count * slot.batch) * spec_.tokens_per_iteration;
+  grow(slot, count);
+  slot.clock += static_cast<std::uint64_t>(count);
+  while (!slot.endings.empty() && slot.endings.front().clock <= slot.clock) {
+    const Member member = slot.endings.front().member;
+    std::pop_heap(slot.endings.begin(), slot.endings.end());
+    slot.endings.pop_back();
+    if (lives(member))
+      finish(slot, member.id, now, ended);
+  }
+}
+
+void Replica::end_prompts(Slot& slot, Seconds now, std::vector<RequestId>& ended) {
+  for (std::size_t i = 0; i < slot.prompts.size(); ++i) {
+    const RequestId id = slot.prompts[i];
+    Sequence& s = sequence(id);
+    s.computed += slot.chunks[i].tokens;
+    totals_.prefill_tokens += slot.chunks[i].tokens;
+    if (!slot.chunks[i].last)
+      continue;
+    std::erase(slot.prefilling, id);
+    share_blocks(id, s.prompt);
+    if (++s.produced == 1)
+      requests_->records[id].first_token = now;
+    if (s.produced == request(id).output)
+      finish(slot, id, now, ended);
+    else if (spec_.pool == Pool::prefill)
+      ended.push_back(id);
+    else
+      join(slot, id);
+  }
+}
+
+void Replica::finish(Slot& slot, RequestId id, Seconds now, std::vector<RequestId>& ended) {
+  share_blocks(id, kv_tokens(slot, id));
+  leave(slot, id);
+  outstanding_ -= request(id).input + request(id).output;
+  RequestRecord& record = requests_->records[id];
+  record.end = now;
+  record.outcome = Outcome::served;
+  ended.push_back(id);
+}
+
+void Replica::release(RequestId id) {
+  leave(slots_.front(), id);
+  outstanding_ -= request(id).input + request(id).output;
+}
+
+} // namespace orrery
