@@ -109,7 +109,14 @@ void Replica::enqueue(RequestId id) {
   ++waiting_count_;
 }
 
-bool Replica::admissible(const Slot& slot, const std::deque<RequestId>* queue, std::int64_t reserved) const {
+/// KV blocks that the next iteration takes if the request joins.
+std::int64_t Replica::growth_with(const Slot& slot, RequestId id) const {
+  const Sequence& s = sequence(id);
+  const bool decodes = s.computed == s.prompt;
+  return growth_at(slot, slot.clock) + (grows() && decodes && s.prompt % block_ == 0 ? 1 : 0);
+}
+
+bool Replica::admissible(const Slot& slot, const std::deque<RequestId>* queue, bool beside) const {
   if (queue == nullptr)
     return false;
   // Stages are kept equally busy: a batch takes its even share of what there is.
@@ -122,7 +129,7 @@ bool Replica::admissible(const Slot& slot, const std::deque<RequestId>* queue, s
   const RequestId id = queue->front();
   const PrefixCache::Blocks found = cached(id);
   const std::int64_t taken = total_blocks(id) - static_cast<std::int64_t>(found.size()) * cached_block_;
-  return taken <= room() - cache_.idle(found) * cached_block_ - reserved;
+  return taken <= room() - cache_.idle(found) * cached_block_ - (beside ? growth_with(slot, id) : 0);
 }
 
 void Replica::admit(Slot& slot, std::deque<RequestId>& queue, Seconds now) {
@@ -162,13 +169,13 @@ void Replica::take_chunk(Slot& slot, RequestId id, std::int64_t& budget) {
   budget -= tokens;
 }
 
-void Replica::gather_prompts(Slot& slot, std::int64_t budget, std::int64_t reserved, bool admits, Seconds now) {
+void Replica::gather_prompts(Slot& slot, std::int64_t budget, bool admits, Seconds now) {
   for (const RequestId id : slot.prefilling)
     if (budget > 0)
       take_chunk(slot, id, budget);
   if (!admits || (is_static() && slot.batch > 0))
     return;
-  for (std::deque<RequestId>* next = queue(); budget > 0 && admissible(slot, next, reserved); next = queue()) {
+  for (std::deque<RequestId>* next = queue(); budget > 0 && admissible(slot, next, !spec_.policy.prefill_alone); next = queue()) {
     const RequestId id = next->front();
     const Sequence& s = sequence(id);
     const std::int64_t tokens = s.prompt - (s.computed > 0 ? s.computed : cached_tokens(id));

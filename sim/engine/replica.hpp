@@ -22,12 +22,13 @@ namespace orrery {
 
 /// Where a request stands on the replica that has it.
 struct Sequence {
-  std::uint64_t joined = 0;    ///< clock of its batch when it began to decode
-  std::uint32_t prompt = 0;    ///< tokens to compute before it decodes: its input, and after a preemption what it had produced
-  std::uint32_t computed = 0;  ///< of these
-  std::uint32_t produced = 0;  ///< tokens, as of `joined`
-  std::uint16_t shared = 0;    ///< of its blocks in the prefix cache, that it refers to
-  std::uint32_t admission = 0; ///< number of its admission, from 1 on; 0 = not admitted
+  std::uint64_t joined = 0;      ///< clock of its batch when it began to decode
+  std::uint32_t prompt = 0;      ///< tokens to compute before it decodes: its input, and after a preemption what it had produced
+  std::uint32_t computed = 0;    ///< of these
+  std::uint32_t produced = 0;    ///< tokens, as of `joined`
+  std::uint16_t shared = 0;      ///< of its blocks in the prefix cache, that it refers to
+  std::uint32_t admission = 0;   ///< number of its admission, from 1 on; 0 = not admitted
+  std::uint32_t destination = 0; ///< replica that decodes it, where it is handed over
   bool decoding = false;
 };
 
@@ -131,8 +132,9 @@ private:
   [[nodiscard]] std::int64_t growth_at(const Slot& slot, std::uint64_t clock) const { return grows() ? slot.growth[clock % block_] : 0; }
   [[nodiscard]] std::deque<RequestId>* queue();
   [[nodiscard]] std::deque<RequestId>& queue_of(RequestId id);
-  /// Whether the head of `queue` may join the slot while `reserved` blocks are spoken for.
-  [[nodiscard]] bool admissible(const Slot& slot, const std::deque<RequestId>* queue, std::int64_t reserved) const;
+  [[nodiscard]] std::int64_t growth_with(const Slot& slot, RequestId id) const;
+  /// Whether the head of `queue` may join the slot; `beside` = in an iteration with the sequences that decode.
+  [[nodiscard]] bool admissible(const Slot& slot, const std::deque<RequestId>* queue, bool beside) const;
   [[nodiscard]] std::int64_t quiet_iterations(Slot& slot) const;
   [[nodiscard]] Launch price(Slot& slot, bool skip) const;
 
@@ -142,7 +144,7 @@ private:
   [[nodiscard]] std::int64_t begun(const Slot& slot, Seconds elapsed) const;
   void share_blocks(RequestId id, std::uint64_t tokens);
   void admit(Slot& slot, std::deque<RequestId>& queue, Seconds now);
-  void gather_prompts(Slot& slot, std::int64_t budget, std::int64_t reserved, bool admits, Seconds now);
+  void gather_prompts(Slot& slot, std::int64_t budget, bool admits, Seconds now);
   void take_chunk(Slot& slot, RequestId id, std::int64_t& budget);
   void join(Slot& slot, RequestId id);
   void leave(Slot& slot, RequestId id);

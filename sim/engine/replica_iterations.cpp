@@ -73,12 +73,12 @@ std::optional<Launch> Replica::launch(std::size_t index, Seconds now, bool skip)
   const BatchingPolicy& policy = spec_.policy;
   bool preempted = false;
   if (policy.prefill_alone) {
-    gather_prompts(slot, policy.max_tokens, 0, true, now);
+    gather_prompts(slot, policy.max_tokens, true, now);
     if (slot.chunks.empty())
       preempted = make_room(slot);
   } else {
     preempted = make_room(slot);
-    gather_prompts(slot, policy.max_tokens - slot.batch, growth_at(slot, slot.clock), !preempted || slot.batch == 0, now);
+    gather_prompts(slot, policy.max_tokens - slot.batch, !preempted || slot.batch == 0, now);
   }
   slot.decodes = slot.batch > 0 && (slot.chunks.empty() || !policy.prefill_alone);
   if (!slot.decodes && slot.chunks.empty())
@@ -96,7 +96,7 @@ std::optional<Launch> Replica::launch(std::size_t index, Seconds now, bool skip)
 
 std::optional<Seconds> Replica::cut(std::size_t index, Seconds elapsed) {
   Slot& slot = slots_[index];
-  if (!slot.busy || slot.launched.iterations == 1 || is_static() || !admissible(slot, queue(), 0))
+  if (!slot.busy || slot.launched.iterations == 1 || is_static() || !admissible(slot, queue(), false))
     return std::nullopt;
   const std::int64_t count = begun(slot, elapsed);
   if (count == slot.launched.iterations)

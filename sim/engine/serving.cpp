@@ -59,7 +59,6 @@ private:
   std::vector<Lane> lanes_;
   std::vector<std::uint32_t> first_lane_; ///< by replica
   std::vector<Seconds> last_end_;         ///< of the latest batch of each replica's pipeline
-  std::vector<Seconds> egress_free_;      ///< when a prefill replica's earlier transfers are through
   std::vector<Seconds> sampled_;
   std::vector<std::pair<RequestId, RequestId>> followers_; ///< (followed, follower), sorted
   std::vector<std::uint32_t> entry_;                       ///< replicas that take arrivals
@@ -83,7 +82,6 @@ ServingSource::ServingSource(const RequestStream& stream, const ServingSystem& s
       lanes_.push_back({.replica = r, .slot = s});
   }
   last_end_.resize(replicas_.size());
-  egress_free_.resize(replicas_.size());
   sampled_.assign(replicas_.size(), -options.sample);
   for (RequestId id = 0; id < stream.requests.size(); ++id)
     if (stream.requests[id].follows != no_request)
@@ -169,13 +167,20 @@ std::uint32_t ServingSource::route(RequestId id, bool decode, Seconds now) {
 }
 
 void ServingSource::hand_over(RequestId id, std::uint32_t from, WorkScheduler& scheduler) {
-  const KvTransfer& link = system_.transfer;
-  const double tokens = stream_.requests[id].input;
-  Seconds& free = egress_free_[from];
-  free = std::max(free, scheduler.now()) + link.per_token * tokens / link.bandwidth;
-  scheduler.submit({.actor = static_cast<std::uint32_t>(lanes_.size()),
-                    .tag = tag_of(Event::transfer, id),
-                    .rigid = free + link.latency - scheduler.now()});
+  const std::uint32_t to = route(id, true, scheduler.now());
+  Sequence& sequence = requests_.sequences[id];
+  sequence.destination = to;
+  const KvTransfer& transfer = system_.transfer;
+  const std::size_t pair = std::size_t{from} * replicas_.size() + to;
+  Work work{.actor = static_cast<std::uint32_t>(lanes_.size()), .tag = tag_of(Event::transfer, id)};
+  if (pair < transfer.routes.size() && !transfer.routes[pair].empty()) {
+    work.bytes = transfer.per_token * stream_.requests[id].input;
+    work.latency = transfer.latency;
+    work.route = transfer.routes[pair];
+  } else {
+    work.rigid = transfer.latency;
+  }
+  scheduler.submit(work);
 }
 
 void ServingSource::handle_ended(std::uint32_t replica, WorkScheduler& scheduler) {
@@ -209,7 +214,7 @@ void ServingSource::completed(WorkId, const Work& work, WorkScheduler& scheduler
     const std::uint32_t from = requests_.records[id].replica;
     replicas_[from].release(id);
     touched_.push_back(from);
-    const std::uint32_t to = route(id, true, now);
+    const std::uint32_t to = requests_.sequences[id].destination;
     requests_.records[id].replica = to;
     replicas_[to].enqueue(id);
     touched_.push_back(to);
@@ -280,7 +285,7 @@ ServingRun ServingSource::take(Seconds end) {
 ServingRun simulate_serving(const RequestStream& stream, const ServingSystem& system, const ServingOptions& options) {
   assert(!system.replicas.empty());
   ServingSource source(stream, system, options);
-  Engine engine;
+  Engine engine(system.transfer.network);
   const Seconds end = engine.run(source);
   ServingRun run = source.take(end);
   run.events = engine.completed_count();

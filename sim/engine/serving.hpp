@@ -7,6 +7,8 @@
 #pragma once
 
 #include "models/iteration_cost.hpp"
+#include "sim/base/work.hpp"
+#include "sim/engine/network.hpp"
 #include "workloads/batching.hpp"
 #include "workloads/request.hpp"
 
@@ -40,11 +42,12 @@ struct ServingReplica {
       swap_block; ///< preempted sequences go to host memory, at this time for each block and way; else they are recomputed
 };
 
-/// Hand-over of KV from a prefill to a decode replica.
+/// Hand-over of KV memory from prefill to decode replicas: flows that share the links of the cluster (sim/engine/kv_transfer.hpp).
 struct KvTransfer {
-  Bytes per_token; ///< over all devices of the replica
+  Network network;
+  Bytes per_token; ///< for each unit of weight of a route
   Seconds latency;
-  BytesPerSecond bandwidth; ///< of one replica's ends together
+  std::vector<std::vector<LinkLoad>> routes; ///< from replica f to replica t at [f * replicas + t]; empty = it takes the latency alone
 };
 
 struct ServingSystem {

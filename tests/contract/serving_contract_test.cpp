@@ -88,11 +88,16 @@ TEST_CASE("prefill and decode replicas hand requests over", "[contract][serving]
   ServingSystem system = system_of(model, batching_policies()[3], 4);
   system.replicas[0].pool = system.replicas[1].pool = Pool::prefill;
   system.replicas[2].pool = system.replicas[3].pool = Pool::decode;
-  system.transfer = {.per_token = Bytes{1e5}, .latency = Seconds{1e-4}, .bandwidth = BytesPerSecond{1e10}};
+  system.transfer = {.network = {.links = {{"link", BytesPerSecond{1e9}}}}, .per_token = Bytes{1e5}, .latency = Seconds{1e-4}};
+  system.transfer.routes.assign(16, {{.link = 0, .weight = 1}});
   const ServingRun run = simulate_serving(stream, system);
   check_conserved(stream, run, kv_blocks);
   CHECK(run.replicas[0].decode_tokens == 0);
   CHECK(run.replicas[2].decode_tokens > 0);
+  // The second token waits for the transfer: never less than the wire needs.
+  for (std::size_t i = 0; i < stream.requests.size(); ++i)
+    if (stream.requests[i].output > 1)
+      CHECK((run.requests[i].end - run.requests[i].first_token).si() >= stream.requests[i].input * 1e5 / 1e9);
 }
 
 TEST_CASE("prompts that start alike are computed once while memory lasts", "[contract][serving]") {
