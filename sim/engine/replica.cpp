@@ -16,12 +16,13 @@ RequestTable::RequestTable(const RequestStream& requests)
   levels.erase(std::unique(levels.begin(), levels.end()), levels.end());
 }
 
-Replica::Replica(const ServingReplica& spec, RequestTable& requests)
-    : spec_(spec), requests_(&requests), block_(static_cast<std::uint64_t>(spec.block_tokens)), waiting_(requests.levels.size()),
-      slots_(static_cast<std::size_t>(spec.stages)) {
-  cached_block_ = blocks(static_cast<std::uint64_t>(requests.stream->block_tokens));
+Replica::Replica(const ServingReplica& spec, RequestTable& requests, KvMemory& memory)
+    : spec_(spec), requests_(&requests), memory_(&memory), waiting_(requests.levels.size()), slots_(static_cast<std::size_t>(spec.stages)) {
+  ++memory.replicas;
+  if (spec.pool == Pool::prefill)
+    memory.prefill = this;
   for (Slot& slot : slots_)
-    slot.growth.resize(block_);
+    slot.growth.resize(memory.block);
 }
 
 // ---- KV memory
@@ -37,7 +38,7 @@ PrefixCache::Blocks Replica::prefix(RequestId id, std::uint64_t tokens) const {
 
 PrefixCache::Blocks Replica::cached(RequestId id) const {
   const PrefixCache::Blocks all = prefix(id, request(id).input);
-  return all.first(cache_.match(all));
+  return all.first(memory_->cache.match(all));
 }
 
 std::uint32_t Replica::cached_tokens(RequestId id) const {
@@ -52,39 +53,32 @@ std::uint64_t Replica::kv_tokens(const Slot& slot, RequestId id) const {
 
 /// When it is admitted, those of the prefix cache included.
 std::int64_t Replica::total_blocks(RequestId id) const {
-  const bool whole = !grows() && spec_.pool != Pool::prefill;
+  // What a replica that shares its memory only prefills will grow in the same memory.
+  const bool whole = spec_.pool == Pool::prefill ? spec_.policy.reservation == Reservation::whole && memory_->replicas > 1 : !grows();
   // The last token that a sequence produces is never read: its keys are not kept.
-  return blocks(whole ? std::uint64_t{request(id).input} + request(id).output - 1 : sequence(id).prompt);
+  return memory_->blocks(whole ? std::uint64_t{request(id).input} + request(id).output - 1 : sequence(id).prompt);
 }
 
 std::int64_t Replica::held_blocks(const Slot& slot, RequestId id) const {
-  return (grows() ? blocks(kv_tokens(slot, id)) : total_blocks(id)) - sequence(id).shared * cached_block_;
+  return (grows() ? memory_->blocks(kv_tokens(slot, id)) : total_blocks(id)) - sequence(id).shared * memory_->cached;
 }
 
 bool Replica::holds(const Request& request) const {
   const std::uint64_t produced = spec_.pool == Pool::prefill ? 0 : request.output - 1;
-  return blocks(request.input + produced) <= spec_.kv_blocks;
-}
-
-/// Takes blocks, from the cache where none is free.
-void Replica::charge(std::int64_t blocks) {
-  used_ += blocks;
-  if (const std::int64_t beyond = used_ - spec_.kv_blocks; beyond > 0)
-    used_ -= cache_.evict((beyond + cached_block_ - 1) / cached_block_) * cached_block_;
-  totals_.peak_blocks = std::max(totals_.peak_blocks, used_);
+  return memory_->blocks(request.input + produced) <= memory_->capacity;
 }
 
 /// Lets others share the sequence's blocks up to `tokens`. What another one has put there meanwhile is kept once.
 void Replica::share_blocks(RequestId id, std::uint64_t tokens) {
   const PrefixCache::Blocks whole = prefix(id, tokens);
   for (Sequence& s = sequence(id); s.shared < whole.size(); ++s.shared)
-    if (!cache_.hold(whole[s.shared]))
-      used_ -= cached_block_;
+    if (!memory_->cache.hold(whole[s.shared]))
+      memory_->used -= memory_->cached;
 }
 
 std::size_t Replica::residue(RequestId id) const {
   const Sequence& s = sequence(id);
-  return static_cast<std::size_t>((s.joined % block_ + block_ - s.prompt % block_) % block_);
+  return static_cast<std::size_t>((s.joined % memory_->block + memory_->block - s.prompt % memory_->block) % memory_->block);
 }
 
 // ---- Admission
@@ -113,7 +107,7 @@ void Replica::enqueue(RequestId id) {
 std::int64_t Replica::growth_with(const Slot& slot, RequestId id) const {
   const Sequence& s = sequence(id);
   const bool decodes = s.computed == s.prompt;
-  return growth_at(slot, slot.clock) + (grows() && decodes && s.prompt % block_ == 0 ? 1 : 0);
+  return growth_at(slot, slot.clock) + (grows() && decodes && s.prompt % memory_->block == 0 ? 1 : 0);
 }
 
 bool Replica::admissible(const Slot& slot, const std::deque<RequestId>* queue, bool beside) const {
@@ -128,8 +122,10 @@ bool Replica::admissible(const Slot& slot, const std::deque<RequestId>* queue, b
     return false;
   const RequestId id = queue->front();
   const PrefixCache::Blocks found = cached(id);
-  const std::int64_t taken = total_blocks(id) - static_cast<std::int64_t>(found.size()) * cached_block_;
-  return taken <= room() - cache_.idle(found) * cached_block_ - (beside ? growth_with(slot, id) : 0);
+  std::int64_t taken = total_blocks(id) - static_cast<std::int64_t>(found.size()) * memory_->cached;
+  if (const Replica* holder = sequence(id).holder; holder != nullptr && holder->memory_ == memory_)
+    taken -= holder->held_blocks(holder->slots_.front(), id);
+  return taken <= memory_->room() - memory_->cache.idle(found) * memory_->cached - (beside ? growth_with(slot, id) : 0);
 }
 
 void Replica::admit(Slot& slot, std::deque<RequestId>& queue, Seconds now) {
@@ -138,6 +134,8 @@ void Replica::admit(Slot& slot, std::deque<RequestId>& queue, Seconds now) {
   --waiting_count_;
   ++running_;
   Sequence& s = sequence(id);
+  if (s.holder != nullptr)
+    s.holder->release(id);
   s.admission = ++requests_->admissions;
   RequestRecord& record = requests_->records[id];
   if (s.produced == 0 && record.preemptions == 0)
@@ -146,15 +144,15 @@ void Replica::admit(Slot& slot, std::deque<RequestId>& queue, Seconds now) {
     s.computed = cached_tokens(id);
     totals_.cached_tokens += s.computed;
     for (const std::uint32_t block : cached(id)) {
-      cache_.hold(block);
+      memory_->cache.hold(block);
       ++s.shared;
     }
   }
-  charge(held_blocks(slot, id));
+  memory_->charge(held_blocks(slot, id));
   totals_.peak_sequences = std::max(totals_.peak_sequences, static_cast<int>(running_));
   slot.admitted.push_back({id, s.admission});
   if (s.computed == s.prompt) {
-    swapped_ += spec_.swap_block && s.produced > 0 && record.preemptions > 0 ? blocks(s.prompt) : 0;
+    swapped_ += spec_.swap_block && s.produced > 0 && record.preemptions > 0 ? memory_->blocks(s.prompt) : 0;
     join(slot, id);
   } else
     slot.prefilling.push_back(id);
@@ -204,8 +202,8 @@ void Replica::join(Slot& slot, RequestId id) {
 
 void Replica::leave(Slot& slot, RequestId id) {
   Sequence& s = sequence(id);
-  used_ -= held_blocks(slot, id);
-  cache_.release(prefix(id, kv_tokens(slot, id)).first(s.shared));
+  memory_->used -= held_blocks(slot, id);
+  memory_->cache.release(prefix(id, kv_tokens(slot, id)).first(s.shared));
   s.shared = 0;
   --running_;
   if (s.decoding) {
@@ -239,17 +237,23 @@ void Replica::preempt_latest(Slot& slot) {
   leave(slot, id);
   s.prompt = swaps ? kept : request(id).input + s.produced;
   s.computed = swaps ? kept : 0;
-  swapped_ += swaps ? blocks(kept) : 0;
+  swapped_ += swaps ? memory_->blocks(kept) : 0;
   ++requests_->records[id].preemptions;
   ++totals_.preemptions;
-  queue_of(id).push_front(id);
-  ++waiting_count_;
+  // Prompts that are computed again are computed where prompts are, if that is on the same devices.
+  Replica& home = memory_->prefill != nullptr && !swaps ? *memory_->prefill : *this;
+  home.queue_of(id).push_front(id);
+  ++home.waiting_count_;
+  const std::uint64_t tokens = std::uint64_t{request(id).input} + request(id).output;
+  outstanding_ -= tokens;
+  home.outstanding_ += tokens;
+  requests_->released.push_back(&home);
 }
 
 /// Preempts until the next iteration's growth fits. Whether it had to.
 bool Replica::make_room(Slot& slot) {
   bool preempted = false;
-  while (slot.batch > 0 && growth_at(slot, slot.clock) > room()) {
+  while (slot.batch > 0 && growth_at(slot, slot.clock) > memory_->room()) {
     preempt_latest(slot);
     preempted = true;
   }

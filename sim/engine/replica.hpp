@@ -10,7 +10,7 @@
 // whole.
 #pragma once
 
-#include "sim/engine/prefix_cache.hpp"
+#include "sim/engine/kv_memory.hpp"
 #include "sim/engine/serving.hpp"
 
 #include <cstdint>
@@ -20,8 +20,11 @@
 
 namespace orrery {
 
+class Replica;
+
 /// Where a request stands on the replica that has it.
 struct Sequence {
+  Replica* holder = nullptr;     ///< that computed its prompt and keeps the KV memory until the one that decodes has room
   std::uint64_t joined = 0;      ///< clock of its batch when it began to decode
   std::uint32_t prompt = 0;      ///< tokens to compute before it decodes: its input, and after a preemption what it had produced
   std::uint32_t computed = 0;    ///< of these
@@ -38,6 +41,7 @@ struct RequestTable {
   std::vector<int> levels;            ///< priorities of the classes, highest first
   std::vector<Sequence> sequences;    ///< parallel to the stream's requests
   std::vector<RequestRecord> records; ///< the same
+  std::vector<Replica*> released;     ///< of which memory was taken over since this was cleared
   std::uint32_t admissions = 0;       ///< so far, over all replicas
 
   explicit RequestTable(const RequestStream& requests);
@@ -54,7 +58,7 @@ struct Launch {
 
 class Replica {
 public:
-  Replica(const ServingReplica& spec, RequestTable& requests);
+  Replica(const ServingReplica& spec, RequestTable& requests, KvMemory& memory);
 
   /// Whether the request's KV fits into the empty replica.
   [[nodiscard]] bool holds(const Request& request) const;
@@ -70,7 +74,9 @@ public:
   void complete(std::size_t slot, Seconds now, std::vector<RequestId>& ended);
   /// Tokens of the request's prompt that the prefix cache holds.
   [[nodiscard]] std::uint32_t cached_tokens(RequestId id) const;
-  /// Gives back the KV memory of a request that was handed over.
+  /// Ends the run `elapsed` after the start of what is launched: tokens that sequences have produced by then go into their records.
+  void abandon(std::size_t slot, Seconds elapsed);
+  /// Gives back the KV memory of a request that another replica takes over.
   void release(RequestId id);
 
   [[nodiscard]] std::size_t slots() const { return slots_.size(); }
@@ -78,7 +84,7 @@ public:
   [[nodiscard]] std::uint32_t waiting() const { return waiting_count_; }
   [[nodiscard]] std::uint32_t running() const { return running_; }
   [[nodiscard]] std::uint64_t outstanding_tokens() const { return outstanding_; }
-  [[nodiscard]] std::int64_t used_blocks() const { return used_; }
+  [[nodiscard]] std::int64_t used_blocks() const { return memory_->used; }
   [[nodiscard]] const ReplicaTotals& totals() const { return totals_; }
   [[nodiscard]] Pool pool() const { return spec_.pool; }
 
@@ -120,16 +126,15 @@ private:
   [[nodiscard]] bool grows() const {
     return spec_.policy.reservation == Reservation::prompt && spec_.tokens_per_iteration == 1 && spec_.pool != Pool::prefill;
   }
-  [[nodiscard]] std::int64_t blocks(std::uint64_t tokens) const { return static_cast<std::int64_t>((tokens + block_ - 1) / block_); }
   [[nodiscard]] PrefixCache::Blocks prefix(RequestId id, std::uint64_t tokens) const;
   [[nodiscard]] PrefixCache::Blocks cached(RequestId id) const;
-  /// KV blocks that no sequence holds, cached ones included.
-  [[nodiscard]] std::int64_t room() const { return spec_.kv_blocks - used_ + cache_.evictable() * cached_block_; }
   [[nodiscard]] std::uint64_t kv_tokens(const Slot& slot, RequestId id) const;
   [[nodiscard]] std::int64_t held_blocks(const Slot& slot, RequestId id) const;
   [[nodiscard]] std::int64_t total_blocks(RequestId id) const;
   [[nodiscard]] std::size_t residue(RequestId id) const;
-  [[nodiscard]] std::int64_t growth_at(const Slot& slot, std::uint64_t clock) const { return grows() ? slot.growth[clock % block_] : 0; }
+  [[nodiscard]] std::int64_t growth_at(const Slot& slot, std::uint64_t clock) const {
+    return grows() ? slot.growth[clock % memory_->block] : 0;
+  }
   [[nodiscard]] std::deque<RequestId>* queue();
   [[nodiscard]] std::deque<RequestId>& queue_of(RequestId id);
   [[nodiscard]] std::int64_t growth_with(const Slot& slot, RequestId id) const;
@@ -138,7 +143,6 @@ private:
   [[nodiscard]] std::int64_t quiet_iterations(Slot& slot) const;
   [[nodiscard]] Launch price(Slot& slot, bool skip) const;
 
-  void charge(std::int64_t blocks);
   void grow(Slot& slot, std::int64_t until);
   /// Iterations of a stretch that have begun `elapsed` after its start.
   [[nodiscard]] std::int64_t begun(const Slot& slot, Seconds elapsed) const;
@@ -156,16 +160,13 @@ private:
 
   ServingReplica spec_;
   RequestTable* requests_;
-  std::uint64_t block_;                        ///< tokens
+  KvMemory* memory_;
   std::vector<std::deque<RequestId>> waiting_; ///< by priority, highest first
   std::vector<Slot> slots_;
   std::uint32_t waiting_count_ = 0;
   std::uint32_t running_ = 0;
   std::uint64_t outstanding_ = 0;
-  std::int64_t used_ = 0;         ///< KV blocks, cached ones included
-  std::int64_t cached_block_ = 1; ///< KV blocks of a block of the prefix cache
-  std::int64_t swapped_ = 0;      ///< KV blocks to move before the next launch
-  PrefixCache cache_;
+  std::int64_t swapped_ = 0; ///< KV blocks to move before the next launch
   ReplicaTotals totals_;
 };
 

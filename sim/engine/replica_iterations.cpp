@@ -15,8 +15,8 @@ std::int64_t Replica::quiet_iterations(Slot& slot) const {
   const auto count = static_cast<std::int64_t>(slot.endings.front().clock - slot.clock);
   if (!grows())
     return count;
-  std::int64_t left = room();
-  const auto block = static_cast<std::int64_t>(block_);
+  std::int64_t left = memory_->room();
+  const auto block = static_cast<std::int64_t>(memory_->block);
   // A block's worth of iterations takes one block for each sequence.
   const std::int64_t cycles = std::min(left / slot.batch, count / block);
   left -= cycles * slot.batch;
@@ -36,7 +36,8 @@ Launch Replica::price(Slot& slot, bool skip) const {
   if (!slot.chunks.empty())
     return {spec_.model->cost(slot.chunks, batch, context), 1};
   const DecodeCurve& curve = spec_.model->decode(batch);
-  const std::int64_t count = skip && slots_.size() == 1 ? quiet_iterations(slot) : 1;
+  // Other batches in the same memory may take what this one would grow into.
+  const std::int64_t count = skip && slots_.size() == 1 && memory_->replicas == 1 ? quiet_iterations(slot) : 1;
   return {count == 1 ? curve.at(context) : curve.sum(context, count, spec_.tokens_per_iteration), count};
 }
 
@@ -44,12 +45,12 @@ Launch Replica::price(Slot& slot, bool skip) const {
 void Replica::grow(Slot& slot, std::int64_t until) {
   if (!grows() || slot.grown >= until)
     return;
-  const auto block = static_cast<std::int64_t>(block_);
+  const auto block = static_cast<std::int64_t>(memory_->block);
   const std::int64_t cycles = (until - slot.grown) / block;
   std::int64_t growth = cycles * slot.batch;
   for (slot.grown += cycles * block; slot.grown < until; ++slot.grown)
     growth += growth_at(slot, slot.clock + static_cast<std::uint64_t>(slot.grown));
-  charge(growth);
+  memory_->charge(growth);
 }
 
 std::int64_t Replica::begun(const Slot& slot, Seconds elapsed) const {
@@ -84,7 +85,7 @@ std::optional<Launch> Replica::launch(std::size_t index, Seconds now, bool skip)
   if (!slot.decodes && slot.chunks.empty())
     return std::nullopt;
   if (slot.decodes)
-    charge(growth_at(slot, slot.clock));
+    memory_->charge(growth_at(slot, slot.clock));
   slot.grown = 1;
   // Those that had to wait for a preemption may join right after it.
   slot.launched = price(slot, skip && !preempted);
@@ -117,6 +118,17 @@ void Replica::complete(std::size_t index, Seconds now, std::vector<RequestId>& e
   end_prompts(slot, now, ended);
 }
 
+void Replica::abandon(std::size_t index, Seconds elapsed) {
+  Slot& slot = slots_[index];
+  const auto done = static_cast<double>(slot.busy && slot.decodes && slot.chunks.empty() ? begun(slot, elapsed) - 1 : 0);
+  for (const Member& member : slot.admitted)
+    if (lives(member)) {
+      const Sequence& s = sequence(member.id);
+      const double iterations = s.decoding ? static_cast<double>(slot.clock - s.joined) + done : 0;
+      requests_->records[member.id].produced = s.produced + static_cast<std::uint32_t>(iterations * spec_.tokens_per_iteration);
+    }
+}
+
 void Replica::end_decodes(Slot& slot, Seconds now, std::vector<RequestId>& ended) {
   const std::int64_t count = slot.launched.iterations;
   slot.context += static_cast<double>(count * slot.batch) * spec_.tokens_per_iteration;
@@ -143,12 +155,14 @@ void Replica::end_prompts(Slot& slot, Seconds now, std::vector<RequestId>& ended
     share_blocks(id, s.prompt);
     if (++s.produced == 1)
       requests_->records[id].first_token = now;
-    if (s.produced == request(id).output)
+    if (s.produced == request(id).output) {
       finish(slot, id, now, ended);
-    else if (spec_.pool == Pool::prefill)
+    } else if (spec_.pool == Pool::prefill) {
+      s.holder = this;
       ended.push_back(id);
-    else
+    } else {
       join(slot, id);
+    }
   }
 }
 
@@ -158,13 +172,16 @@ void Replica::finish(Slot& slot, RequestId id, Seconds now, std::vector<RequestI
   outstanding_ -= request(id).input + request(id).output;
   RequestRecord& record = requests_->records[id];
   record.end = now;
+  record.produced = request(id).output;
   record.outcome = Outcome::served;
   ended.push_back(id);
 }
 
 void Replica::release(RequestId id) {
   leave(slots_.front(), id);
+  sequence(id).holder = nullptr;
   outstanding_ -= request(id).input + request(id).output;
+  requests_->released.push_back(this);
 }
 
 } // namespace orrery

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <deque>
 #include <functional>
 
 namespace orrery {
@@ -50,11 +51,14 @@ private:
   void serve_touched(WorkScheduler& scheduler);
   void serve(std::uint32_t replica, WorkScheduler& scheduler);
   void sample(std::uint32_t replica, Seconds now);
+  void abandon(WorkScheduler& scheduler);
 
   const RequestStream& stream_;
   const ServingSystem& system_;
   ServingOptions options_;
   RequestTable requests_;
+  std::deque<KvMemory> pools_;
+  std::vector<KvMemory*> memories_; ///< by replica
   std::vector<Replica> replicas_;
   std::vector<Lane> lanes_;
   std::vector<std::uint32_t> first_lane_; ///< by replica
@@ -67,15 +71,24 @@ private:
   std::vector<RequestId> ended_;
   std::vector<ServingSample> samples_;
   RequestId next_ = 0; ///< next request that follows none
+  std::uint64_t served_ = 0;
+  std::optional<Seconds> stopped_;
   std::size_t turn_ = 0;
   std::size_t decode_turn_ = 0;
 };
 
 ServingSource::ServingSource(const RequestStream& stream, const ServingSystem& system, const ServingOptions& options)
     : stream_(stream), system_(system), options_(options), requests_(stream) {
+  replicas_.reserve(system.replicas.size()); // sequences point to them
   for (std::uint32_t r = 0; r < system.replicas.size(); ++r) {
     const ServingReplica& spec = system.replicas[r];
-    replicas_.emplace_back(spec, requests_);
+    KvMemory& memory = spec.shares_memory_with
+                           ? *memories_[*spec.shares_memory_with]
+                           : pools_.emplace_back(KvMemory{.capacity = spec.kv_blocks,
+                                                          .block = static_cast<std::uint64_t>(spec.block_tokens),
+                                                          .cached = (stream.block_tokens + spec.block_tokens - 1) / spec.block_tokens});
+    memories_.push_back(&memory);
+    replicas_.emplace_back(spec, requests_, memory);
     (spec.pool == Pool::decode ? decode_ : entry_).push_back(r);
     first_lane_.push_back(static_cast<std::uint32_t>(lanes_.size()));
     for (std::uint32_t s = 0; s < replicas_.back().slots(); ++s)
@@ -189,6 +202,7 @@ void ServingSource::handle_ended(std::uint32_t replica, WorkScheduler& scheduler
       hand_over(id, replica, scheduler);
       continue;
     }
+    ++served_;
     for (auto it = std::ranges::lower_bound(followers_, std::pair{id, RequestId{0}}); it != followers_.end() && it->first == id; ++it)
       scheduler.submit({.actor = static_cast<std::uint32_t>(lanes_.size()),
                         .tag = tag_of(Event::follower, it->second),
@@ -200,6 +214,8 @@ void ServingSource::handle_ended(std::uint32_t replica, WorkScheduler& scheduler
 }
 
 void ServingSource::completed(WorkId, const Work& work, WorkScheduler& scheduler) {
+  if (stopped_)
+    return;
   const Seconds now = scheduler.now();
   const std::uint64_t value = value_of(work.tag);
   switch (event_of(work.tag)) {
@@ -211,9 +227,6 @@ void ServingSource::completed(WorkId, const Work& work, WorkScheduler& scheduler
     break;
   case Event::transfer: {
     const auto id = static_cast<RequestId>(value);
-    const std::uint32_t from = requests_.records[id].replica;
-    replicas_[from].release(id);
-    touched_.push_back(from);
     const std::uint32_t to = requests_.sequences[id].destination;
     requests_.records[id].replica = to;
     replicas_[to].enqueue(id);
@@ -223,19 +236,37 @@ void ServingSource::completed(WorkId, const Work& work, WorkScheduler& scheduler
   case Event::iteration: {
     const Lane& lane = lanes_[value];
     replicas_[lane.replica].complete(lane.slot, now, ended_);
-    touched_.push_back(lane.replica);
+    for (std::uint32_t r = 0; r < replicas_.size(); ++r)
+      if (memories_[r] == memories_[lane.replica]) // what one gave back another may take
+        touched_.push_back(r);
     handle_ended(lane.replica, scheduler);
     break;
   }
   }
+  if (options_.stop_after > 0 && served_ >= options_.stop_after)
+    return abandon(scheduler);
   serve_touched(scheduler);
   if (event_of(work.tag) == Event::arrival)
     wait_for_arrival(scheduler);
 }
 
+void ServingSource::abandon(WorkScheduler& scheduler) {
+  stopped_ = scheduler.now();
+  for (const Lane& lane : lanes_) {
+    Replica& replica = replicas_[lane.replica];
+    replica.abandon(lane.slot, *stopped_ - lane.begin);
+    if (replica.busy(lane.slot))
+      scheduler.stop(lane.work);
+  }
+}
+
 void ServingSource::serve_touched(WorkScheduler& scheduler) {
-  for (const std::uint32_t replica : touched_)
-    serve(replica, scheduler);
+  for (std::size_t i = 0; i < touched_.size(); ++i) {
+    serve(touched_[i], scheduler);
+    for (const Replica* replica : requests_.released)
+      touched_.push_back(static_cast<std::uint32_t>(replica - replicas_.data()));
+    requests_.released.clear();
+  }
   touched_.clear();
 }
 
@@ -274,9 +305,11 @@ void ServingSource::sample(std::uint32_t replica, Seconds now) {
 }
 
 ServingRun ServingSource::take(Seconds end) {
-  ServingRun run{.end = end, .requests = std::move(requests_.records), .samples = std::move(samples_)};
+  ServingRun run{.end = stopped_.value_or(end), .requests = std::move(requests_.records), .samples = std::move(samples_)};
   for (const Replica& r : replicas_)
     run.replicas.push_back(r.totals());
+  for (std::size_t r = 0; r < memories_.size(); ++r)
+    run.replicas[r].peak_blocks = memories_[r]->peak;
   return run;
 }
 

@@ -36,8 +36,9 @@ struct ServingReplica {
   int block_tokens = 16;
   int stages = 1; ///< pipeline stages: as many batches are in flight
   Pool pool = Pool::both;
-  bool prefix_cache = false;       ///< prompts' KV memory is kept for requests that start alike
-  double tokens_per_iteration = 1; ///< of a decoding sequence, on average: more with accepted drafts
+  std::optional<std::uint32_t> shares_memory_with; ///< an earlier replica on the same devices
+  bool prefix_cache = false;                       ///< prompts' KV memory is kept for requests that start alike
+  double tokens_per_iteration = 1;                 ///< of a decoding sequence, on average: more with accepted drafts
   std::optional<Seconds>
       swap_block; ///< preempted sequences go to host memory, at this time for each block and way; else they are recomputed
 };
@@ -57,8 +58,9 @@ struct ServingSystem {
 };
 
 struct ServingOptions {
-  bool skip = true; ///< stretches of iterations in which nothing changes are one event
-  Seconds sample;   ///< least time between two ServingRun::samples of a replica; 0 = none
+  bool skip = true;             ///< stretches of iterations in which nothing changes are one event
+  std::uint64_t stop_after = 0; ///< requests served, when the run ends and the others stay where they are; 0 = all
+  Seconds sample;               ///< least time between two ServingRun::samples of a replica; 0 = none
 };
 
 enum class Outcome : std::uint8_t {
@@ -72,7 +74,8 @@ struct RequestRecord {
   Seconds scheduled; ///< its first iteration begins
   Seconds first_token;
   Seconds end;
-  std::uint32_t replica = 0; ///< that decoded it
+  std::uint32_t replica = 0;  ///< that decoded it
+  std::uint32_t produced = 0; ///< tokens, when the run ended
   std::uint16_t preemptions = 0;
   Outcome outcome = Outcome::waiting;
 };

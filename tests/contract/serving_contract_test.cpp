@@ -100,6 +100,22 @@ TEST_CASE("prefill and decode replicas hand requests over", "[contract][serving]
       CHECK((run.requests[i].end - run.requests[i].first_token).si() >= stream.requests[i].input * 1e5 / 1e9);
 }
 
+TEST_CASE("prefill and decode on the same devices share their memory", "[contract][serving]") {
+  for (const std::size_t policy : {1, 3}) {
+    SimpleModel model;
+    const RequestStream stream = random_stream(300, 30, 31);
+    ServingSystem system = system_of(model, batching_policies()[policy], 2);
+    system.replicas[0].pool = Pool::prefill;
+    system.replicas[1].pool = Pool::decode;
+    system.replicas[1].shares_memory_with = 0;
+    const ServingRun run = simulate_serving(stream, system);
+    check_conserved(stream, run, kv_blocks);
+    CHECK(run.replicas[0].peak_blocks == run.replicas[1].peak_blocks);
+    const ServingRun stepped = simulate_serving(stream, system, {.skip = false});
+    CHECK(run.end.si() == Approx(stepped.end.si()).epsilon(1e-9));
+  }
+}
+
 TEST_CASE("prompts that start alike are computed once while memory lasts", "[contract][serving]") {
   for (const std::int64_t blocks : {150, 100000}) {
     SimpleModel model;
@@ -154,6 +170,28 @@ TEST_CASE("accepted drafts save iterations", "[contract][serving]") {
   CHECK(drafted.replicas[0].iterations < plain.replicas[0].iterations);
   const ServingRun stepped = simulate_serving(stream, system, {.skip = false});
   CHECK(drafted.end.si() == Approx(stepped.end.si()).epsilon(1e-9));
+}
+
+TEST_CASE("a run that stops early says how far each request came", "[contract][serving]") {
+  SimpleModel model;
+  RequestStream stream = random_stream(64, 1000, 29);
+  for (Request& request : stream.requests)
+    request.arrival = Seconds{};
+  const ServingSystem system = system_of(model, batching_policies()[1], 1);
+  for (const bool skip : {true, false}) {
+    const ServingRun whole = simulate_serving(stream, system, {.skip = skip});
+    const ServingRun part = simulate_serving(stream, system, {.skip = skip, .stop_after = 20});
+    CHECK(part.end < whole.end);
+    CHECK(std::ranges::count(part.requests, Outcome::served, &RequestRecord::outcome) >= 20);
+    std::uint64_t produced = 0;
+    for (std::size_t i = 0; i < stream.requests.size(); ++i) {
+      const RequestRecord& record = part.requests[i];
+      CHECK(record.produced <= stream.requests[i].output);
+      CHECK((record.outcome == Outcome::served) == (record.produced == stream.requests[i].output));
+      produced += record.produced;
+    }
+    CHECK(produced > 20);
+  }
 }
 
 TEST_CASE("a closed loop keeps so many requests in the system", "[contract][serving]") {
