@@ -86,6 +86,7 @@ public:
   [[nodiscard]] std::uint64_t outstanding_tokens() const { return outstanding_; }
   [[nodiscard]] std::int64_t used_blocks() const { return memory_->used; }
   [[nodiscard]] const ReplicaTotals& totals() const { return totals_; }
+  void add_active(Seconds time) { totals_.active += time; }
   [[nodiscard]] Pool pool() const { return spec_.pool; }
 
 private:

@@ -1,84 +1,15 @@
 #include "sim/engine/serving.hpp"
 
 #include "sim/engine/engine.hpp"
-#include "sim/engine/replica.hpp"
+#include "sim/engine/serving_source.hpp"
 
 #include <algorithm>
 #include <cassert>
-#include <deque>
-#include <functional>
 
 namespace orrery {
 
-namespace {
-
-/// What a piece of work in flight stands for.
-enum class Event : std::uint8_t { arrival, follower, iteration, transfer };
-
-constexpr int event_shift = 56;
-
-std::uint64_t tag_of(Event event, std::uint64_t value) { return (static_cast<std::uint64_t>(event) << event_shift) | value; }
-Event event_of(std::uint64_t tag) { return static_cast<Event>(tag >> event_shift); }
-std::uint64_t value_of(std::uint64_t tag) { return tag & ((std::uint64_t{1} << event_shift) - 1); }
-
-class ServingSource final : public WorkSource {
-public:
-  ServingSource(const RequestStream& stream, const ServingSystem& system, const ServingOptions& options);
-
-  void start(WorkScheduler& scheduler) override;
-  void completed(WorkId id, const Work& work, WorkScheduler& scheduler) override;
-
-  ServingRun take(Seconds end);
-
-private:
-  /// A slot of a replica, as the engine sees it.
-  struct Lane {
-    std::uint32_t replica = 0;
-    std::uint32_t slot = 0;
-    WorkId work = 0;
-    Seconds begin;
-  };
-
-  void wait_for_arrival(WorkScheduler& scheduler);
-  bool skip_followers();
-  void admit_arrivals(Seconds now);
-  void admit_next(Seconds now);
-  void arrive(RequestId id, Seconds now);
-  std::uint32_t route(RequestId id, bool decode, Seconds now);
-  void hand_over(RequestId id, std::uint32_t from, WorkScheduler& scheduler);
-  void handle_ended(std::uint32_t replica, WorkScheduler& scheduler);
-  /// Starts idle slots of the replicas that got something to do, and ends stretches that a request could join.
-  void serve_touched(WorkScheduler& scheduler);
-  void serve(std::uint32_t replica, WorkScheduler& scheduler);
-  void sample(std::uint32_t replica, Seconds now);
-  void abandon(WorkScheduler& scheduler);
-
-  const RequestStream& stream_;
-  const ServingSystem& system_;
-  ServingOptions options_;
-  RequestTable requests_;
-  std::deque<KvMemory> pools_;
-  std::vector<KvMemory*> memories_; ///< by replica
-  std::vector<Replica> replicas_;
-  std::vector<Lane> lanes_;
-  std::vector<std::uint32_t> first_lane_; ///< by replica
-  std::vector<Seconds> last_end_;         ///< of the latest batch of each replica's pipeline
-  std::vector<Seconds> sampled_;
-  std::vector<std::pair<RequestId, RequestId>> followers_; ///< (followed, follower), sorted
-  std::vector<std::uint32_t> entry_;                       ///< replicas that take arrivals
-  std::vector<std::uint32_t> decode_;                      ///< replicas that take hand-overs
-  std::vector<std::uint32_t> touched_;
-  std::vector<RequestId> ended_;
-  std::vector<ServingSample> samples_;
-  RequestId next_ = 0; ///< next request that follows none
-  std::uint64_t served_ = 0;
-  std::optional<Seconds> stopped_;
-  std::size_t turn_ = 0;
-  std::size_t decode_turn_ = 0;
-};
-
 ServingSource::ServingSource(const RequestStream& stream, const ServingSystem& system, const ServingOptions& options)
-    : stream_(stream), system_(system), options_(options), requests_(stream) {
+    : stream_(stream), system_(system), options_(options), requests_(stream), autoscaler_(system.autoscaling) {
   replicas_.reserve(system.replicas.size()); // sequences point to them
   for (std::uint32_t r = 0; r < system.replicas.size(); ++r) {
     const ServingReplica& spec = system.replicas[r];
@@ -89,11 +20,15 @@ ServingSource::ServingSource(const RequestStream& stream, const ServingSystem& s
                                                           .cached = (stream.block_tokens + spec.block_tokens - 1) / spec.block_tokens});
     memories_.push_back(&memory);
     replicas_.emplace_back(spec, requests_, memory);
-    (spec.pool == Pool::decode ? decode_ : entry_).push_back(r);
+    if (spec.pool == Pool::decode)
+      decode_.push_back(r);
+    const bool idle = system.autoscaling.interval > Seconds{} && r >= static_cast<std::uint32_t>(system.autoscaling.least);
+    power_.push_back({.state = idle ? State::off : State::on});
     first_lane_.push_back(static_cast<std::uint32_t>(lanes_.size()));
     for (std::uint32_t s = 0; s < replicas_.back().slots(); ++s)
       lanes_.push_back({.replica = r, .slot = s});
   }
+  set_entries();
   last_end_.resize(replicas_.size());
   sampled_.assign(replicas_.size(), -options.sample);
   for (RequestId id = 0; id < stream.requests.size(); ++id)
@@ -110,6 +45,12 @@ void ServingSource::start(WorkScheduler& scheduler) {
     admit_arrivals(Seconds{});
   serve_touched(scheduler);
   wait_for_arrival(scheduler);
+  if (system_.autoscaling.interval > Seconds{})
+    start_timer(Event::decision, 0, system_.autoscaling.interval, scheduler);
+}
+
+void ServingSource::start_timer(Event event, std::uint64_t value, Seconds delay, WorkScheduler& scheduler) const {
+  scheduler.submit({.actor = static_cast<std::uint32_t>(lanes_.size()), .tag = tag_of(event, value), .rigid = delay});
 }
 
 /// Whether there is a next request that follows none.
@@ -134,16 +75,16 @@ void ServingSource::admit_next(Seconds now) {
 void ServingSource::wait_for_arrival(WorkScheduler& scheduler) {
   if (stream_.concurrency > 0 || next_ >= stream_.requests.size())
     return;
-  scheduler.submit({.actor = static_cast<std::uint32_t>(lanes_.size()),
-                    .tag = tag_of(Event::arrival, 0),
-                    .rigid = stream_.requests[next_].arrival - scheduler.now()});
+  start_timer(Event::arrival, 0, stream_.requests[next_].arrival - scheduler.now(), scheduler);
 }
 
 void ServingSource::arrive(RequestId id, Seconds now) {
   requests_.records[id].arrival = now;
   const std::uint32_t r = route(id, false, now);
   const bool fits = replicas_[r].holds(stream_.requests[id]) && (decode_.empty() || replicas_[decode_.front()].holds(stream_.requests[id]));
+  autoscaler_.arrived();
   if (!fits) {
+    ++refused_;
     requests_.records[id].outcome = Outcome::refused;
     requests_.records[id].end = now;
     return;
@@ -203,10 +144,9 @@ void ServingSource::handle_ended(std::uint32_t replica, WorkScheduler& scheduler
       continue;
     }
     ++served_;
+    autoscaler_.served(requests_.records[id].end - requests_.records[id].arrival);
     for (auto it = std::ranges::lower_bound(followers_, std::pair{id, RequestId{0}}); it != followers_.end() && it->first == id; ++it)
-      scheduler.submit({.actor = static_cast<std::uint32_t>(lanes_.size()),
-                        .tag = tag_of(Event::follower, it->second),
-                        .rigid = stream_.requests[it->second].arrival});
+      start_timer(Event::follower, it->second, stream_.requests[it->second].arrival, scheduler);
     if (stream_.concurrency > 0)
       admit_next(scheduler.now());
   }
@@ -233,6 +173,13 @@ void ServingSource::completed(WorkId, const Work& work, WorkScheduler& scheduler
     touched_.push_back(to);
     break;
   }
+  case Event::decision:
+    decide(scheduler);
+    break;
+  case Event::ready:
+    power_[value].state = State::on;
+    set_entries();
+    break;
   case Event::iteration: {
     const Lane& lane = lanes_[value];
     replicas_[lane.replica].complete(lane.slot, now, ended_);
@@ -305,6 +252,9 @@ void ServingSource::sample(std::uint32_t replica, Seconds now) {
 }
 
 ServingRun ServingSource::take(Seconds end) {
+  for (std::uint32_t r = 0; r < replicas_.size(); ++r)
+    if (power_[r].state != State::off)
+      replicas_[r].add_active(end - power_[r].since);
   ServingRun run{.end = stopped_.value_or(end), .requests = std::move(requests_.records), .samples = std::move(samples_)};
   for (const Replica& r : replicas_)
     run.replicas.push_back(r.totals());
@@ -312,8 +262,6 @@ ServingRun ServingSource::take(Seconds end) {
     run.replicas[r].peak_blocks = memories_[r]->peak;
   return run;
 }
-
-} // namespace
 
 ServingRun simulate_serving(const RequestStream& stream, const ServingSystem& system, const ServingOptions& options) {
   assert(!system.replicas.empty());

@@ -51,8 +51,19 @@ struct KvTransfer {
   std::vector<std::vector<LinkLoad>> routes; ///< from replica f to replica t at [f * replicas + t]; empty = it takes the latency alone
 };
 
+/// Replicas that are started and stopped while time runs (sim/engine/autoscaler.hpp).
+struct Autoscaling {
+  Seconds interval;   ///< between decisions; 0 = all replicas serve all the time
+  Seconds start_up;   ///< from the decision to the first request: machine, weights, warm-up
+  int least = 1;      ///< replicas that always serve
+  double target = 32; ///< requests present in a replica that the policy aims at
+  Seconds window;     ///< of arrivals that a forecast looks back on; 0 = reactive
+  double margin = 1;  ///< of a forecast, in standard deviations of the arrival rate
+};
+
 struct ServingSystem {
   std::vector<ServingReplica> replicas;
+  Autoscaling autoscaling; ///< of replicas that both prefill and decode
   Router router = Router::round_robin;
   KvTransfer transfer; ///< where there are prefill and decode replicas
 };
@@ -89,6 +100,7 @@ struct ReplicaTotals {
   std::uint64_t preemptions = 0;
   std::int64_t peak_blocks = 0;
   int peak_sequences = 0;
+  Seconds active; ///< from the decision to start it to its last request, or the whole run
 };
 
 /// State of one replica at one time.

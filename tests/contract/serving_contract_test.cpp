@@ -116,6 +116,35 @@ TEST_CASE("prefill and decode on the same devices share their memory", "[contrac
   }
 }
 
+TEST_CASE("replicas are started and stopped with the load, and lose nothing", "[contract][serving]") {
+  SimpleModel model;
+  RequestStream stream = random_stream(2000, 10, 37);
+  double now = 0; // a quiet start, a busy middle, a quiet end
+  for (std::size_t i = 0; i < stream.requests.size(); ++i) {
+    now += i > 500 && i < 1500 ? 0.02 : 0.4;
+    stream.requests[i].arrival = Seconds{now};
+  }
+  ServingSystem system = system_of(model, batching_policies()[3], 6);
+  const ServingRun fixed = simulate_serving(stream, system);
+  system.autoscaling = {.interval = Seconds{5}, .start_up = Seconds{10}, .least = 1, .target = 8};
+  const ServingRun reactive = simulate_serving(stream, system);
+  system.autoscaling.window = Seconds{60};
+  const ServingRun forecast = simulate_serving(stream, system);
+  const auto active = [](const ServingRun& run) {
+    double sum = 0;
+    for (const ReplicaTotals& totals : run.replicas)
+      sum += totals.active.si();
+    return sum;
+  };
+  check_conserved(stream, fixed, kv_blocks);
+  check_conserved(stream, reactive, kv_blocks);
+  check_conserved(stream, forecast, kv_blocks);
+  CHECK(active(fixed) == Approx(6 * fixed.end.si()));
+  CHECK(active(reactive) < 0.5 * active(fixed));
+  CHECK(active(forecast) < active(fixed));
+  CHECK(reactive.replicas[3].iterations > 0);
+}
+
 TEST_CASE("prompts that start alike are computed once while memory lasts", "[contract][serving]") {
   for (const std::int64_t blocks : {150, 100000}) {
     SimpleModel model;
