@@ -125,7 +125,7 @@ void combine_backward(const BlockBuilder& b, List& list, const ExpertSizes& e) {
 } // namespace
 
 ExpertSizes::ExpertSizes(const BlockBuilder& b)
-    : tokens(b.size.shard), groups(static_cast<double>(b.model.experts.count) / b.plan.ep),
+    : tokens(b.size.shard), groups(static_cast<double>(b.model.experts.count + b.job.routing.redundant) / b.plan.ep),
       width(static_cast<double>(b.model.experts.hidden) / b.plan.expert_tensor()), duplicated(duplicates(b)) {
   const Experts& experts = b.model.experts;
   const int etp = b.plan.expert_tensor();

@@ -14,6 +14,8 @@ void check_experts(std::vector<Violation>& found, const TrainingJob& job, const 
     return;
   }
   require_divisible(found, "experts", experts.count, "ep", plan.ep);
+  if (job.routing.redundant > 0)
+    require_divisible(found, "experts and their copies", experts.count + job.routing.redundant, "ep", plan.ep);
   require_divisible(found, "width of an expert", experts.hidden, "etp", plan.expert_tensor());
   require_divisible(found, "width of the shared experts", experts.shared_hidden, "tp", plan.tp);
   if (plan.tp > 1 && !plan.sequence_parallel)

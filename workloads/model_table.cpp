@@ -88,6 +88,8 @@ void check_routing(const Routing& routing, const Report& report) {
     report.error("shares", "no tokens", "the tokens of every expert");
   if (routing.kind != RoutingKind::measured && !routing.shares.empty())
     report.error("shares", "given", "nothing", "write 'kind: measured'");
+  if (routing.redundant > 0 && !routing.balanced)
+    report.error("redundant", "given", "nothing", "write 'balanced: true'");
 }
 
 const Table<Experts>& experts_table() {
@@ -184,6 +186,8 @@ const Table<Routing>& routing_table() {
           .choice("kind", &R::kind, kinds, {.help = "independent draws, a power law over experts in random order, or a histogram"})
           .number("exponent", &R::exponent, {.max = 10, .help = "of the power law: 0 = uniform"})
           .numbers("shares", &R::shares, {.max = 1e18, .help = "measured: tokens of each expert, of any sum"})
+          .flag("balanced", &R::balanced, {.help = "experts are placed on ranks by their load, not as they come"})
+          .count("redundant", &R::redundant, {.max = 1e6, .help = "copies of hot experts beyond one of each, where balanced"})
           .check(check_routing);
   return table;
 }

@@ -1,5 +1,7 @@
 #include "workloads/routing.hpp"
 
+#include "workloads/expert_placement.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -77,7 +79,25 @@ RoutingLoad measured_load(const std::vector<double>& shares, int ranks) {
 
 } // namespace
 
+Routing laid_out(const Routing& routing, int experts, int top_k, int ranks) {
+  if (!routing.balanced || routing.kind == RoutingKind::uniform)
+    return routing;
+  const std::vector<double> shares = routing.kind == RoutingKind::measured ? routing.shares : zipf_shares(experts, top_k, routing.exponent);
+  const ExpertPlacement placement = place_experts(shares, ranks, routing.redundant);
+  std::vector<int> copies(shares.size());
+  for (const std::vector<int>& held : placement.held)
+    for (const int expert : held)
+      ++copies[static_cast<std::size_t>(expert)];
+  Routing placed{.kind = RoutingKind::measured};
+  for (const std::vector<int>& held : placement.held)
+    for (const int expert : held)
+      placed.shares.push_back(shares[static_cast<std::size_t>(expert)] / copies[static_cast<std::size_t>(expert)]);
+  return placed;
+}
+
 RoutingLoad routing_load(const Routing& routing, double tokens, int experts, int top_k, int ranks) {
+  if (routing.balanced && routing.kind != RoutingKind::uniform)
+    return routing_load(laid_out(routing, experts, top_k, ranks), tokens, experts, top_k, ranks);
   if (routing.kind == RoutingKind::measured)
     return measured_load(routing.shares, ranks);
   const double draws = tokens * top_k;

@@ -24,6 +24,8 @@ struct Routing {
   RoutingKind kind = RoutingKind::uniform;
   double exponent = 0;        ///< of zipf
   std::vector<double> shares; ///< of a measured histogram: one number per expert, of any sum
+  bool balanced = false;      ///< experts are placed on ranks by their load (workloads/expert_placement.hpp), not as they come
+  int redundant = 0;          ///< copies of hot experts beyond one of each, where they are placed by their load
 
   friend bool operator==(const Routing&, const Routing&) = default;
 };
@@ -33,6 +35,10 @@ struct RoutingLoad {
   double rank = 1;    ///< of the busiest rank over the mean rank
   double largest = 1; ///< of that rank's largest expert over the mean expert
 };
+
+/// A measured histogram of what lies on the ranks in their order, copies included, where experts are placed by their load; else the same.
+/// Precondition: experts and copies divisible by ranks.
+Routing laid_out(const Routing& routing, int experts, int top_k, int ranks);
 
 /// `tokens` = of all ranks together that choose among `experts` experts on `ranks` ranks.
 RoutingLoad routing_load(const Routing& routing, double tokens, int experts, int top_k, int ranks);

@@ -144,6 +144,7 @@ void ServingSource::handle_ended(std::uint32_t replica, WorkScheduler& scheduler
       continue;
     }
     ++served_;
+    last_served_ = scheduler.now();
     autoscaler_.served(requests_.records[id].end - requests_.records[id].arrival);
     for (auto it = std::ranges::lower_bound(followers_, std::pair{id, RequestId{0}}); it != followers_.end() && it->first == id; ++it)
       start_timer(Event::follower, it->second, stream_.requests[it->second].arrival, scheduler);
@@ -251,11 +252,12 @@ void ServingSource::sample(std::uint32_t replica, Seconds now) {
   samples_.push_back({now, replica, r.waiting(), r.running(), r.used_blocks()});
 }
 
-ServingRun ServingSource::take(Seconds end) {
+ServingRun ServingSource::take() {
+  const Seconds end = stopped_.value_or(last_served_);
   for (std::uint32_t r = 0; r < replicas_.size(); ++r)
     if (power_[r].state != State::off)
       replicas_[r].add_active(end - power_[r].since);
-  ServingRun run{.end = stopped_.value_or(end), .requests = std::move(requests_.records), .samples = std::move(samples_)};
+  ServingRun run{.end = end, .requests = std::move(requests_.records), .samples = std::move(samples_)};
   for (const Replica& r : replicas_)
     run.replicas.push_back(r.totals());
   for (std::size_t r = 0; r < memories_.size(); ++r)
@@ -267,8 +269,8 @@ ServingRun simulate_serving(const RequestStream& stream, const ServingSystem& sy
   assert(!system.replicas.empty());
   ServingSource source(stream, system, options);
   Engine engine(system.transfer.network);
-  const Seconds end = engine.run(source);
-  ServingRun run = source.take(end);
+  engine.run(source);
+  ServingRun run = source.take();
   run.events = engine.completed_count();
   return run;
 }

@@ -113,7 +113,7 @@ struct ServingSample {
 };
 
 struct ServingRun {
-  Seconds end;
+  Seconds end;                         ///< of the last request served
   std::vector<RequestRecord> requests; ///< parallel to RequestStream::requests
   std::vector<ReplicaTotals> replicas;
   std::vector<ServingSample> samples;

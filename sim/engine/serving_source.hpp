@@ -21,7 +21,7 @@ public:
   void start(WorkScheduler& scheduler) override;
   void completed(WorkId id, const Work& work, WorkScheduler& scheduler) override;
 
-  ServingRun take(Seconds end);
+  ServingRun take();
 
 private:
   /// What a piece of work in flight stands for; the rest of its tag says which one.
@@ -85,6 +85,7 @@ private:
   std::vector<ServingSample> samples_;
   std::vector<Power> power_; ///< by replica
   RequestId next_ = 0;       ///< next request that follows none
+  Seconds last_served_;
   std::uint64_t served_ = 0;
   std::uint64_t refused_ = 0;
   std::optional<Seconds> stopped_;
