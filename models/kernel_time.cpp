@@ -28,6 +28,8 @@ constexpr double query_block = 128;
 constexpr double few_queries = 16;
 constexpr double smallest_split = 256;     // elements of k that one part of a split product keeps
 constexpr std::int64_t row_alignment = 16; // bytes
+constexpr double widening_rows = 64;       // of a tile that shares a widened weight
+constexpr double widening_flops = 3;       // slots of the vector unit: 1.5 instructions of two FLOPs
 constexpr double sustained_from = 3e11;    // FLOPs beyond which a product lasts long enough to be slowed by power
 
 /// std::ceil without a call; shapes are far below 2^63.
@@ -93,15 +95,26 @@ double grouped_flops(const GroupedMatmul& shape, double multiprocessors, const M
   return 2 * best * multiprocessors;
 }
 
+/// Seconds in which the vector lanes widen weights that are kept in fewer bits than they are multiplied in, once for each block of rows.
+double widening_time(double elements, double rows, double weight_bytes, const UnitRates& unit) {
+  if (weight_bytes == 0 || weight_bytes >= unit.element || unit.unaligned_peak <= 0)
+    return 0;
+  return elements * ceil_div(rows, widening_rows) * widening_flops / unit.unaligned_peak;
+}
+
 /// What the main loop of a product runs at.
 double product_rate(const UnitRates& unit, const MatmulCurve& curve, bool slow, double flops) {
   const double rate = (slow && unit.unaligned_peak > 0 ? unit.unaligned_peak : unit.peak) * curve.rate;
   return flops > sustained_from ? rate / (1 + curve.sustained * std::log(flops / sustained_from) / std::numbers::ln10) : rate;
 }
 
-/// Fills in the times of a product of known FLOPs and bytes; `computed` = FLOPs with what its tiles waste.
+/// Fills in the times of a product of known FLOPs, bytes and widening (as TimeParts::compute); `computed` = FLOPs with what its tiles
+/// waste.
 TimeParts product_time(TimeParts parts, double computed, bool slow, const UnitRates& unit, const MatmulCurve& curve) {
+  const double widening = parts.compute;
   parts.compute = computed / product_rate(unit, curve, slow, parts.flops);
+  if (widening > 0)
+    parts.compute = overlapped(parts.compute, widening, 1);
   parts.memory = parts.bytes / (unit.bandwidth * curve.memory);
   parts.floor = curve.floor.si();
   parts.time = parts.floor + overlapped(parts.compute, parts.memory, curve.exposed);
@@ -126,16 +139,21 @@ TimeParts matmul_time(const Matmul& shape, const UnitRates& unit, const MatmulCu
   TimeParts parts;
   parts.flops = 2 * shape.batch * shape.m * shape.n * shape.k;
   const double result = shape.result_bytes > 0 ? shape.result_bytes : unit.element;
-  parts.bytes = shape.batch * (unit.element * (shape.m * shape.k + shape.k * shape.n) + result * shape.m * shape.n);
+  const double weight = shape.weight_bytes > 0 ? shape.weight_bytes : unit.element;
+  parts.bytes = shape.batch * (unit.element * shape.m * shape.k + weight * shape.k * shape.n + result * shape.m * shape.n);
   const bool slow = misaligned(shape.k, unit.element) || misaligned(shape.n, unit.element);
+  parts.compute = widening_time(shape.batch * shape.k * shape.n, shape.m, shape.weight_bytes, unit);
   return product_time(parts, unit.multiprocessors > 1 ? tiled_flops(shape, unit.multiprocessors, curve) : parts.flops, slow, unit, curve);
 }
 
 TimeParts grouped_matmul_time(const GroupedMatmul& shape, const UnitRates& unit, const MatmulCurve& curve) {
   TimeParts parts;
   parts.flops = 2 * shape.rows * shape.n * shape.k;
-  parts.bytes = unit.element * (shape.rows * (shape.k + shape.n) + std::min(shape.groups, shape.rows) * shape.n * shape.k);
+  const double weight = shape.weight_bytes > 0 ? shape.weight_bytes : unit.element;
+  const double groups = std::min(shape.groups, shape.rows);
+  parts.bytes = unit.element * shape.rows * (shape.k + shape.n) + weight * groups * shape.n * shape.k;
   const bool slow = misaligned(shape.k, unit.element) || misaligned(shape.n, unit.element);
+  parts.compute = widening_time(groups * shape.k * shape.n, shape.rows / groups, shape.weight_bytes, unit);
   return product_time(parts, unit.multiprocessors > 1 ? grouped_flops(shape, unit.multiprocessors, curve) : parts.flops, slow, unit, curve);
 }
 
@@ -164,7 +182,8 @@ TimeParts attention_time(const FusedAttention& shape, const UnitRates& unit, con
   const double queries = heads * shape.queries * (shape.head_dim + value_dim);
   const double kept =
       shape.batch * shape.kv_heads * (decode ? seen : shape.keys) * (shape.head_dim + (shape.shared_values ? 0 : value_dim));
-  parts.bytes = unit.element * (shape.backward ? 2 * (queries + kept) : queries + kept);
+  const double held = shape.kept_bytes > 0 ? shape.kept_bytes : unit.element;
+  parts.bytes = (shape.backward ? 2 : 1) * (unit.element * queries + held * kept);
   parts.memory = parts.bytes / (unit.bandwidth * (decode ? curve.decode_memory : curve.memory));
   parts.floor = decode ? curve.decode_floor.si() : curve.floor.si();
   parts.time = parts.floor + std::max(parts.compute, parts.memory);

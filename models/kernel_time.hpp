@@ -8,6 +8,10 @@
 // releases pad in registers and lose less. Long products lose rate to power by `sustained`. Memory: each operand once. Time = floor +
 // sqrt(longer^2 + exposed shorter^2).
 //
+// Weights that are kept in fewer bits than they are multiplied in are read as they are kept and widened once for each 64 rows, 1.5 vector
+// instructions a weight (a mask, a subtraction and a scaling for each pair: MARLIN, arXiv 2408.11743), beside the product: the root of the
+// sum of both squares.
+//
 // Grouped product. One kernel deals the tiles of all groups to the multiprocessors, so a group that is larger than the others costs no
 // more than its tiles. Where groups are alike, each ends in a whole number of tiles; else half a tile of each is empty on average. No k is
 // split. A group without rows reads no matrix. Weight gradients are groups products of their own depth; none ends before the deepest.

@@ -23,6 +23,7 @@ struct Matmul {
   double n = 0;
   double k = 0;
   double result_bytes = 0; ///< moved per element of the result, which is added to what is there; 0 = written in the operands' precision
+  double weight_bytes = 0; ///< kept per element of the k x n operand, scales included; 0 = in the operands' precision
 };
 
 /// Products of several groups of rows with a matrix of their own each (experts): sum over g of (rows_g x k) * (k x n).
@@ -33,6 +34,7 @@ struct GroupedMatmul {
   double n = 0;
   double k = 0;
   bool weight_gradient = false; ///< per group (n x rows_g) * (rows_g x k) instead
+  double weight_bytes = 0;      ///< kept per element of a group's k x n operand, scales included; 0 = in the operands' precision
 };
 
 /// A fused attention kernel over `batch` sequences of one rank's heads.
@@ -48,6 +50,7 @@ struct FusedAttention {
   bool causal = true;
   bool backward = false;
   bool shared_values = false; ///< values are part of the keys (absorbed latent attention, 576 and 512 wide) and are read with them
+  double kept_bytes = 0;      ///< per element of a key or value in memory, scales included; 0 = in the operator's precision
 
   /// Queries times keys of one sequence and head, over the full square of what the window reaches.
   [[nodiscard]] double square() const { return queries * (window > 0 && window < keys ? window : keys); }

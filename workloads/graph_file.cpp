@@ -36,25 +36,29 @@ QuantityOptions<Bytes> size_in_bytes(std::string help) { return {.max = Bytes{1e
 QuantityOptions<Flops> flop_count(std::string help) { return {.max = Flops{1e30}, .unit_hint = "GFLOP", .help = std::move(help)}; }
 
 const Table<Matmul>& matmul_table() {
-  static const Table<Matmul> table = Table<Matmul>("matmul", "batch x (m x k) * (k x n).")
-                                         .number("batch", &Matmul::batch, positive("independent products", false))
-                                         .number("m", &Matmul::m, positive("rows of the result"))
-                                         .number("n", &Matmul::n, positive("columns of the result"))
-                                         .number("k", &Matmul::k, positive("length of the inner products"))
-                                         .number("result_bytes", &Matmul::result_bytes,
-                                                 {.max = 64, .help = "moved per element of an accumulated result; 0 = written once"});
+  static const Table<Matmul> table =
+      Table<Matmul>("matmul", "batch x (m x k) * (k x n).")
+          .number("batch", &Matmul::batch, positive("independent products", false))
+          .number("m", &Matmul::m, positive("rows of the result"))
+          .number("n", &Matmul::n, positive("columns of the result"))
+          .number("k", &Matmul::k, positive("length of the inner products"))
+          .number("result_bytes", &Matmul::result_bytes,
+                  {.max = 64, .help = "moved per element of an accumulated result; 0 = written once"})
+          .number("weight_bytes", &Matmul::weight_bytes, {.max = 8, .help = "memory per element of the k x n operand; 0 = as the other"});
   return table;
 }
 
 const Table<GroupedMatmul>& grouped_table() {
   using G = GroupedMatmul;
-  static const Table<G> table = Table<G>("grouped", "Products of several groups of rows with a matrix of their own each (experts).")
-                                    .number("groups", &G::groups, positive("groups, with a matrix each"))
-                                    .number("rows", &G::rows, positive("rows of all groups together"))
-                                    .number("busiest", &G::busiest, {.max = 1e15, .help = "rows of the largest group; 0 = all alike"})
-                                    .number("n", &G::n, positive("columns of the result"))
-                                    .number("k", &G::k, positive("length of the inner products"))
-                                    .flag("weight_gradient", &G::weight_gradient, {.help = "the inner products run over the rows"});
+  static const Table<G> table =
+      Table<G>("grouped", "Products of several groups of rows with a matrix of their own each (experts).")
+          .number("groups", &G::groups, positive("groups, with a matrix each"))
+          .number("rows", &G::rows, positive("rows of all groups together"))
+          .number("busiest", &G::busiest, {.max = 1e15, .help = "rows of the largest group; 0 = all alike"})
+          .number("n", &G::n, positive("columns of the result"))
+          .number("k", &G::k, positive("length of the inner products"))
+          .flag("weight_gradient", &G::weight_gradient, {.help = "the inner products run over the rows"})
+          .number("weight_bytes", &G::weight_bytes, {.max = 8, .help = "memory per element of a matrix; 0 = as the rows"});
   return table;
 }
 
@@ -72,7 +76,8 @@ const Table<FusedAttention>& attention_table() {
           .number("window", &A::window, {.max = 1e15, .help = "keys that a query reaches back; 0 = all"})
           .flag("causal", &A::causal, {.help = "a query sees only the keys before it"})
           .flag("backward", &A::backward, {.help = "the gradient's kernel"})
-          .flag("shared_values", &A::shared_values, {.help = "values are part of the keys (absorbed latent attention)"});
+          .flag("shared_values", &A::shared_values, {.help = "values are part of the keys (absorbed latent attention)"})
+          .number("kept_bytes", &A::kept_bytes, {.max = 8, .help = "memory per element of a key or value; 0 = as the operands"});
   return table;
 }
 

@@ -64,20 +64,6 @@ double kept_activations(const BlockBuilder& b, bool keep_core) {
   return kept;
 }
 
-/// Elements on one rank, experts apart. Norms are whole on every rank.
-double rank_parameters(const BlockBuilder& b) {
-  double sum = b.model.norms(b.kind) * b.model.norm_parameters();
-  if (attends(b.kind))
-    sum += attention_rank_parameters(b);
-  else if (b.kind.mixer == Mixer::recurrent)
-    sum += recurrent_rank_parameters(b);
-  if (b.kind.feed_forward == FeedForward::dense)
-    sum += feed_forward_rank_parameters(b);
-  else if (b.kind.feed_forward == FeedForward::experts)
-    sum += router_rank_parameters(b);
-  return sum;
-}
-
 /// Bytes of the widest gradients of the backward pass.
 double widest_gradients(const BlockBuilder& b) {
   switch (b.kind.feed_forward) {
@@ -98,6 +84,19 @@ void prepend_recomputed(std::vector<Operator>& backward, std::vector<Operator> r
 }
 
 } // namespace
+
+double rank_parameters(const BlockBuilder& b) {
+  double sum = b.model.norms(b.kind) * b.model.norm_parameters();
+  if (attends(b.kind))
+    sum += attention_rank_parameters(b);
+  else if (b.kind.mixer == Mixer::recurrent)
+    sum += recurrent_rank_parameters(b);
+  if (b.kind.feed_forward == FeedForward::dense)
+    sum += feed_forward_rank_parameters(b);
+  else if (b.kind.feed_forward == FeedForward::experts)
+    sum += router_rank_parameters(b);
+  return sum;
+}
 
 Block layer_block(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software, LayerKind kind) {
   const BlockBuilder b(job, plan, software, kind);

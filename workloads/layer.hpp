@@ -11,6 +11,10 @@ Block layer_block(const TrainingJob& job, const Plan& plan, const SoftwareProfil
 /// The model's last layer.
 Block layer_block(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software);
 
+class BlockBuilder;
+/// Elements of a layer on one rank, experts apart. Norms are whole on every rank.
+double rank_parameters(const BlockBuilder& b);
+
 /// The kinds of layers that a job tells apart, in the order of their first layers. A window that no sequence fills is none.
 std::vector<LayerKind> layer_kinds(const TrainingJob& job);
 

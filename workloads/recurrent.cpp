@@ -10,26 +10,19 @@ using List = BlockBuilder::List;
 
 bool is_delta(const RecurrentMixer& mixer) { return mixer.kind == RecurrentKind::gated_delta; }
 
-/// One rank's share.
-struct RecurrentSizes {
-  double heads, key_heads;
-  double values, keys; ///< widths over all heads
-  double projected;    ///< width of the input projection
-  double convolved;    ///< channels of the convolution
+} // namespace
 
-  explicit RecurrentSizes(const BlockBuilder& b) {
-    const RecurrentMixer& m = b.model.recurrent;
-    heads = static_cast<double>(m.heads) / b.plan.tp;
-    key_heads = std::max(1.0, static_cast<double>(m.key_heads) / b.plan.tp); // replicated where they are fewer than ranks
-    values = heads * m.head_dim;
-    keys = key_heads * m.key_dim;
-    projected = 2 * keys + 2 * values + heads * (is_delta(m) ? 2 : 1);
-    convolved = 2 * keys + values;
-  }
-};
+RecurrentSizes::RecurrentSizes(const BlockBuilder& b) {
+  const RecurrentMixer& m = b.model.recurrent;
+  heads = static_cast<double>(m.heads) / b.plan.tp;
+  key_heads = std::max(1.0, static_cast<double>(m.key_heads) / b.plan.tp); // replicated where they are fewer than ranks
+  values = heads * m.head_dim;
+  keys = key_heads * m.key_dim;
+  projected = 2 * keys + 2 * values + heads * (is_delta(m) ? 2 : 1);
+  convolved = 2 * keys + values;
+}
 
-/// The products of the scan, each `times` over.
-void scan(const BlockBuilder& b, List& list, double times, bool backward) {
+void recurrent_scan(const BlockBuilder& b, List& list, double times, bool backward) {
   const RecurrentMixer& m = b.model.recurrent;
   const RecurrentSizes z(b);
   const double c = std::min<double>(m.chunk, b.size.sequence);
@@ -53,8 +46,6 @@ void scan(const BlockBuilder& b, List& list, double times, bool backward) {
   product("scan_output", "scan_output_grad", {.batch = batch, .m = c, .n = p, .k = n});
 }
 
-} // namespace
-
 void recurrent_forward(const BlockBuilder& b, List& list) {
   const Sizes& s = b.size;
   const RecurrentSizes z(b);
@@ -63,7 +54,7 @@ void recurrent_forward(const BlockBuilder& b, List& list) {
   b.norm(list, "input_norm");
   b.linear(list, "mixer_in", OpClass::gemm, s.hidden, z.projected, Side::column);
   b.streaming(list, "convolution", OpClass::elementwise, convolved, convolved);
-  scan(b, list, 1, false);
+  recurrent_scan(b, list, 1, false);
   b.streaming(list, "gated_norm", OpClass::normalization, 2 * values, values);
   b.linear(list, "mixer_out", OpClass::gemm, z.values, s.hidden, Side::row);
   b.residual(list, "mixer_residual");
@@ -77,7 +68,7 @@ void recurrent_backward(const BlockBuilder& b, List& list) {
   b.residual_backward(list, "mixer_residual");
   b.linear_backward(list, "mixer_out", OpClass::gemm, z.values, s.hidden, Side::row);
   b.streaming(list, "gated_norm_grad", OpClass::normalization, 3 * values, 2 * values, 2);
-  scan(b, list, 2, true);
+  recurrent_scan(b, list, 2, true);
   b.streaming(list, "convolution_grad", OpClass::elementwise, 2 * convolved, convolved, 2);
   b.linear_backward(list, "mixer_in", OpClass::gemm, s.hidden, z.projected, Side::column);
   b.norm_backward(list, "input_norm");

@@ -14,6 +14,19 @@
 
 namespace orrery {
 
+/// One rank's share.
+struct RecurrentSizes {
+  double heads, key_heads;
+  double values, keys; ///< widths over all heads
+  double projected;    ///< width of the input projection
+  double convolved;    ///< channels of the convolution
+
+  explicit RecurrentSizes(const BlockBuilder& b);
+};
+
+/// The products of the scan, each `times` over.
+void recurrent_scan(const BlockBuilder& b, BlockBuilder::List& list, double times, bool backward);
+
 void recurrent_forward(const BlockBuilder& b, BlockBuilder::List& list);
 void recurrent_backward(const BlockBuilder& b, BlockBuilder::List& list);
 

@@ -6,26 +6,33 @@
 #include "workloads/routing.hpp"
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace orrery {
 
 /// How the matrices of the linear layers (and experts) are kept and multiplied. Embedding and head stay in the model's precision.
 struct WeightFormat {
-  std::string name;                    ///< "bf16", "fp8", "w4a16", "nvfp4", ...
+  std::string_view name;               ///< "bf16", "fp8", "w4a16", "nvfp4", ...
   double weight_bytes = 2;             ///< per element, scales included
   Precision operand = Precision::bf16; ///< what both operands of a product are brought to
-  bool casts = false;                  ///< activations are quantised by a kernel before the product
+  bool casts = false;                  ///< activations are quantised before the product
+  bool experts_only = false;           ///< of a model with experts, the others keep the model's precision
+
+  friend bool operator==(const WeightFormat&, const WeightFormat&) = default;
 };
 
 /// The formats that engines serve: half precision; FP8 by tensor or block; INT8; weights alone in 4 bits (W4A16), 6 bits, W4A8; MXFP4,
-/// NVFP4.
+/// NVFP4; llama.cpp's quantisations.
 const std::vector<WeightFormat>& weight_formats();
+
+/// The format of that name.
+const WeightFormat* find_weight_format(std::string_view name);
 
 struct ServingJob {
   TransformerModel model;
   Precision precision = Precision::bf16; ///< of activations
-  WeightFormat weights;
+  WeightFormat weights{.name = "bf16"};
   Precision kv = Precision::bf16; ///< of the KV cache
   Routing routing;                ///< of tokens to experts
 };

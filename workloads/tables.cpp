@@ -3,6 +3,7 @@
 #include "hardware/provenance.hpp"
 #include "hardware/words.hpp"
 #include "sim/base/catalogue.hpp"
+#include "workloads/batching.hpp"
 #include "workloads/config_json.hpp"
 #include "workloads/schedule.hpp"
 
@@ -15,6 +16,12 @@ namespace orrery {
 namespace {
 
 void check_software(const SoftwareProfile& software, const Report& report) {
+  std::vector<std::string> policies;
+  for (const BatchingPolicy& policy : batching_policies())
+    policies.push_back(policy.name);
+  if (std::ranges::find(policies, software.serving.batching) == policies.end())
+    report.error("serving.batching", shown(software.serving.batching), "a batching policy",
+                 did_you_mean(software.serving.batching, policies));
   check_sources(software_table(), software_table().write(software), software.sources, report);
 }
 
@@ -198,10 +205,35 @@ const Table<SoftwareProfile>& software_table() {
           .flag("overlap_grad_reduce", &A::overlap_grad_reduce, {.help = "gradients reduced beside the last backward pass"})
           .flag("overlap_param_gather", &A::overlap_param_gather, {.help = "parameters gathered beside the forward pass"})
           .flag("overlap_p2p", &A::overlap_p2p, {.help = "pipeline messages beside the passes"});
+  using E = ServingTraits;
+  static const Table<E> serving =
+      Table<E>("serving", "Batching, memory and host of a serving engine.")
+          .text("batching", &E::batching, {.help = "batching policy"})
+          .count("max_sequences", &E::max_sequences, {.max = 1'000'000, .help = "sequences in a batch; 0 = the policy's own limit"})
+          .count("max_tokens", &E::max_tokens, {.max = 100'000'000, .help = "tokens of an iteration; 0 = the policy's own limit"})
+          .number("memory_fraction", &E::memory_fraction, {.above = 0, .max = 1, .help = "of device memory that the engine fills"})
+          .flag("fraction_of_free", &E::fraction_of_free, {.help = "the fraction is of what weights and workspace leave"})
+          .count("block_tokens", &E::block_tokens, {.min = 1, .max = 1'000'000, .help = "tokens of a block of the KV cache"})
+          .flag("prefix_cache", &E::prefix_cache, {.help = "blocks of earlier prompts are found again"})
+          .count("graph_sequences", &E::graph_sequences,
+                 {.max = 1'000'000, .help = "largest decoding batch that runs as one captured graph; 0 = none"})
+          .count("graph_tokens", &E::graph_tokens,
+                 {.max = 100'000'000, .help = "the same of iterations with prompts, in tokens, attention apart; 0 = none"})
+          .flag("works_ahead", &E::works_ahead, {.help = "the host prepares an iteration while the one before runs"})
+          .quantity("iteration_host", &E::iteration_host, host_time("host time per iteration"))
+          .quantity("sequence_host", &E::sequence_host, host_time("host time per iteration and sequence of its batch"))
+          .quantity("request_host", &E::request_host, host_time("host time per request before its first iteration"))
+          .flag("custom_all_reduce", &E::custom_all_reduce, {.help = "small all-reduces inside a node by direct loads from peers"})
+          .flag("fused_all_reduce_norm", &E::fused_all_reduce_norm, {.help = "an all-reduce adds the residual and normalises"})
+          .flag("fused_rotary_cache", &E::fused_rotary_cache, {.help = "rotation and the write to the KV cache in one kernel"})
+          .flag("fused_quantisation", &E::fused_quantisation, {.help = "norms and activations write what the next product reads"})
+          .flag("data_parallel_dispatch", &E::data_parallel_dispatch,
+                {.help = "attention-DP: tokens go to the ranks of their experts alone instead of to all"});
   static const Table<S> table =
       Table<S>("software", "What a framework release fuses, overlaps, keeps and costs the host.")
           .text("name", &S::name, {.required = true, .help = "name in reports"})
           .object("abilities", &S::abilities, abilities, {.help = "switches of a plan that it has"})
+          .object("serving", &S::serving, serving, {.help = "what a serving engine adds"})
           .choice(
               "attention", &S::attention, attention,
               {.help = "kernels of their own, or one fused kernel each way: FlashAttention, FlashAttention-2, FlashAttention-3 or cuDNN 9"})

@@ -1,0 +1,295 @@
+#include "models/iteration_model.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace orrery {
+
+namespace {
+
+constexpr int exact_tokens = 256; // up to here every number of tokens is priced
+constexpr int knots_per_octave = 64;
+constexpr double longest_context = 1 << 21;
+
+ServingJob resolved(const Device& device, ServingJob job) {
+  job.weights = format_on(device, job.weights, job.precision);
+  return job;
+}
+
+/// The sizes around `tokens` at which the linear part is priced.
+std::pair<int, int> knots_around(int tokens) {
+  if (tokens <= exact_tokens)
+    return {tokens, tokens};
+  const int step = std::max(1, (1 << (std::bit_width(static_cast<unsigned>(tokens)) - 1)) / knots_per_octave);
+  const int low = tokens / step * step;
+  return {low, low == tokens ? low : low + step};
+}
+
+/// The entry of a memo that grows as it is asked.
+template <class T> std::unique_ptr<T>& slot(std::vector<std::unique_ptr<T>>& memo, int key) {
+  if (static_cast<std::size_t>(key) >= memo.size())
+    memo.resize(std::max<std::size_t>(static_cast<std::size_t>(key) + 1, memo.size() * 2));
+  return memo[static_cast<std::size_t>(key)];
+}
+
+int share(int count, int groups) { return (count + groups - 1) / groups; }
+
+} // namespace
+
+WeightFormat format_on(const Device& device, WeightFormat format, Precision half) {
+  if (format.operand == Precision::bf16 || format.operand == Precision::fp16) {
+    format.operand = half;
+    return format;
+  }
+  for (const ComputeUnit& unit : device.units)
+    if (unit.peak.contains(format.operand))
+      return format;
+  format.operand = half;
+  format.casts = false;
+  return format;
+}
+
+ReplicaModel::Work& ReplicaModel::Work::operator+=(const Work& other) {
+  span += other.span;
+  flops += other.flops;
+  memory += other.memory;
+  kernels += other.kernels;
+  return *this;
+}
+
+ReplicaModel::Work ReplicaModel::Work::times(double count) const {
+  return {.span = {.stretchable = count * span.stretchable,
+                   .rigid = count * span.rigid,
+                   .arithmetic = count * span.arithmetic,
+                   .transfer = count * span.transfer},
+          .flops = count * flops,
+          .memory = count * memory,
+          .kernels = count * kernels};
+}
+
+ReplicaModel::ReplicaModel(const Cluster& cluster, const ServingJob& job, const ServingPlan& plan, const SoftwareProfile& software,
+                           const Calibration& calibration, std::optional<Watts> device_cap)
+    : cluster_(cluster), software_(software), graph_(resolved(cluster.node.device, job), plan, software),
+      kernels_(cluster.node.device, calibration, software), collectives_(cluster, calibration),
+      power_(power_model(cluster.node.device, JoulesPerByte{}, JoulesPerByte{})), kernel_cap_(power_.cap), device_cap_(power_.cap),
+      tensor_(place_group(cluster, {.size = plan.tp})), expert_(place_group(cluster, {.size = plan.tp * plan.attention_dp})) {
+  if (power_.cap)
+    kernel_cap_ = std::max(*power_.cap, cluster.node.device.kernel_cap.value_or(*power_.cap));
+  if (device_cap && (!power_.cap || *device_cap < *power_.cap))
+    device_cap_ = device_cap;
+  for (const ComputeUnit& unit : cluster.node.device.units) {
+    auto& energies = arithmetic_.emplace_back();
+    for (std::size_t p = 0; p < energies.size(); ++p)
+      energies[p] = arithmetic_energy(unit, static_cast<Precision>(p));
+  }
+  const Bytes token{job.model.hidden * element_bytes(job.precision)};
+  for (int stage = 0; stage + 1 < plan.pp; ++stage)
+    messages_.push_back(collectives_.message(token, place_stages(cluster, plan.tp * plan.attention_dp, stage, stage + 1)));
+  for (double context = 1; context < longest_context; context *= std::exp2(0.25))
+    contexts_.push_back(context);
+}
+
+OpCost ReplicaModel::operator_cost(const Operator& op) const {
+  const auto* collective = std::get_if<Collective>(&op.shape);
+  if (collective == nullptr)
+    return kernels_.cost(op);
+  const CollectiveCost cost =
+      collectives_.cost(collective->kind, collective->bytes, collective->group == Group::expert ? expert_ : tensor_);
+  return {
+      .time = cost.time, .scale_up = cost.scale_up_bytes, .network = cost.network_bytes, .bound = Bound::network, .assumed = cost.assumed};
+}
+
+std::vector<OpCost> ReplicaModel::operator_costs(const std::vector<Operator>& list) const {
+  std::vector<OpCost> costs;
+  costs.reserve(list.size());
+  for (const Operator& op : list)
+    costs.push_back(operator_cost(op));
+  return costs;
+}
+
+ReplicaModel::Work ReplicaModel::price(const std::vector<Operator>& list) const {
+  Work work;
+  for (const Operator& op : list) {
+    const OpCost cost = operator_cost(op);
+    work.span += activity(cost, arithmetic_[static_cast<std::size_t>(cost.unit)][static_cast<std::size_t>(op.precision)], power_);
+    work.flops += cost.flops;
+    work.memory += cost.memory;
+    work.kernels += op.kernels;
+  }
+  return work;
+}
+
+/// The last entry is the embedding.
+ReplicaModel::Layers ReplicaModel::price_layers(double tokens, double all) const {
+  Layers priced;
+  priced.reserve(graph_.kinds().size() + 1);
+  for (const LayerKind kind : graph_.kinds())
+    priced.push_back(price(graph_.layer(kind, tokens, all)));
+  priced.push_back(price(graph_.embedding(tokens)));
+  return priced;
+}
+
+const ReplicaModel::Layers& ReplicaModel::layers(int all) {
+  if (const std::unique_ptr<Layers>& kept = slot(layers_, all))
+    return *kept;
+  const auto [low, high] = knots_around(all);
+  Layers made;
+  if (low == high) {
+    made = price_layers(share(all, graph_.plan().attention_dp), all);
+  } else {
+    const double weight = static_cast<double>(all - low) / (high - low);
+    made = layers(low);
+    const Layers& above = layers(high);
+    for (std::size_t k = 0; k < made.size(); ++k) {
+      made[k] = made[k].times(1 - weight);
+      made[k] += above[k].times(weight);
+    }
+  }
+  std::unique_ptr<Layers>& place = slot(layers_, all);
+  place = std::make_unique<Layers>(std::move(made));
+  return *place;
+}
+
+/// The same where one group has more than its share, at the nearest sizes below.
+const ReplicaModel::Layers& ReplicaModel::uneven_layers(int tokens, int all) {
+  const std::pair<int, int> key{knots_around(tokens).first, knots_around(all).first};
+  const auto found = uneven_layers_.find(key);
+  return found != uneven_layers_.end() ? found->second : uneven_layers_.emplace(key, price_layers(key.first, key.second)).first->second;
+}
+
+const ReplicaModel::Work& ReplicaModel::head(int sequences) {
+  std::unique_ptr<Work>& kept = slot(heads_, sequences);
+  if (!kept)
+    kept = std::make_unique<Work>(sequences > 0 ? price(graph_.head(sequences)) : Work{});
+  return *kept;
+}
+
+ReplicaModel::Decoding& ReplicaModel::decoding(int sequences) {
+  std::unique_ptr<Decoding>& kept = slot(decoding_, sequences);
+  if (kept)
+    return *kept;
+  kept = std::make_unique<Decoding>();
+  const int busiest = share(sequences, graph_.plan().attention_dp);
+  kept->knots.reserve(contexts_.size());
+  for (const double context : contexts_) {
+    Layers& knot = kept->knots.emplace_back();
+    for (const LayerKind kind : graph_.kinds())
+      knot.push_back(price(graph_.decode(kind, busiest, context)));
+  }
+  return *kept;
+}
+
+void ReplicaModel::add_decode(Layers& attention, int sequences, double context) {
+  const std::vector<Layers>& knots = decoding(sequences).knots;
+  const double place = 4 * std::log2(std::max(1.0, context));
+  const auto i = std::min(static_cast<std::size_t>(place), contexts_.size() - 2);
+  const double weight = (std::max(1.0, context) - contexts_[i]) / (contexts_[i + 1] - contexts_[i]);
+  for (std::size_t k = 0; k < attention.size(); ++k) {
+    attention[k] += knots[i][k].times(1 - weight);
+    attention[k] += knots[i + 1][k].times(weight);
+  }
+}
+
+void ReplicaModel::add_prompt(Layers& attention, const PrefillChunk& chunk, double part) const {
+  for (std::size_t k = 0; k < attention.size(); ++k)
+    attention[k] += price(graph_.prompt(graph_.kinds()[k], chunk.tokens, chunk.past)).times(part);
+}
+
+bool ReplicaModel::captured(int sequences, int tokens, bool prompts) const {
+  return prompts ? tokens <= software_.serving.graph_tokens : sequences <= software_.serving.graph_sequences;
+}
+
+PowerPoint ReplicaModel::capped(Activity span) const {
+  // Only a cap below that under which the kernels were measured makes them slower.
+  const PowerPoint usual = under_cap(power_, span, kernel_cap_);
+  if (device_cap_ == kernel_cap_) {
+    const Seconds time = span.stretchable + span.rigid;
+    return {.clock = usual.clock, .time = time, .energy = usual.power() * time};
+  }
+  const PowerPoint slow = under_cap(power_, span, device_cap_);
+  const Seconds time = span.stretchable * (usual.clock / slow.clock) + span.rigid;
+  return {.clock = slow.clock, .time = time, .energy = slow.power() * time, .capped = slow.capped};
+}
+
+IterationCost ReplicaModel::finish(const Iteration& iteration, const Layers& linear, const Layers& attention, const Work& head) const {
+  const std::vector<StageLayers>& stages = graph_.stages();
+  const double ranks = static_cast<double>(graph_.plan().tp) * graph_.plan().attention_dp;
+  IterationCost total;
+  for (std::size_t s = 0; s < stages.size(); ++s) {
+    Work work;
+    for (std::size_t k = 0; k < stages[s].counts.size(); ++k) {
+      Work one = linear[k];
+      one += attention[k];
+      work += one.times(stages[s].counts[k]);
+    }
+    if (s == 0)
+      work += linear.back();
+    if (s + 1 == stages.size())
+      work += head;
+    if (!iteration.captured)
+      work.span.rigid += std::max(Seconds{}, work.kernels * software_.kernel_launch - work.span.stretchable - work.span.rigid);
+    const PowerPoint point = capped(work.span);
+    total += {.latency = point.time, .energy = ranks * point.energy, .flops = ranks * work.flops, .memory = ranks * work.memory};
+    total.occupancy = std::max(total.occupancy, point.time);
+    if (s + 1 < stages.size())
+      total.latency += messages_[s].latency + iteration.tokens * (messages_[s].bytes / messages_[s].bandwidth);
+  }
+  const ServingTraits& engine = software_.serving;
+  const Seconds host = engine.iteration_host + iteration.sequences * engine.sequence_host;
+  const Seconds devices = total.latency;
+  total.latency = engine.works_ahead ? std::max(devices, host) : devices + host;
+  total.occupancy = stages.size() == 1 ? total.latency : std::max(total.occupancy, host);
+  total.energy += (total.latency - devices) * waiting_power(power_) * (ranks * static_cast<double>(stages.size()));
+  return total;
+}
+
+IterationCost ReplicaModel::cost(std::span<const PrefillChunk> prompts, int decodes, double context) {
+  const int groups = graph_.plan().attention_dp;
+  Iteration iteration;
+  int prompt_tokens = 0;
+  int longest = 0;
+  int ending = 0;
+  for (const PrefillChunk& chunk : prompts) {
+    prompt_tokens += static_cast<int>(chunk.tokens);
+    longest = std::max(longest, static_cast<int>(chunk.tokens));
+    ending += chunk.last ? 1 : 0;
+  }
+  const int all = prompt_tokens + decodes;
+  iteration.all = all;
+  iteration.tokens = std::max(share(all, groups), longest);
+  iteration.sequences = decodes + static_cast<int>(prompts.size());
+  iteration.emitting = share(decodes + ending, groups);
+  iteration.captured = captured(decodes, all, !prompts.empty());
+  Layers attention(graph_.kinds().size());
+  // Of several groups the busiest counts: its even share, or the longest prompt.
+  const double part = groups == 1 ? 1 : std::max(1.0 / groups, static_cast<double>(longest) / std::max(1, prompt_tokens));
+  for (const PrefillChunk& chunk : prompts)
+    add_prompt(attention, chunk, part);
+  if (decodes > 0)
+    add_decode(attention, decodes, context);
+  const Layers& linear = longest > share(all, groups) ? uneven_layers(longest, all) : layers(all);
+  return finish(iteration, linear, attention, head(static_cast<int>(iteration.emitting)));
+}
+
+const DecodeCurve& ReplicaModel::decode(int sequences) {
+  Decoding& kept = decoding(sequences);
+  if (kept.curve)
+    return *kept.curve;
+  const int busiest = share(sequences, graph_.plan().attention_dp);
+  const Iteration iteration{.tokens = static_cast<double>(busiest),
+                            .all = static_cast<double>(sequences),
+                            .emitting = static_cast<double>(busiest),
+                            .sequences = sequences,
+                            .captured = captured(sequences, sequences, false)};
+  const Layers& linear = layers(sequences);
+  const Work& last = head(busiest);
+  std::vector<IterationCost> costs;
+  costs.reserve(contexts_.size());
+  for (const Layers& attention : kept.knots)
+    costs.push_back(finish(iteration, linear, attention, last));
+  kept.curve = std::make_unique<DecodeCurve>(contexts_, std::move(costs));
+  return *kept.curve;
+}
+
+} // namespace orrery

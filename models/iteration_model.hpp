@@ -1,0 +1,110 @@
+// Time and energy of one iteration of a serving replica.
+//
+// What:    an IterationModel that prices the operators of workloads/serving_graph.hpp on one rank of each pipeline stage, and keeps what it
+//          priced: layers by tokens, the head by sequences, attention of decoding sequences by batch and context.
+// Formula: stage = sum over its layers of (linear part at T tokens + attention of each prompt + attention of the decoding sequences), the
+//          embedding on the first, the head on the last. Above 256 tokens the linear part is interpolated between sizes a 64th of an
+//          octave apart, attention between contexts a factor 2^(1/4) apart.
+//          Launches: kernels x kernel_launch where no captured graph covers the iteration; the stage takes the longer of both.
+//          Host: iteration_host + sequences x sequence_host. Where the host works ahead, an iteration takes the longer of host and devices,
+//          else their sum.
+//          With attention-DP the busiest group counts: an even share of decoding sequences and prompts, or the longest prompt.
+// Source:  kernel curves and collectives as everywhere (models/kernel_cost.hpp, models/collective_cost.hpp); host constants are of the
+//          software profile.
+// Units:   SI.
+// Valid:   iterations of up to some ten thousand tokens; one cluster, one replica's devices side by side.
+// Error:   against its kernels below 1% (interpolation); against published kernels as their models state.
+#pragma once
+
+#include "models/collective_cost.hpp"
+#include "models/iteration_cost.hpp"
+#include "models/kernel_cost.hpp"
+#include "models/power.hpp"
+#include "workloads/serving_graph.hpp"
+
+#include <array>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace orrery {
+
+class ReplicaModel final : public IterationModel {
+public:
+  /// `device_cap` below the device's own slows what depends on its clock.
+  ReplicaModel(const Cluster& cluster, const ServingJob& job, const ServingPlan& plan, const SoftwareProfile& software,
+               const Calibration& calibration, std::optional<Watts> device_cap = std::nullopt);
+
+  IterationCost cost(std::span<const PrefillChunk> prompts, int decodes, double context) override;
+  const DecodeCurve& decode(int sequences) override;
+
+  /// What a list of operators costs one rank, one after the other.
+  [[nodiscard]] std::vector<OpCost> operator_costs(const std::vector<Operator>& list) const;
+  [[nodiscard]] const ServingGraph& graph() const { return graph_; }
+
+private:
+  /// What one rank does.
+  struct Work {
+    Activity span;
+    Flops flops;
+    Bytes memory;
+    double kernels = 0;
+
+    Work& operator+=(const Work& other);
+    [[nodiscard]] Work times(double count) const;
+  };
+  /// One entry for each kind of layer.
+  using Layers = std::vector<Work>;
+  struct Decoding {
+    std::vector<Layers> knots; ///< attention, at contexts_
+    std::unique_ptr<DecodeCurve> curve;
+  };
+  /// What runs in one iteration, over all stages.
+  struct Iteration {
+    double tokens = 0;     ///< of the busiest attention group
+    double all = 0;        ///< of all groups
+    double emitting = 0;   ///< sequences of the busiest group that give a token
+    int sequences = 0;     ///< of all groups
+    bool captured = false; ///< replayed as a graph
+  };
+
+  [[nodiscard]] OpCost operator_cost(const Operator& op) const;
+  [[nodiscard]] Work price(const std::vector<Operator>& list) const;
+  [[nodiscard]] Layers price_layers(double tokens, double all) const;
+  const Layers& layers(int all);
+  const Layers& uneven_layers(int tokens, int all);
+  const Work& head(int sequences);
+  Decoding& decoding(int sequences);
+  void add_decode(Layers& attention, int sequences, double context);
+  void add_prompt(Layers& attention, const PrefillChunk& chunk, double share) const;
+  [[nodiscard]] IterationCost finish(const Iteration& iteration, const Layers& linear, const Layers& attention, const Work& head) const;
+  [[nodiscard]] PowerPoint capped(Activity span) const;
+  [[nodiscard]] bool captured(int sequences, int tokens, bool prompts) const;
+
+  Cluster cluster_;
+  SoftwareProfile software_;
+  ServingGraph graph_;
+  KernelModel kernels_;
+  CollectiveModel collectives_;
+  PowerModel power_;
+  std::optional<Watts> kernel_cap_;
+  std::optional<Watts> device_cap_;
+  std::vector<std::array<JoulesPerFlop, 8>> arithmetic_; ///< by unit and precision
+  GroupPlacement tensor_;
+  GroupPlacement expert_;
+  std::vector<CostedMessage> messages_; ///< of one token, between neighbouring stages
+  std::vector<double> contexts_;
+  std::vector<std::unique_ptr<Layers>> layers_; ///< by tokens of all groups, evenly shared
+  std::map<std::pair<int, int>, Layers> uneven_layers_;
+  std::vector<std::unique_ptr<Work>> heads_; ///< by sequences
+  std::vector<std::unique_ptr<Decoding>> decoding_;
+};
+
+/// The format that a device multiplies weights of `format` in: operands that it has no arithmetic for become half precision, and the
+/// weights are widened.
+WeightFormat format_on(const Device& device, WeightFormat format, Precision half);
+
+} // namespace orrery

@@ -1,0 +1,144 @@
+#include "models/serving_memory.hpp"
+
+#include "sim/base/quantity_text.hpp"
+#include "workloads/experts.hpp"
+#include "workloads/layer.hpp"
+#include "workloads/model_checks.hpp"
+#include "workloads/recurrent.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace orrery {
+
+namespace {
+
+constexpr double logit_bytes = 8; // in fp32, and a sorted or scaled copy
+constexpr double state_bytes = 4;
+
+double layer_weights(const ServingGraph& graph, LayerKind kind) {
+  const BlockBuilder b = graph.builder(kind, 1);
+  const double half = element_bytes(graph.job().precision);
+  const double kept = graph.job().weights.weight_bytes;
+  double bytes = rank_parameters(b) * (graph.narrow(kind) ? kept : half);
+  if (kind.feed_forward == FeedForward::experts)
+    bytes += expert_rank_parameters(b) * kept;
+  const LatentAttention& l = b.model.latent;
+  const bool attends = kind.mixer == Mixer::attention || kind.mixer == Mixer::windowed_attention;
+  if (l.kv_rank > 0 && attends)
+    bytes += l.kv_rank * b.size.heads * (b.size.head_dim - l.rope_dim + l.value_dim) * half;
+  return bytes;
+}
+
+/// Of a sequence of `tokens` tokens on one rank.
+double layer_kv(const ServingGraph& graph, LayerKind kind, double tokens) {
+  const BlockBuilder b = graph.builder(kind, 1);
+  if (kind.mixer == Mixer::recurrent) {
+    const RecurrentSizes z(b);
+    const double taps = z.convolved * (b.model.recurrent.convolution - 1) * element_bytes(graph.job().precision);
+    return z.values * b.model.recurrent.key_dim * state_bytes + taps;
+  }
+  if (kind.mixer == Mixer::none)
+    return 0;
+  const LatentAttention& l = b.model.latent;
+  const double width = l.kv_rank > 0 ? l.kv_rank + l.rope_dim : 2 * b.size.kv;
+  const bool windowed = kind.mixer == Mixer::windowed_attention;
+  return width * element_bytes(graph.job().kv) * (windowed ? std::min<double>(tokens, b.model.attention_window) : tokens);
+}
+
+double workspace(const ServingGraph& graph, const IterationLimits& limits) {
+  double widest = 0;
+  for (const LayerKind kind : graph.kinds()) {
+    const BlockBuilder b = graph.builder(kind, limits.tokens);
+    const Experts& experts = b.model.experts;
+    const double routed = kind.feed_forward == FeedForward::experts
+                              ? static_cast<double>(experts.top_k) / graph.plan().ep *
+                                    (b.size.hidden + (b.gates() + 1) * experts.hidden / b.plan.expert_tensor())
+                              : (b.gates() + 1) * b.size.ffn;
+    widest = std::max(widest, std::max(routed, b.size.query + 2 * b.size.kv + b.size.context) + 2 * b.size.hidden);
+  }
+  const double logits = static_cast<double>(limits.sequences) / graph.plan().attention_dp * graph.job().model.vocabulary * logit_bytes;
+  return widest * limits.tokens / graph.plan().attention_dp * element_bytes(graph.job().precision) + logits;
+}
+
+} // namespace
+
+ServingMemory serving_memory(const ServingGraph& graph, const Device& device, const SoftwareProfile& software,
+                             const IterationLimits& limits) {
+  const ServingTraits& engine = software.serving;
+  const TransformerModel& model = graph.job().model;
+  const double half = element_bytes(graph.job().precision);
+  const double table = static_cast<double>(model.vocabulary) * model.hidden / graph.plan().tp * half;
+  const double typical = limits.typical_tokens > 0 ? limits.typical_tokens : 1 << 20;
+  const std::vector<StageLayers>& stages = graph.stages();
+  ServingMemory memory{.capacity = device.memory.empty() ? Bytes{} : device.memory.front().capacity,
+                       .workspace = Bytes{workspace(graph, limits)},
+                       .framework = software.framework_memory};
+  double tokens = 0;
+  for (std::size_t s = 0; s < stages.size(); ++s) {
+    const bool ends = s + 1 == stages.size();
+    double weights = (s == 0 ? table : 0) + (ends && !(model.tied_embedding && s == 0) ? table : 0);
+    double unbounded = 0;
+    double sequence = 0;
+    for (std::size_t k = 0; k < graph.kinds().size(); ++k) {
+      const LayerKind kind = graph.kinds()[k];
+      weights += stages[s].counts[k] * layer_weights(graph, kind);
+      const bool keeps_keys = kind.mixer == Mixer::attention || kind.mixer == Mixer::windowed_attention;
+      unbounded += keeps_keys ? stages[s].counts[k] * layer_kv(graph, {Mixer::attention, kind.feed_forward}, 1) : 0;
+      sequence += stages[s].counts[k] * layer_kv(graph, kind, typical);
+    }
+    memory.replica_kv_token += Bytes{unbounded * graph.plan().tp};
+    const Bytes used = Bytes{weights} + memory.workspace + memory.framework;
+    const Bytes room =
+        engine.fraction_of_free ? (memory.capacity - used) * engine.memory_fraction : memory.capacity * engine.memory_fraction - used;
+    const double held = sequence > 0 ? std::max(0.0, room.si()) / (sequence / typical) : room.si() > 0 ? 1e15 : 0;
+    if (s > 0 && held >= tokens)
+      continue;
+    tokens = held;
+    memory.weights = Bytes{weights};
+    memory.room = room;
+    memory.kv_token = Bytes{unbounded};
+  }
+  memory.kv_blocks = static_cast<std::int64_t>(tokens / engine.block_tokens) * graph.plan().attention_dp;
+  memory.kv_tokens = memory.kv_blocks * engine.block_tokens;
+  return memory;
+}
+
+std::vector<Violation> check_serving_plan(const ServingJob& job, const ServingPlan& plan, int devices) {
+  std::vector<Violation> found;
+  const TransformerModel& m = job.model;
+  if (plan.devices() > devices)
+    found.push_back({fmt::format("tp x pp x attention_dp x replicas = {} devices > {} devices", plan.devices(), devices)});
+  if (plan.pp > m.layers)
+    found.push_back({fmt::format("pp {} > {} layers", plan.pp, m.layers)});
+  require_divisible(found, "attention heads", m.heads, "tp", plan.tp);
+  if (m.latent.kv_rank == 0 && m.kv_heads > plan.tp)
+    require_divisible(found, "key/value heads", m.kv_heads, "tp", plan.tp);
+  require_divisible(found, "ffn_hidden", m.ffn_hidden, "tp", plan.tp);
+  if (m.recurrent.heads > 0)
+    require_divisible(found, "heads of the recurrent layers", m.recurrent.heads, "tp", plan.tp);
+  const int ranks = plan.tp * plan.attention_dp;
+  if (m.experts.count == 0 && plan.ep > 1)
+    found.push_back({fmt::format("ep {} > 1: {} has no experts", plan.ep, m.name)});
+  if (m.experts.count == 0)
+    return found;
+  require_divisible(found, "tp x attention_dp", ranks, "ep", plan.ep);
+  require_divisible(found, "experts", m.experts.count, "ep", plan.ep);
+  if (ranks % plan.ep == 0)
+    require_divisible(found, "width of an expert", m.experts.hidden, "tp x attention_dp / ep", ranks / plan.ep);
+  return found;
+}
+
+std::vector<Violation> check_serving_memory(const ServingMemory& memory, std::int64_t tokens) {
+  const auto gb = [](Bytes bytes) { return fmt::format("{:.1f} GB", bytes.si() / 1e9); };
+  if (memory.room.si() <= 0)
+    return {{fmt::format("weights {} + workspace {} + framework {} > the engine's share of {}", gb(memory.weights), gb(memory.workspace),
+                         gb(memory.framework), gb(memory.capacity))}};
+  if (memory.kv_tokens < tokens)
+    return {{fmt::format("KV cache of {} tokens > room for {} tokens", tokens, memory.kv_tokens)}};
+  return {};
+}
+
+} // namespace orrery

@@ -1,0 +1,299 @@
+#include "workloads/serving_graph.hpp"
+
+#include "workloads/recurrent.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace orrery {
+
+namespace {
+
+constexpr double score_bytes = 4;      // routing is done in fp32
+constexpr int routing_kernels = 2;     // choice of experts and the order of the rows
+constexpr int sampling_kernels = 4;    // logits to fp32, temperature, maximum or threshold, draw
+constexpr double state_bytes = 4;      // recurrent states are kept in fp32
+constexpr double dispatched_bytes = 1; // of an element on its way to the experts (DeepEP dispatches FP8)
+
+TrainingJob shapes_of(const ServingJob& job) { return {.model = job.model, .sequence = 1, .precision = job.precision}; }
+
+Plan layout_of(const ServingPlan& plan) {
+  return {.tp = plan.tp,
+          .pp = plan.pp,
+          .dp = plan.attention_dp,
+          .ep = plan.ep,
+          .etp = std::max(1, plan.tp * plan.attention_dp / std::max(1, plan.ep))};
+}
+
+bool attends(LayerKind kind) { return kind.mixer == Mixer::attention || kind.mixer == Mixer::windowed_attention; }
+
+} // namespace
+
+ServingGraph::ServingGraph(ServingJob job, const ServingPlan& plan, const SoftwareProfile& software)
+    : job_(std::move(job)), plan_(plan), software_(software), shapes_(shapes_of(job_)), layout_(layout_of(plan)),
+      base_(shapes_, layout_, software_) {
+  std::size_t layer = 0;
+  for (const int count : layers_per_chunk(job_.model, {.pp = plan.pp})) {
+    StageLayers& stage = stages_.emplace_back();
+    for (int i = 0; i < count; ++i, ++layer) {
+      const LayerKind kind = job_.model.layer_kind(static_cast<int>(layer));
+      const auto place = static_cast<std::size_t>(std::ranges::find(kinds_, kind) - kinds_.begin());
+      if (place == kinds_.size())
+        kinds_.push_back(kind);
+      stage.counts.resize(std::max(stage.counts.size(), kinds_.size()));
+      ++stage.counts[place];
+    }
+  }
+  for (StageLayers& stage : stages_)
+    stage.counts.resize(kinds_.size());
+}
+
+BlockBuilder ServingGraph::builder(LayerKind kind, double tokens) const {
+  BlockBuilder b = base_;
+  b.kind = kind;
+  b.size.tokens = b.size.shard = b.size.sequence = b.size.queries = tokens;
+  return b;
+}
+
+bool ServingGraph::narrow(LayerKind kind) const { return !job_.weights.experts_only || kind.feed_forward != FeedForward::experts; }
+
+void ServingGraph::norm(const BlockBuilder& b, List& list, const char* name, bool after_reduce) const {
+  if (after_reduce && b.plan.tp > 1 && software_.serving.fused_all_reduce_norm)
+    return;
+  b.streaming(list, name, OpClass::normalization, 2 * b.shard(), 2 * b.shard()); // with the addition to the residual
+}
+
+void ServingGraph::quantise(const BlockBuilder& b, List& list, const char* name, double elements, bool alone) const {
+  if (job_.weights.casts && (alone || !software_.serving.fused_quantisation))
+    b.streaming(list, name, OpClass::cast, elements * b.size.element, elements * element_bytes(job_.weights.operand));
+}
+
+/// `alone` = no norm or activation stands before it that could write its input.
+void ServingGraph::linear(const BlockBuilder& b, List& list, const char* name, double in, double out, bool alone) const {
+  Matmul shape{.m = b.size.tokens, .n = out, .k = in};
+  if (!narrow(b.kind))
+    return b.plain_matmul(list, name, OpClass::gemm, shape);
+  quantise(b, list, "quantise", b.size.tokens * in, alone);
+  shape.weight_bytes = job_.weights.weight_bytes;
+  list.push_back({.name = name, .op_class = OpClass::gemm, .precision = job_.weights.operand, .shape = shape});
+}
+
+void ServingGraph::sum(const BlockBuilder& b, List& list, const char* name) const {
+  b.collective(list, name, CollectiveKind::all_reduce, b.activation());
+}
+
+void ServingGraph::attention_inputs(const BlockBuilder& b, List& list) const {
+  const Sizes& s = b.size;
+  linear(b, list, "qkv", s.hidden, s.query + 2 * s.kv, false);
+  const double rotated = s.tokens * (s.query + s.kv) * s.element;
+  const double kept = 2 * s.tokens * s.kv;
+  if (b.model.query_key_norm)
+    b.streaming(list, "qk_norm", OpClass::normalization, rotated, rotated, 2);
+  const bool rotates = b.model.position == PositionKind::rotary;
+  if (rotates && software_.serving.fused_rotary_cache)
+    return b.streaming(list, "rotary_cache", OpClass::elementwise, rotated + kept / 2 * s.element, rotated + kept * element_bytes(job_.kv));
+  if (rotates)
+    b.streaming(list, "rotary", OpClass::elementwise, rotated, rotated);
+  b.streaming(list, "cache_write", OpClass::elementwise, kept * s.element, kept * element_bytes(job_.kv));
+}
+
+void ServingGraph::latent_inputs(const BlockBuilder& b, List& list) const {
+  const Sizes& s = b.size;
+  const LatentAttention& l = b.model.latent;
+  linear(b, list, "latent_down", s.hidden, l.kv_rank + l.query_rank + l.rope_dim, false);
+  const double normed = s.tokens * (l.kv_rank + l.query_rank) * s.element;
+  b.streaming(list, "latent_norm", OpClass::normalization, normed, normed, l.query_rank > 0 ? 2 : 1);
+  linear(b, list, "query_up", l.query_rank > 0 ? l.query_rank : s.hidden, s.query, false);
+  const double rotated = s.tokens * (s.heads + 1) * l.rope_dim * s.element;
+  const double kept = s.tokens * (l.kv_rank + l.rope_dim);
+  b.streaming(list, "rotary_cache", OpClass::elementwise, rotated + kept * s.element, rotated + kept * element_bytes(job_.kv),
+              software_.serving.fused_rotary_cache ? 1 : 2);
+}
+
+ServingGraph::List ServingGraph::layer(LayerKind kind, double tokens, double all) const {
+  const BlockBuilder b = builder(kind, tokens);
+  const Sizes& s = b.size;
+  List list;
+  list.reserve(24);
+  if (attends(kind)) {
+    norm(b, list, "input_norm", true);
+    if (b.model.latent.kv_rank > 0)
+      latent_inputs(b, list);
+    else
+      attention_inputs(b, list);
+    linear(b, list, "projection", s.context, s.hidden, true);
+    if (b.model.post_norms)
+      norm(b, list, "attention_norm", true);
+    if (!b.model.parallel_block)
+      sum(b, list, "attention_sum");
+  } else if (kind.mixer == Mixer::recurrent) {
+    const RecurrentSizes z(b);
+    norm(b, list, "input_norm", true);
+    linear(b, list, "mixer_in", s.hidden, z.projected, false);
+    const double convolved = s.tokens * z.convolved * s.element;
+    const double values = s.tokens * z.values * s.element;
+    b.streaming(list, "convolution", OpClass::elementwise, convolved, convolved);
+    b.streaming(list, "gated_norm", OpClass::normalization, 2 * values, values);
+    linear(b, list, "mixer_out", z.values, s.hidden, true);
+    sum(b, list, "mixer_sum");
+  }
+  if (kind.feed_forward == FeedForward::dense)
+    feed_forward(b, list);
+  else if (kind.feed_forward == FeedForward::experts)
+    experts(b, list, all);
+  return list;
+}
+
+void ServingGraph::feed_forward(const BlockBuilder& b, List& list) const {
+  const Sizes& s = b.size;
+  const double wide = s.tokens * s.ffn * s.element;
+  if (!b.model.parallel_block)
+    norm(b, list, "ffn_norm", true);
+  linear(b, list, "ffn_up", s.hidden, b.gates() * s.ffn, false);
+  b.streaming(list, "activation", OpClass::elementwise, b.gates() * wide, wide);
+  linear(b, list, "ffn_down", s.ffn, s.hidden, false);
+  if (b.model.post_norms)
+    norm(b, list, "ffn_post_norm", true);
+  sum(b, list, "ffn_sum");
+}
+
+/// Tokens to the experts' ranks, or `back`.
+void ServingGraph::exchange(const BlockBuilder& b, List& list, double all, bool back) const {
+  const Sizes& s = b.size;
+  const int ranks = plan_.tp * plan_.attention_dp;
+  if (plan_.attention_dp == 1)
+    return back ? sum(b, list, "expert_sum") : void();
+  if (software_.serving.data_parallel_dispatch && plan_.ep > 1) {
+    const double copies = ranks_reached(b.model.experts.count, b.model.experts.top_k, plan_.ep);
+    const double rows = s.tokens / plan_.tp * copies;
+    const double row = s.hidden * (back || !job_.weights.casts ? s.element : dispatched_bytes);
+    return b.collective_over(list, back ? "combine" : "dispatch", CollectiveKind::all_to_all, Group::expert, ranks, rows * row);
+  }
+  b.collective_over(list, back ? "expert_scatter" : "expert_gather", back ? CollectiveKind::reduce_scatter : CollectiveKind::all_gather,
+                    Group::expert, ranks, all * s.hidden * s.element);
+}
+
+void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const {
+  const Sizes& s = b.size;
+  const Experts& e = b.model.experts;
+  const double held = static_cast<double>(e.count) / plan_.ep;
+  const double width = static_cast<double>(e.hidden) / b.plan.expert_tensor();
+  const RoutingLoad load = routing_load(job_.routing, all, e.count, e.top_k, plan_.ep);
+  const double rows = all * e.top_k / plan_.ep * load.rank;
+  const double touched = held * (1 - std::pow(1 - static_cast<double>(e.top_k) / e.count, all * load.rank));
+  const double shared = static_cast<double>(e.shared_hidden) / b.plan.tp;
+  const double scores = s.tokens * e.count * score_bytes;
+  norm(b, list, "ffn_norm", true);
+  b.plain_matmul(list, "router", OpClass::gemm, {.m = s.tokens, .n = static_cast<double>(e.count), .k = s.hidden});
+  b.streaming(list, "routing", OpClass::elementwise, scores, scores, routing_kernels);
+  if (shared > 0) {
+    linear(b, list, "shared_up", s.hidden, b.gates() * shared, false);
+    b.streaming(list, "shared_act", OpClass::elementwise, b.gates() * s.tokens * shared * s.element, s.tokens * shared * s.element);
+    linear(b, list, "shared_down", shared, s.hidden, false);
+  }
+  exchange(b, list, all, false);
+  const auto product = [&](const char* name, double in, double out) {
+    list.push_back({.name = name,
+                    .op_class = OpClass::gemm,
+                    .precision = job_.weights.operand,
+                    .shape = GroupedMatmul{.groups = std::max(1.0, touched),
+                                           .rows = rows,
+                                           .busiest = std::min(rows, rows / std::max(1.0, touched) * std::max(2.0, load.largest)),
+                                           .n = out,
+                                           .k = in,
+                                           .weight_bytes = job_.weights.weight_bytes}});
+  };
+  quantise(b, list, "expert_cast", std::min(all, rows) * s.hidden, true);
+  product("expert_up", s.hidden, b.gates() * width);
+  b.streaming(list, "expert_act", OpClass::elementwise, b.gates() * rows * width * s.element, rows * width * s.element);
+  quantise(b, list, "expert_act_cast", rows * width, true);
+  product("expert_down", width, s.hidden);
+  b.streaming(list, "expert_join", OpClass::elementwise, (rows + (shared > 0 ? s.tokens : 0)) * s.hidden * s.element, b.activation());
+  exchange(b, list, all, true);
+}
+
+FusedAttention ServingGraph::attention(const BlockBuilder& b) const {
+  const Sizes& s = b.size;
+  return {.heads = s.heads,
+          .kv_heads = s.kv_heads,
+          .head_dim = s.head_dim,
+          .value_dim = s.value_dim == s.head_dim ? 0 : s.value_dim,
+          .window = b.kind.mixer == Mixer::windowed_attention ? static_cast<double>(b.model.attention_window) : 0,
+          .kept_bytes = element_bytes(job_.kv)};
+}
+
+ServingGraph::List ServingGraph::prompt(LayerKind kind, double tokens, double past) const {
+  List list;
+  BlockBuilder b = builder(kind, tokens);
+  if (kind.mixer == Mixer::recurrent)
+    recurrent_scan(b, list, 1, false);
+  if (!attends(kind))
+    return list;
+  const LatentAttention& l = b.model.latent;
+  FusedAttention shape = attention(b);
+  shape.queries = tokens;
+  shape.keys = past + tokens;
+  if (l.kv_rank > 0) {
+    b.size.tokens = past + tokens;
+    linear(b, list, "key_value_up", l.kv_rank, b.size.heads * (b.size.head_dim - l.rope_dim + l.value_dim), false);
+    const double assembled = b.size.tokens * b.size.query * b.size.element;
+    b.streaming(list, "key_assembly", OpClass::elementwise, assembled, assembled);
+    shape.kept_bytes = 0;
+  }
+  list.push_back({.name = "attention", .op_class = OpClass::attention, .precision = job_.precision, .shape = shape});
+  return list;
+}
+
+ServingGraph::List ServingGraph::decode(LayerKind kind, double sequences, double context) const {
+  List list;
+  const BlockBuilder b = builder(kind, sequences);
+  const Sizes& s = b.size;
+  if (kind.mixer == Mixer::recurrent) {
+    const RecurrentSizes z(b);
+    const double state = sequences * z.values * b.model.recurrent.key_dim * state_bytes;
+    b.streaming(list, "state_update", OpClass::elementwise, state, state);
+  }
+  if (!attends(kind))
+    return list;
+  const LatentAttention& l = b.model.latent;
+  FusedAttention shape = attention(b);
+  shape.batch = sequences;
+  shape.queries = 1;
+  shape.keys = std::max(1.0, context);
+  const auto absorb = [&](const char* name, double in, double out) {
+    b.plain_matmul(list, name, OpClass::attention, {.batch = s.heads, .m = sequences, .n = out, .k = in});
+  };
+  if (l.kv_rank > 0) {
+    absorb("query_absorb", s.head_dim - l.rope_dim, l.kv_rank);
+    shape.kv_heads = 1;
+    shape.head_dim = l.kv_rank + l.rope_dim;
+    shape.value_dim = l.kv_rank;
+    shape.shared_values = true;
+  }
+  list.push_back({.name = "attention", .op_class = OpClass::attention, .precision = job_.precision, .shape = shape});
+  if (l.kv_rank > 0)
+    absorb("value_expand", l.kv_rank, l.value_dim);
+  return list;
+}
+
+ServingGraph::List ServingGraph::embedding(double tokens) const {
+  List list;
+  const BlockBuilder b = builder({}, tokens);
+  b.streaming(list, "embedding", OpClass::embedding, b.activation(), b.activation());
+  sum(b, list, "embedding_sum");
+  return list;
+}
+
+ServingGraph::List ServingGraph::head(double sequences) const {
+  List list;
+  const BlockBuilder b = builder({}, sequences);
+  const double width = static_cast<double>(b.model.vocabulary) / b.plan.tp;
+  norm(b, list, "final_norm", false);
+  b.plain_matmul(list, "head", OpClass::head, {.m = sequences, .n = width, .k = b.size.hidden});
+  const double logits = sequences * b.model.vocabulary;
+  b.collective(list, "logits_gather", CollectiveKind::all_gather, logits * b.size.element);
+  b.streaming(list, "sampling", OpClass::softmax, logits * (b.size.element + 2 * score_bytes), logits * score_bytes, sampling_kernels);
+  return list;
+}
+
+} // namespace orrery

@@ -1,0 +1,80 @@
+// The operators of one iteration of a serving replica on one of its ranks: layer by layer, attention apart from what depends on the number
+// of tokens alone.
+//
+// What:    kernels as the serving engines launch them. Residual and norm, gate and activation are one kernel each; rotation and the write
+//          to the KV cache two or one; quantisation of a product's input one of its own or part of the kernel before it. Latent attention
+//          decodes absorbed: queries are taken to the latent's width and outputs back, all heads reading one latent. Its prompts expand the
+//          latents of all keys. Prompts of a recurrent layer are scanned in chunks; decoding reads and writes its state.
+// Formula: sizes of workloads/block_builder.hpp with T tokens. Experts: T top_k / ep rows on a rank, times what the busiest gets
+//          (workloads/routing.hpp); of its g experts, g (1 - (1 - top_k / E)^T) are read. Without attention-DP all ranks have all tokens
+//          and sum up at the end. With it, tokens travel to the ranks of their experts, FP8 there and half precision back (DeepEP), or all
+//          are gathered everywhere and summed up.
+// Source:  vLLM 0.6 to 0.11 (model_executor/layers), TensorRT-LLM 1.0 (tensorrt_llm/_torch), DeepSeek-V3 (arXiv 2412.19437).
+// Units:   elements and bytes.
+// Valid:   decoder-only models; plans that serving_violations() (models/serving_memory.hpp) lets pass.
+// Error:   kernels of sampling (4) and routing (2) are assumed; learned positions and ALiBi cost nothing.
+#pragma once
+
+#include "workloads/block_builder.hpp"
+#include "workloads/serving_job.hpp"
+
+#include <vector>
+
+namespace orrery {
+
+/// Layers of each pipeline stage, by kind of layer.
+struct StageLayers {
+  std::vector<int> counts; ///< parallel to ServingGraph::kinds()
+};
+
+class ServingGraph {
+public:
+  using List = BlockBuilder::List;
+
+  ServingGraph(ServingJob job, const ServingPlan& plan, const SoftwareProfile& software);
+  ServingGraph(const ServingGraph&) = delete; // its builder refers to its own members
+  ServingGraph& operator=(const ServingGraph&) = delete;
+
+  [[nodiscard]] const std::vector<LayerKind>& kinds() const { return kinds_; }
+  [[nodiscard]] const std::vector<StageLayers>& stages() const { return stages_; }
+  [[nodiscard]] const ServingJob& job() const { return job_; }
+  [[nodiscard]] const ServingPlan& plan() const { return plan_; }
+
+  /// A layer without what mixes tokens. `tokens` = of this rank's attention group, `all` = of all of them.
+  [[nodiscard]] List layer(LayerKind kind, double tokens, double all) const;
+  /// What mixes the tokens of one prompt: `tokens` new ones behind `past` others.
+  [[nodiscard]] List prompt(LayerKind kind, double tokens, double past) const;
+  /// The same of decoding sequences, each reading `context` keys.
+  [[nodiscard]] List decode(LayerKind kind, double sequences, double context) const;
+  [[nodiscard]] List embedding(double tokens) const;
+  /// Final norm, head and sampling of the sequences that give a token.
+  [[nodiscard]] List head(double sequences) const;
+
+  /// Sizes of one rank at so many tokens.
+  [[nodiscard]] BlockBuilder builder(LayerKind kind, double tokens) const;
+  /// Whether the linear layers of such a layer, experts apart, are kept in the job's weight format.
+  [[nodiscard]] bool narrow(LayerKind kind) const;
+
+private:
+  void norm(const BlockBuilder& b, List& list, const char* name, bool after_reduce) const;
+  void quantise(const BlockBuilder& b, List& list, const char* name, double elements, bool alone) const;
+  void linear(const BlockBuilder& b, List& list, const char* name, double in, double out, bool alone) const;
+  void attention_inputs(const BlockBuilder& b, List& list) const;
+  void latent_inputs(const BlockBuilder& b, List& list) const;
+  void feed_forward(const BlockBuilder& b, List& list) const;
+  void experts(const BlockBuilder& b, List& list, double all) const;
+  void exchange(const BlockBuilder& b, List& list, double all, bool back) const;
+  void sum(const BlockBuilder& b, List& list, const char* name) const;
+  [[nodiscard]] FusedAttention attention(const BlockBuilder& b) const;
+
+  ServingJob job_;
+  ServingPlan plan_;
+  SoftwareProfile software_;
+  TrainingJob shapes_; ///< what the builder takes its sizes from
+  Plan layout_;
+  BlockBuilder base_;
+  std::vector<LayerKind> kinds_;
+  std::vector<StageLayers> stages_;
+};
+
+} // namespace orrery

@@ -1,0 +1,37 @@
+#include "workloads/serving_job.hpp"
+
+#include <algorithm>
+
+namespace orrery {
+
+// Bytes per element: 4-bit integers with an FP16 scale for each 128 (GPTQ, AWQ, MARLIN), MXFP4 with an 8-bit scale for each 32 and NVFP4
+// with one for each 16 (OCP MX 1.0; NVFP4, NVIDIA), FP8 by blocks with an FP32 scale for each 128 x 128 (DeepSeek-V3, arXiv 2412.19437).
+// gpt-oss publishes MXFP4 for its experts alone and multiplies them by FP8 activations (trtllm-gen) or, where FP8 is missing, in half
+// precision. GGML: q8_0 8.5, q4_0 4.5 bits; Q4_K_M 4.85 bits on average over a model (llama.cpp, tools/quantize); products in INT8.
+const std::vector<WeightFormat>& weight_formats() {
+  static const std::vector<WeightFormat> formats{
+      {.name = "bf16"},
+      {.name = "fp16", .operand = Precision::fp16},
+      {.name = "fp8", .weight_bytes = 1, .operand = Precision::fp8, .casts = true},
+      {.name = "fp8_block", .weight_bytes = 1 + 4.0 / (128 * 128), .operand = Precision::fp8, .casts = true},
+      {.name = "int8", .weight_bytes = 1, .operand = Precision::int8, .casts = true},
+      {.name = "w8a16", .weight_bytes = 1},
+      {.name = "w6a16", .weight_bytes = 0.75 + 2.0 / 128},
+      {.name = "w4a16", .weight_bytes = 0.5 + 2.0 / 128},
+      {.name = "w4a8", .weight_bytes = 0.5 + 2.0 / 128, .operand = Precision::fp8, .casts = true},
+      {.name = "mxfp4", .weight_bytes = 0.5 + 1.0 / 32, .operand = Precision::fp8, .casts = true, .experts_only = true},
+      {.name = "nvfp4", .weight_bytes = 0.5 + 1.0 / 16, .operand = Precision::fp4, .casts = true},
+      {.name = "q8_0", .weight_bytes = 8.5 / 8, .operand = Precision::int8, .casts = true},
+      {.name = "q4_0", .weight_bytes = 4.5 / 8, .operand = Precision::int8, .casts = true},
+      {.name = "q4_k_m", .weight_bytes = 4.85 / 8, .operand = Precision::int8, .casts = true},
+  };
+  return formats;
+}
+
+const WeightFormat* find_weight_format(std::string_view name) {
+  const auto& formats = weight_formats();
+  const auto found = std::ranges::find(formats, name, &WeightFormat::name);
+  return found == formats.end() ? nullptr : &*found;
+}
+
+} // namespace orrery
