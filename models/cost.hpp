@@ -11,6 +11,10 @@
 
 namespace orrery {
 
+/// Share of the shorter of a kernel and a collective that running them side by side saves: the collective takes multiprocessors and memory
+/// bandwidth from the kernel. Assumed: no kernel measurement of overlapped pairs is public.
+inline constexpr double overlap_gain = 0.8;
+
 enum class Bound { compute, memory, latency, network, host };
 
 /// Cost of one operator on one rank.

@@ -55,6 +55,8 @@ ReplicaModel::Work& ReplicaModel::Work::operator+=(const Work& other) {
   flops += other.flops;
   memory += other.memory;
   kernels += other.kernels;
+  network += other.network;
+  reading += other.reading;
   return *this;
 }
 
@@ -65,7 +67,9 @@ ReplicaModel::Work ReplicaModel::Work::times(double count) const {
                    .transfer = count * span.transfer},
           .flops = count * flops,
           .memory = count * memory,
-          .kernels = count * kernels};
+          .kernels = count * kernels,
+          .network = count * network,
+          .reading = count * reading};
 }
 
 ReplicaModel::ReplicaModel(const Cluster& cluster, const ServingJob& job, const ServingPlan& plan, const SoftwareProfile& software,
@@ -116,6 +120,7 @@ ReplicaModel::Work ReplicaModel::price(const std::vector<Operator>& list) const 
     work.flops += cost.flops;
     work.memory += cost.memory;
     work.kernels += op.kernels;
+    (cost.bound == Bound::network ? work.network : work.reading) += cost.bound == Bound::compute ? Seconds{} : cost.time;
   }
   return work;
 }
@@ -229,7 +234,9 @@ IterationCost ReplicaModel::finish(const Iteration& iteration, const Layers& lin
       work += head;
     if (!iteration.captured)
       work.span.rigid += std::max(Seconds{}, work.kernels * software_.kernel_launch - work.span.stretchable - work.span.rigid);
-    const PowerPoint point = capped(work.span);
+    PowerPoint point = capped(work.span);
+    if (iteration.halved)
+      point.time -= hidden(work);
     total += {.latency = point.time, .energy = ranks * point.energy, .flops = ranks * work.flops, .memory = ranks * work.memory};
     total.occupancy = std::max(total.occupancy, point.time);
     if (s + 1 < stages.size())
@@ -242,6 +249,27 @@ IterationCost ReplicaModel::finish(const Iteration& iteration, const Layers& lin
   total.occupancy = stages.size() == 1 ? total.latency : std::max(total.occupancy, host);
   total.energy += (total.latency - devices) * waiting_power(power_) * (ranks * static_cast<double>(stages.size()));
   return total;
+}
+
+Seconds ReplicaModel::hidden(const Work& work) const {
+  const Seconds whole = work.span.stretchable + work.span.rigid;
+  if (software_.serving.half_overlap == HalfOverlap::communication)
+    return overlap_gain * std::min(work.network, whole - work.network);
+  return overlap_gain * (whole - std::max({work.network, work.reading, whole - work.network - work.reading}));
+}
+
+IterationCost ReplicaModel::quicker(const Iteration& iteration, const Layers& linear, const Layers& attention, const Work& head) {
+  const IterationCost whole = finish(iteration, linear, attention, head);
+  if (software_.serving.half_overlap == HalfOverlap::none || iteration.all < 2)
+    return whole;
+  Iteration halves = iteration;
+  halves.halved = true;
+  Layers twice = layers(static_cast<int>(iteration.all / 2));
+  const auto time = [](const Work& work) { return work.span.stretchable + work.span.rigid; };
+  for (std::size_t k = 0; k < twice.size(); ++k) // halves gain by their overlap, not by their size
+    twice[k] = time(twice[k].times(2)) > time(linear[k]) ? twice[k].times(2) : linear[k];
+  const IterationCost halved = finish(halves, twice, attention, head);
+  return halved.latency < whole.latency ? halved : whole;
 }
 
 IterationCost ReplicaModel::cost(std::span<const PrefillChunk> prompts, int decodes, double context) {
@@ -269,7 +297,7 @@ IterationCost ReplicaModel::cost(std::span<const PrefillChunk> prompts, int deco
   if (decodes > 0)
     add_decode(attention, decodes, context);
   const Layers& linear = longest > share(all, groups) ? uneven_layers(longest, all) : layers(all);
-  return finish(iteration, linear, attention, head(static_cast<int>(iteration.emitting)));
+  return quicker(iteration, linear, attention, head(static_cast<int>(iteration.emitting)));
 }
 
 const DecodeCurve& ReplicaModel::decode(int sequences) {
@@ -287,7 +315,7 @@ const DecodeCurve& ReplicaModel::decode(int sequences) {
   std::vector<IterationCost> costs;
   costs.reserve(contexts_.size());
   for (const Layers& attention : kept.knots)
-    costs.push_back(finish(iteration, linear, attention, last));
+    costs.push_back(quicker(iteration, linear, attention, last));
   kept.curve = std::make_unique<DecodeCurve>(contexts_, std::move(costs));
   return *kept.curve;
 }

@@ -8,6 +8,8 @@
 //          Launches: kernels x kernel_launch where no captured graph covers the iteration; the stage takes the longer of both.
 //          Host: iteration_host + sequences x sequence_host. Where the host works ahead, an iteration takes the longer of host and devices,
 //          else their sum.
+//          Halves: both read the weights and launch their kernels; of what may run beside the longest kind of work (HalfOverlap),
+//          overlap_gain is hidden. The shorter of that and of the iteration as one counts.
 //          With attention-DP the busiest group counts: an even share of decoding sequences and prompts, or the longest prompt.
 // Source:  kernel curves and collectives as everywhere (models/kernel_cost.hpp, models/collective_cost.hpp); host constants are of the
 //          software profile.
@@ -52,6 +54,8 @@ private:
     Flops flops;
     Bytes memory;
     double kernels = 0;
+    Seconds network; ///< of the span, in collectives
+    Seconds reading; ///< of the span, in kernels bound by memory
 
     Work& operator+=(const Work& other);
     [[nodiscard]] Work times(double count) const;
@@ -69,6 +73,7 @@ private:
     double emitting = 0;   ///< sequences of the busiest group that give a token
     int sequences = 0;     ///< of all groups
     bool captured = false; ///< replayed as a graph
+    bool halved = false;   ///< its halves run beside each other
   };
 
   [[nodiscard]] OpCost operator_cost(const Operator& op) const;
@@ -81,6 +86,9 @@ private:
   void add_decode(Layers& attention, int sequences, double context);
   void add_prompt(Layers& attention, const PrefillChunk& chunk, double share) const;
   [[nodiscard]] IterationCost finish(const Iteration& iteration, const Layers& linear, const Layers& attention, const Work& head) const;
+  /// The shorter of the iteration as one and in halves.
+  IterationCost quicker(const Iteration& iteration, const Layers& linear, const Layers& attention, const Work& head);
+  [[nodiscard]] Seconds hidden(const Work& work) const;
   [[nodiscard]] PowerPoint capped(Activity span) const;
   [[nodiscard]] bool captured(int sequences, int tokens, bool prompts) const;
 

@@ -29,10 +29,6 @@
 
 namespace orrery {
 
-/// Share of the shorter of a kernel and a collective that running them side by side saves: the collective takes multiprocessors and memory
-/// bandwidth from the kernel. Assumed: no kernel measurement of overlapped pairs is public.
-inline constexpr double overlap_gain = 0.8;
-
 /// Relative standard deviation of the sustained clock between devices of one type. Assumed from Sinha et al. SC22, "Not All GPUs Are
 /// Created Equal": 8% variability of matrix products on average over five clusters, read as the range of 2.7 standard deviations to both
 /// sides.

@@ -48,26 +48,34 @@ struct SoftwareAbilities {
   bool overlap_p2p = false;
 };
 
+/// What the halves of an iteration's tokens run beside each other.
+enum class HalfOverlap {
+  none,
+  communication, ///< collectives of one half beside kernels of the other (two-batch overlap, TokenWeave)
+  all            ///< kernels bound by compute, kernels bound by memory, and collectives (NanoFlow)
+};
+
 /// What a serving engine adds: its batching, memory and host.
 struct ServingTraits {
-  std::string batching = "vllm-v1";    ///< a policy of workloads/batching.hpp
-  int max_sequences = 0;               ///< in a batch; 0 = the policy's own
-  int max_tokens = 0;                  ///< of an iteration; 0 = the policy's own
-  double memory_fraction = 0.9;        ///< of device memory that the engine fills with weights, workspace and KV cache
-  bool fraction_of_free = false;       ///< KV cache: that fraction of what weights and workspace leave instead
-  int block_tokens = 16;               ///< of the paged KV cache
-  bool prefix_cache = false;           ///< blocks of earlier prompts are found again
-  int graph_sequences = 256;           ///< the largest decoding batch that runs as one captured graph; 0 = none
-  int graph_tokens = 0;                ///< the same of iterations with prompts, attention apart
-  bool works_ahead = false;            ///< the host prepares an iteration while the one before runs
-  Seconds iteration_host;              ///< host time per iteration
-  Seconds sequence_host;               ///< and for each sequence of its batch
-  Seconds request_host;                ///< per request, before its first iteration: HTTP, tokenizer, hand-over
-  bool custom_all_reduce = false;      ///< small all-reduces inside a node by direct loads from peers
-  bool fused_all_reduce_norm = false;  ///< an all-reduce adds the residual and normalises
-  bool fused_rotary_cache = false;     ///< rotation and the write to the KV cache in one kernel
-  bool fused_quantisation = false;     ///< norms and activations write what the next product reads
-  bool data_parallel_dispatch = false; ///< attention-DP: tokens go to their experts' ranks alone; else all are gathered everywhere
+  std::string batching = "vllm-v1";             ///< a policy of workloads/batching.hpp
+  int max_sequences = 0;                        ///< in a batch; 0 = the policy's own
+  int max_tokens = 0;                           ///< of an iteration; 0 = the policy's own
+  double memory_fraction = 0.9;                 ///< of device memory that the engine fills with weights, workspace and KV cache
+  bool fraction_of_free = false;                ///< KV cache: that fraction of what weights and workspace leave instead
+  int block_tokens = 16;                        ///< of the paged KV cache
+  bool prefix_cache = false;                    ///< blocks of earlier prompts are found again
+  int graph_sequences = 256;                    ///< the largest decoding batch that runs as one captured graph; 0 = none
+  int graph_tokens = 0;                         ///< the same of iterations with prompts, attention apart
+  bool works_ahead = false;                     ///< the host prepares an iteration while the one before runs
+  Seconds iteration_host;                       ///< host time per iteration
+  Seconds sequence_host;                        ///< and for each sequence of its batch
+  Seconds request_host;                         ///< per request, before its first iteration: HTTP, tokenizer, hand-over
+  bool custom_all_reduce = false;               ///< small all-reduces inside a node by direct loads from peers
+  bool fused_all_reduce_norm = false;           ///< an all-reduce adds the residual and normalises
+  bool fused_rotary_cache = false;              ///< rotation and the write to the KV cache in one kernel
+  bool fused_quantisation = false;              ///< norms and activations write what the next product reads
+  HalfOverlap half_overlap = HalfOverlap::none; ///< where an iteration is shorter for it
+  bool data_parallel_dispatch = false;          ///< attention-DP: tokens go to their experts' ranks alone; else all are gathered everywhere
 };
 
 struct SoftwareProfile {

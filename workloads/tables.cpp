@@ -206,6 +206,8 @@ const Table<SoftwareProfile>& software_table() {
           .flag("overlap_param_gather", &A::overlap_param_gather, {.help = "parameters gathered beside the forward pass"})
           .flag("overlap_p2p", &A::overlap_p2p, {.help = "pipeline messages beside the passes"});
   using E = ServingTraits;
+  static const Choices<HalfOverlap> halves = {
+      {"none", HalfOverlap::none}, {"communication", HalfOverlap::communication}, {"all", HalfOverlap::all}};
   static const Table<E> serving =
       Table<E>("serving", "Batching, memory and host of a serving engine.")
           .text("batching", &E::batching, {.help = "batching policy"})
@@ -227,6 +229,8 @@ const Table<SoftwareProfile>& software_table() {
           .flag("fused_all_reduce_norm", &E::fused_all_reduce_norm, {.help = "an all-reduce adds the residual and normalises"})
           .flag("fused_rotary_cache", &E::fused_rotary_cache, {.help = "rotation and the write to the KV cache in one kernel"})
           .flag("fused_quantisation", &E::fused_quantisation, {.help = "norms and activations write what the next product reads"})
+          .choice("half_overlap", &E::half_overlap, halves,
+                  {.help = "what two halves of an iteration's tokens run beside each other, where that is faster"})
           .flag("data_parallel_dispatch", &E::data_parallel_dispatch,
                 {.help = "attention-DP: tokens go to the ranks of their experts alone instead of to all"});
   static const Table<S> table =
