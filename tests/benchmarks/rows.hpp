@@ -11,6 +11,7 @@ Rows failure_rows();
 Rows kernel_rows();
 Rows sweep_rows();
 Rows search_rows();
+Rows serving_rows();
 Rows training_rows();
 
 } // namespace orrery::bench
