@@ -1,5 +1,8 @@
 #include "models/iteration_model.hpp"
 
+#include "models/offload_cost.hpp"
+#include "models/serving_memory.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -90,6 +93,11 @@ ReplicaModel::ReplicaModel(const Cluster& cluster, const ServingJob& job, const 
   const Bytes token{job.model.hidden * element_bytes(job.precision)};
   for (int stage = 0; stage + 1 < plan.pp; ++stage)
     messages_.push_back(collectives_.message(token, place_stages(cluster, plan.tp * plan.attention_dp, stage, stage + 1)));
+  const Host& host = cluster.node.host;
+  const BytesPerSecond link =
+      host.device_links.si() > 0 ? std::min(host.device_link, host.device_links / cluster.node.devices) : host.device_link;
+  for (const Bytes weights : stage_weights(graph_))
+    weights_in_.push_back(plan.host_weights > 0 ? weights * plan.host_weights / (link * link_share) : Seconds{});
   for (double context = 1; context < longest_context; context *= std::exp2(0.25))
     contexts_.push_back(context);
 }
@@ -237,6 +245,7 @@ IterationCost ReplicaModel::finish(const Iteration& iteration, const Layers& lin
     PowerPoint point = capped(work.span);
     if (iteration.halved)
       point.time -= hidden(work);
+    point.time = std::max(point.time, weights_in_[s]);
     total += {.latency = point.time, .energy = ranks * point.energy, .flops = ranks * work.flops, .memory = ranks * work.memory};
     total.occupancy = std::max(total.occupancy, point.time);
     if (s + 1 < stages.size())

@@ -8,6 +8,7 @@
 //          Launches: kernels x kernel_launch where no captured graph covers the iteration; the stage takes the longer of both.
 //          Host: iteration_host + sequences x sequence_host. Where the host works ahead, an iteration takes the longer of host and devices,
 //          else their sum.
+//          Weights in host memory come in beside the iteration's work, over the share of the link that copies reach; the longer counts.
 //          Halves: both read the weights and launch their kernels; of what may run beside the longest kind of work (HalfOverlap),
 //          overlap_gain is hidden. The shorter of that and of the iteration as one counts.
 //          With attention-DP the busiest group counts: an even share of decoding sequences and prompts, or the longest prompt.
@@ -104,6 +105,7 @@ private:
   GroupPlacement tensor_;
   GroupPlacement expert_;
   std::vector<CostedMessage> messages_; ///< of one token, between neighbouring stages
+  std::vector<Seconds> weights_in_;     ///< by stage: what host memory holds comes in, for every iteration
   std::vector<double> contexts_;
   std::vector<std::unique_ptr<Layers>> layers_; ///< by tokens of all groups, evenly shared
   std::map<std::pair<int, int>, Layers> uneven_layers_;

@@ -65,12 +65,26 @@ double workspace(const ServingGraph& graph, const IterationLimits& limits) {
 
 } // namespace
 
+std::vector<Bytes> stage_weights(const ServingGraph& graph) {
+  const TransformerModel& model = graph.job().model;
+  const double table = static_cast<double>(model.vocabulary) * model.hidden / graph.plan().tp * element_bytes(graph.job().precision);
+  std::vector<Bytes> stages;
+  for (const StageLayers& stage : graph.stages()) {
+    const bool begins = stages.empty();
+    const bool ends = stages.size() + 1 == graph.stages().size();
+    double weights = (begins ? table : 0) + (ends && !(model.tied_embedding && begins) ? table : 0);
+    for (std::size_t k = 0; k < graph.kinds().size(); ++k)
+      weights += stage.counts[k] * layer_weights(graph, graph.kinds()[k]);
+    stages.push_back(Bytes{weights});
+  }
+  return stages;
+}
+
 ServingMemory serving_memory(const ServingGraph& graph, const Device& device, const SoftwareProfile& software,
                              const IterationLimits& limits) {
   const ServingTraits& engine = software.serving;
-  const TransformerModel& model = graph.job().model;
-  const double half = element_bytes(graph.job().precision);
-  const double table = static_cast<double>(model.vocabulary) * model.hidden / graph.plan().tp * half;
+  const std::vector<Bytes> weights = stage_weights(graph);
+  const double host = graph.plan().host_weights;
   const double typical = limits.typical_tokens > 0 ? limits.typical_tokens : 1 << 20;
   const std::vector<StageLayers>& stages = graph.stages();
   ServingMemory memory{.capacity = device.memory.empty() ? Bytes{} : device.memory.front().capacity,
@@ -78,26 +92,26 @@ ServingMemory serving_memory(const ServingGraph& graph, const Device& device, co
                        .framework = software.framework_memory};
   double tokens = 0;
   for (std::size_t s = 0; s < stages.size(); ++s) {
-    const bool ends = s + 1 == stages.size();
-    double weights = (s == 0 ? table : 0) + (ends && !(model.tied_embedding && s == 0) ? table : 0);
+    double widest = 0; // layer of which the next one comes in meanwhile
     double unbounded = 0;
     double sequence = 0;
     for (std::size_t k = 0; k < graph.kinds().size(); ++k) {
       const LayerKind kind = graph.kinds()[k];
-      weights += stages[s].counts[k] * layer_weights(graph, kind);
+      widest = std::max(widest, layer_weights(graph, kind));
       const bool keeps_keys = kind.mixer == Mixer::attention || kind.mixer == Mixer::windowed_attention;
       unbounded += keeps_keys ? stages[s].counts[k] * layer_kv(graph, {Mixer::attention, kind.feed_forward}, 1) : 0;
       sequence += stages[s].counts[k] * layer_kv(graph, kind, typical);
     }
     memory.replica_kv_token += Bytes{unbounded * graph.plan().tp};
-    const Bytes used = Bytes{weights} + memory.workspace + memory.framework;
+    const Bytes resident = weights[s] * (1 - host) + Bytes{host > 0 ? 2 * widest : 0};
+    const Bytes used = resident + memory.workspace + memory.framework;
     const Bytes room =
         engine.fraction_of_free ? (memory.capacity - used) * engine.memory_fraction : memory.capacity * engine.memory_fraction - used;
     const double held = sequence > 0 ? std::max(0.0, room.si()) / (sequence / typical) : room.si() > 0 ? 1e15 : 0;
     if (s > 0 && held >= tokens)
       continue;
     tokens = held;
-    memory.weights = Bytes{weights};
+    memory.weights = resident;
     memory.room = room;
     memory.kv_token = Bytes{unbounded};
   }
@@ -139,6 +153,16 @@ std::vector<Violation> check_serving_memory(const ServingMemory& memory, std::in
   if (memory.kv_tokens < tokens)
     return {{fmt::format("KV cache of {} tokens > room for {} tokens", tokens, memory.kv_tokens)}};
   return {};
+}
+
+std::vector<Violation> check_host_memory(const ServingGraph& graph, const NodeType& node) {
+  Bytes needed;
+  for (const Bytes stage : stage_weights(graph))
+    needed = std::max(needed, stage * graph.plan().host_weights * node.devices);
+  if (needed <= node.host.memory.capacity)
+    return {};
+  return {{fmt::format("weights in host memory: {:.1f} GB needed > {:.1f} GB of {}", needed.si() / 1e9,
+                       node.host.memory.capacity.si() / 1e9, node.name)}};
 }
 
 } // namespace orrery

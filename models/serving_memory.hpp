@@ -5,8 +5,8 @@
 //          kept beside the plain ones. KV: keys and values of the rank's heads, at least one (heads fewer than ranks are copied); one
 //          latent for all heads; of windowed layers no more than the window; states of recurrent layers once per sequence in fp32. Room =
 //          memory x fraction - weights - workspace - framework, or (memory - weights - workspace - framework) x fraction (TensorRT-LLM,
-//          SGLang); the stage with least room for its layers' keys decides. Workspace: an iteration's widest activations, residual and
-//          hidden state, and logits of its sequences in fp32.
+//          SGLang); of weights in host memory two layers lie on the device; the stage with least room for its layers' keys decides.
+//          Workspace: an iteration's widest activations, residual and hidden state, and logits of its sequences in fp32.
 // Source:  vLLM (worker/gpu_worker.py, determine_available_memory), TensorRT-LLM (free_gpu_memory_fraction).
 // Units:   bytes; tokens.
 // Error:   workspace and framework are assumed to within a GB or two, 2% of the device.
@@ -41,11 +41,17 @@ struct IterationLimits {
 ServingMemory serving_memory(const ServingGraph& graph, const Device& device, const SoftwareProfile& software,
                              const IterationLimits& limits);
 
+/// Of one rank of each pipeline stage, wherever they lie.
+std::vector<Bytes> stage_weights(const ServingGraph& graph);
+
 /// What a plan cannot split, and devices that the cluster lacks. Empty = a replica can be built; whether it fits is serving_memory's
 /// answer: room and kv_tokens.
 std::vector<Violation> check_serving_plan(const ServingJob& job, const ServingPlan& plan, int devices);
 
 /// Memory that a replica lacks, as an inequality; empty = it holds at least `tokens` of KV cache.
 std::vector<Violation> check_serving_memory(const ServingMemory& memory, std::int64_t tokens);
+
+/// Weights that the host memory of a node does not hold, as an inequality.
+std::vector<Violation> check_host_memory(const ServingGraph& graph, const NodeType& node);
 
 } // namespace orrery
