@@ -52,7 +52,7 @@ double collective_time(const CollectiveCurve& curve, int n, double wire) {
   return floor + 2 * std::sqrt((n - 1) * curve.step.si() * wire) + wire / bulk_share(curve, n);
 }
 
-CollectiveModel::CollectiveModel(const Cluster& cluster, const Calibration& calibration)
+CollectiveModel::CollectiveModel(const Cluster& cluster, const Calibration& calibration, bool custom_all_reduce)
     : scale_up_(cluster.node.scale_up), domain_(scale_up_domain(cluster)), slowest_nic_(slowest(cluster, is_nic)),
       slowest_up_(slowest(cluster, is_up_link)), network_(calibration.network) {
   const double slowest_link = slowest(cluster, is_scale_up);
@@ -74,6 +74,11 @@ CollectiveModel::CollectiveModel(const Cluster& cluster, const Calibration& cali
     own.assumed = own.assumed || carried;
   }
   in_switch_ = found->second.in_switch;
+  const bool reaches_all = scale_up_.kind == ScaleUpKind::switched || scale_up_.kind == ScaleUpKind::mesh;
+  if (custom_all_reduce && reaches_all && scale_up_.island == 0) {
+    one_shot_ = found->second.one_shot;
+    two_shot_ = found->second.two_shot;
+  }
   if (found->second.send)
     send_ = *found->second.send;
 }
@@ -107,6 +112,27 @@ double CollectiveModel::wire_time(CollectiveKind kind, Bytes bytes, int n, const
   return std::max(own, kind == CollectiveKind::all_to_all ? among * together : among);
 }
 
+/// An engine's own all-reduce of n ranks where it beats `best`.
+void CollectiveModel::try_custom(Bytes bytes, int n, CollectiveCost& best) const {
+  constexpr int most_ranks = 8; // the engines' own limit
+  if (n > most_ranks)
+    return;
+  const auto attempt = [&](const std::optional<CollectiveCurve>& curve, double factor, std::string_view name) {
+    if (!curve)
+      return;
+    const double wire = (bytes * factor / wire_rate(n)).si();
+    const Seconds time{collective_time(*curve, n, wire)};
+    if (time < best.time)
+      best = {.latency = time - Seconds{wire / bulk_share(*curve, n)},
+              .time = time,
+              .scale_up_bytes = bytes * factor,
+              .algorithm = name,
+              .assumed = curve->assumed};
+  };
+  attempt(one_shot_, one_shot_factor(n), "one-shot");
+  attempt(two_shot_, wire_factor(CollectiveKind::all_reduce, n), "two-shot");
+}
+
 CollectiveCost CollectiveModel::inside(CollectiveKind kind, Bytes bytes, const GroupPlacement& placement) const {
   CollectiveCost cost;
   cost.algorithm = "none";
@@ -135,6 +161,8 @@ CollectiveCost CollectiveModel::inside(CollectiveKind kind, Bytes bytes, const G
       cost.assumed = switch_curve.assumed;
     }
   }
+  if (kind == CollectiveKind::all_reduce)
+    try_custom(bytes, n, cost);
   return cost;
 }
 

@@ -42,6 +42,26 @@ void take_attention(Calibration& calibration) {
   }
 }
 
+/// Engines run their own all-reduce wherever devices reach each other over a switch: where it was not measured, as on the fastest links
+/// on which it was.
+void carry_custom_all_reduce(const KernelTables& tables, Calibration& calibration) {
+  const MeasuredDevice* fastest = nullptr;
+  for (const auto& [name, device] : tables.devices)
+    if (calibration.architectures[device.architecture].one_shot && (!fastest || device.scale_up > fastest->scale_up))
+      fastest = &device;
+  if (!fastest)
+    return;
+  const ArchitectureCurves measured = calibration.architectures[fastest->architecture];
+  for (const auto& [name, device] : tables.devices) {
+    ArchitectureCurves& curves = calibration.architectures[device.architecture];
+    if (curves.one_shot || device.mesh)
+      continue;
+    curves.one_shot = measured.one_shot;
+    curves.two_shot = measured.two_shot;
+    curves.one_shot->assumed = curves.two_shot->assumed = true;
+  }
+}
+
 /// Four digits are more than any of the constants is worth, and keep the file the same across compilers.
 void round_digits(double& value) {
   if (value <= 0)
@@ -77,7 +97,7 @@ void round_curves(ArchitectureCurves& curves) {
   std::vector<CollectiveCurve*> collectives;
   for (auto& [kind, c] : curves.collective)
     collectives.push_back(&c);
-  for (std::optional<CollectiveCurve>* c : {&curves.in_switch, &curves.send})
+  for (std::optional<CollectiveCurve>* c : {&curves.in_switch, &curves.one_shot, &curves.two_shot, &curves.send})
     if (*c)
       collectives.push_back(&**c);
   for (CollectiveCurve* c : collectives) {
@@ -97,6 +117,7 @@ Calibration fit_calibration(const KernelTables& tables, FitRows rows) {
   fit_grouped(tables, rows, calibration);
   fit_attention(tables, rows, calibration);
   fit_collective(tables, rows, calibration);
+  carry_custom_all_reduce(tables, calibration);
   take_best_matmul(tables, calibration);
   take_attention(calibration);
   for (auto& [architecture, curves] : calibration.architectures)

@@ -22,8 +22,16 @@ double wire_rate(const MeasuredDevice& device, int ranks) {
   return device.mesh ? device.scale_up * (ranks - 1.0) / (mesh_devices - 1.0) : device.scale_up;
 }
 
-double wire_time(const CollectiveRow& row, const MeasuredDevice& device, bool once) {
-  const double factor = once || row.kind == "send_recv" ? 1 : wire_factor(kinds.at(row.kind), row.ranks);
+const std::string custom = "custom_all_reduce";
+
+/// What a rank puts on its links for each byte of the buffer.
+double row_wire_factor(const CollectiveRow& row) {
+  if (row.kind == "send_recv")
+    return 1;
+  return wire_factor(row.kind == custom ? CollectiveKind::all_reduce : kinds.at(row.kind), row.ranks);
+}
+
+double wire_time(const CollectiveRow& row, const MeasuredDevice& device, double factor) {
   return factor * row.bytes / wire_rate(device, row.ranks);
 }
 
@@ -37,8 +45,13 @@ CollectiveCurve curve_from(const std::vector<double>& p) {
   return curve;
 }
 
-/// `once` = the wire carries the buffer once (in-switch reduction).
-CollectiveCurve fit_curve(const Rows& rows, const MeasuredDevice& device, bool once) {
+/// How often the wire of a rank carries its buffer.
+using WireFactor = double (*)(const CollectiveRow& row);
+
+double once(const CollectiveRow&) { return 1; }
+double all_others(const CollectiveRow& row) { return one_shot_factor(row.ranks); }
+
+CollectiveCurve fit_curve(const Rows& rows, const MeasuredDevice& device, WireFactor factor) {
   std::vector<double> start{8e-6, 0.3e-6, 0.8};
   std::vector<Bounds> bounds{{1e-6, 1e-4}, {1e-10, 1e-5}, {0.1, 1}};
   const bool several = std::any_of(rows.begin(), rows.end(), [&](const CollectiveRow* r) { return r->ranks != rows.front()->ranks; });
@@ -52,7 +65,7 @@ CollectiveCurve fit_curve(const Rows& rows, const MeasuredDevice& device, bool o
     const CollectiveCurve curve = curve_from(p);
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const double weight = rows[i]->bytes >= 1 << 20 ? 2 : 0.5;
-      out[i] = weight * std::log(collective_time(curve, rows[i]->ranks, wire_time(*rows[i], device, once)) / rows[i]->time);
+      out[i] = weight * std::log(collective_time(curve, rows[i]->ranks, wire_time(*rows[i], device, factor(*rows[i]))) / rows[i]->time);
     }
   };
   CollectiveCurve curve = curve_from(fit_parameters(residuals, rows.size(), start, bounds));
@@ -71,6 +84,26 @@ Rows rows_of(const KernelTables& tables, const std::string& device, const std::s
   return sources.begin()->second; // in order of names: aic before vidur and vtrain
 }
 
+/// Buffers from which on the engines sum up by parts: vLLM's limits (csrc/custom_all_reduce.cuh), by number of ranks. Two ranks read one
+/// another's buffer whatever its size.
+bool by_parts(const CollectiveRow& row) {
+  constexpr double kib = 1024;
+  return row.ranks > 2 && row.bytes >= (row.ranks <= 4 ? 512 * kib : 256 * kib);
+}
+
+void fit_custom(const KernelTables& tables, const std::string& name, const MeasuredDevice& device, FitRows rows,
+                ArchitectureCurves& curves) {
+  Rows own;
+  for (const CollectiveRow& row : tables.collective)
+    if (row.device == name && row.kind == custom && row.source == "aic-vllm" && (rows == FitRows::all || !held_out(row)))
+      own.push_back(&row);
+  if (own.empty())
+    return;
+  const auto middle = std::stable_partition(own.begin(), own.end(), [](const CollectiveRow* r) { return !by_parts(*r); });
+  curves.one_shot = fit_curve(Rows(own.begin(), middle), device, all_others);
+  curves.two_shot = fit_curve(Rows(middle, own.end()), device, row_wire_factor);
+}
+
 } // namespace
 
 std::optional<double> predicted_time(const CollectiveRow& row, const MeasuredDevice& device, const Calibration& calibration) {
@@ -78,18 +111,21 @@ std::optional<double> predicted_time(const CollectiveRow& row, const MeasuredDev
   if (found == calibration.architectures.end())
     return std::nullopt;
   const ArchitectureCurves& curves = found->second;
-  if (row.kind == "send_recv") {
-    if (!curves.send)
-      return std::nullopt;
-    return collective_time(*curves.send, row.ranks, wire_time(row, device, false));
-  }
+  const auto time = [&](const CollectiveCurve& curve, double factor) {
+    return collective_time(curve, row.ranks, wire_time(row, device, factor));
+  };
+  const double own = row_wire_factor(row);
+  if (row.kind == custom)
+    return curves.one_shot ? std::optional(std::min(time(*curves.one_shot, all_others(row)), time(*curves.two_shot, own))) : std::nullopt;
+  if (row.kind == "send_recv")
+    return curves.send ? std::optional(time(*curves.send, own)) : std::nullopt;
   const auto curve = curves.collective.find(kinds.at(row.kind));
   if (curve == curves.collective.end())
     return std::nullopt;
-  const double ring = collective_time(curve->second, row.ranks, wire_time(row, device, false));
+  const double ring = time(curve->second, own);
   if (row.kind != "all_reduce" || !device.in_switch_reduction || !curves.in_switch)
     return ring;
-  return std::min(ring, collective_time(*curves.in_switch, row.ranks, wire_time(row, device, true)));
+  return std::min(ring, time(*curves.in_switch, 1));
 }
 
 void fit_collective(const KernelTables& tables, FitRows rows, Calibration& calibration) {
@@ -105,13 +141,14 @@ void fit_collective(const KernelTables& tables, FitRows rows, Calibration& calib
       // The library reduces in the switch where all eight devices of the node take part.
       if (kind == CollectiveKind::all_reduce && device.in_switch_reduction) {
         const auto middle = std::stable_partition(own.begin(), own.end(), [](const CollectiveRow* r) { return r->ranks < 8; });
-        curves.in_switch = fit_curve(Rows(middle, own.end()), device, true);
+        curves.in_switch = fit_curve(Rows(middle, own.end()), device, once);
         own.erase(middle, own.end());
       }
-      curves.collective[kind] = fit_curve(own, device, false);
+      curves.collective[kind] = fit_curve(own, device, row_wire_factor);
     }
     if (const Rows send = rows_of(tables, name, "send_recv", rows); !send.empty())
-      curves.send = fit_curve(send, device, false);
+      curves.send = fit_curve(send, device, row_wire_factor);
+    fit_custom(tables, name, device, rows, curves);
   }
 }
 

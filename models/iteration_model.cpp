@@ -78,7 +78,7 @@ ReplicaModel::Work ReplicaModel::Work::times(double count) const {
 ReplicaModel::ReplicaModel(const Cluster& cluster, const ServingJob& job, const ServingPlan& plan, const SoftwareProfile& software,
                            const Calibration& calibration, std::optional<Watts> device_cap)
     : cluster_(cluster), software_(software), graph_(resolved(cluster.node.device, job), plan, software),
-      kernels_(cluster.node.device, calibration, software), collectives_(cluster, calibration),
+      kernels_(cluster.node.device, calibration, software), collectives_(cluster, calibration, software.serving.custom_all_reduce),
       power_(power_model(cluster.node.device, JoulesPerByte{}, JoulesPerByte{})), kernel_cap_(power_.cap), device_cap_(power_.cap),
       tensor_(place_group(cluster, {.size = plan.tp})), expert_(place_group(cluster, {.size = plan.tp * plan.attention_dp})) {
   if (power_.cap)

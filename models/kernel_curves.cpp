@@ -107,6 +107,8 @@ const Table<ArchitectureCurves>& architecture_table() {
                                     .object_map("streaming", &C::streaming, streaming_words(), streaming_table())
                                     .object_map("collective", &C::collective, collective_words(), collective_table())
                                     .object("in_switch", &C::in_switch, collective_table(), {.help = "all-reduce in the switch"})
+                                    .object("one_shot", &C::one_shot, collective_table(), {.help = "all-reduce by reading all buffers"})
+                                    .object("two_shot", &C::two_shot, collective_table(), {.help = "all-reduce by parts"})
                                     .object("send", &C::send, collective_table(), {.help = "point to point"});
   return table;
 }

@@ -92,6 +92,8 @@ struct ArchitectureCurves {
   std::map<OpClass, StreamingCurve> streaming;
   std::map<CollectiveKind, CollectiveCurve> collective;
   std::optional<CollectiveCurve> in_switch; ///< all-reduce in the switch; its wire carries the buffer once
+  std::optional<CollectiveCurve> one_shot;  ///< serving engines' all-reduce: every rank reads all others' buffers
+  std::optional<CollectiveCurve> two_shot;  ///< the same: every rank sums its part, then all gather
   std::optional<CollectiveCurve> send;      ///< point to point
 };
 

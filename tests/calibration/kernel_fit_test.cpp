@@ -40,6 +40,10 @@ std::map<std::string, double> constants(const Calibration& calibration) {
       add_collective(fmt::format("collective {}", int(kind)), c);
     if (curves.in_switch)
       add_collective("in_switch", *curves.in_switch);
+    if (curves.one_shot)
+      add_collective("one_shot", *curves.one_shot);
+    if (curves.two_shot)
+      add_collective("two_shot", *curves.two_shot);
     if (curves.send)
       add_collective("send", *curves.send);
   }
