@@ -153,7 +153,7 @@ void Replica::admit(Slot& slot, std::deque<RequestId>& queue, Seconds now) {
   slot.admitted.push_back({id, s.admission});
   if (s.computed == s.prompt) {
     swapped_ += spec_.swap_block && s.produced > 0 && record.preemptions > 0 ? memory_->blocks(s.prompt) : 0;
-    join(slot, id);
+    join(slot, id, now);
   } else
     slot.prefilling.push_back(id);
 }
@@ -187,12 +187,15 @@ void Replica::gather_prompts(Slot& slot, std::int64_t budget, bool admits, Secon
 
 // ---- Decoding sequences
 
-void Replica::join(Slot& slot, RequestId id) {
+void Replica::join(Slot& slot, RequestId id, Seconds now) {
   Sequence& s = sequence(id);
   s.joined = slot.clock;
   s.decoding = true;
   ++slot.live;
   ++slot.batch;
+  if (slot.newcomers.empty() || slot.newcomers.back().first != now)
+    slot.newcomers.emplace_back(now, 0);
+  ++slot.newcomers.back().second;
   slot.context += s.prompt + 1;
   ++slot.growth[residue(id)];
   const double iterations = std::ceil((request(id).output - s.produced) / spec_.tokens_per_iteration);

@@ -104,16 +104,18 @@ private:
 
   /// A batch on its way through the pipeline stages.
   struct Slot {
-    std::vector<Ending> endings;       ///< heap, the next one first; those that left before stay until they come up
-    std::vector<Member> admitted;      ///< in order; those that left stay until they are last
-    std::vector<RequestId> prefilling; ///< in order of admission
-    std::vector<RequestId> prompts;    ///< of the launched iteration
-    std::vector<PrefillChunk> chunks;  ///< parallel to `prompts`
-    std::vector<std::int64_t> growth;  ///< decoding sequences by the clock, modulo a block, at which they need one
-    std::uint64_t clock = 0;           ///< decode iterations since the start
-    std::int64_t live = 0;             ///< decoding sequences
-    std::int64_t batch = 0;            ///< that an iteration computes: a static batch keeps those that have ended
-    double context = 0;                ///< sum over `batch` of tokens in the KV cache, that of the next iteration included
+    std::vector<Ending> endings;                    ///< heap, the next one first; those that left before stay until they come up
+    std::vector<Member> admitted;                   ///< in order; those that left stay until they are last
+    std::vector<RequestId> prefilling;              ///< in order of admission
+    std::vector<RequestId> prompts;                 ///< of the launched iteration
+    std::vector<PrefillChunk> chunks;               ///< parallel to `prompts`
+    std::vector<std::int64_t> growth;               ///< decoding sequences by the clock, modulo a block, at which they need one
+    std::uint64_t clock = 0;                        ///< decode iterations since the start
+    std::int64_t live = 0;                          ///< decoding sequences
+    std::int64_t batch = 0;                         ///< that an iteration computes: a static batch keeps those that have ended
+    Seconds tokens_at;                              ///< when its decoding sequences got their last tokens
+    std::vector<std::pair<Seconds, int>> newcomers; ///< since then: when, and how many
+    double context = 0;                             ///< sum over `batch` of tokens in the KV cache, that of the next iteration included
     Launch launched;
     std::int64_t grown = 0; ///< of the launched iterations, those whose memory is charged
     bool decodes = false;   ///< the launched work has decoding sequences
@@ -151,10 +153,11 @@ private:
   void admit(Slot& slot, std::deque<RequestId>& queue, Seconds now);
   void gather_prompts(Slot& slot, std::int64_t budget, bool admits, Seconds now);
   void take_chunk(Slot& slot, RequestId id, std::int64_t& budget);
-  void join(Slot& slot, RequestId id);
+  void join(Slot& slot, RequestId id, Seconds now);
   void leave(Slot& slot, RequestId id);
   bool make_room(Slot& slot);
   void preempt_latest(Slot& slot);
+  void count_gaps(Slot& slot, Seconds now);
   void end_decodes(Slot& slot, Seconds now, std::vector<RequestId>& ended);
   void end_prompts(Slot& slot, Seconds now, std::vector<RequestId>& ended);
   void finish(Slot& slot, RequestId id, Seconds now, std::vector<RequestId>& ended);

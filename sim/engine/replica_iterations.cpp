@@ -129,10 +129,29 @@ void Replica::abandon(std::size_t index, Seconds elapsed) {
     }
 }
 
+/// A stretch's iterations follow one another; before its first one, prompts may have held the sequences up.
+void Replica::count_gaps(Slot& slot, Seconds now) {
+  const auto count = static_cast<double>(slot.launched.iterations);
+  const Seconds one = slot.launched.cost.latency / count;
+  const Seconds first_end = now - (count - 1) * one;
+  auto residents = static_cast<double>(slot.live);
+  for (const auto& [joined, newcomers] : slot.newcomers) {
+    totals_.gaps.add((first_end - joined) / spec_.tokens_per_iteration, newcomers);
+    residents -= newcomers;
+  }
+  slot.newcomers.clear();
+  if (residents > 0)
+    totals_.gaps.add((first_end - slot.tokens_at) / spec_.tokens_per_iteration, residents);
+  if (count > 1)
+    totals_.gaps.add(one / spec_.tokens_per_iteration, (count - 1) * static_cast<double>(slot.live));
+  slot.tokens_at = now;
+}
+
 void Replica::end_decodes(Slot& slot, Seconds now, std::vector<RequestId>& ended) {
   const std::int64_t count = slot.launched.iterations;
   slot.context += static_cast<double>(count * slot.batch) * spec_.tokens_per_iteration;
   grow(slot, count);
+  count_gaps(slot, now);
   slot.clock += static_cast<std::uint64_t>(count);
   while (!slot.endings.empty() && slot.endings.front().clock <= slot.clock) {
     const Member member = slot.endings.front().member;
@@ -161,7 +180,7 @@ void Replica::end_prompts(Slot& slot, Seconds now, std::vector<RequestId>& ended
       s.holder = this;
       ended.push_back(id);
     } else {
-      join(slot, id);
+      join(slot, id, now);
     }
   }
 }

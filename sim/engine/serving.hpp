@@ -8,6 +8,7 @@
 
 #include "models/iteration_cost.hpp"
 #include "sim/base/work.hpp"
+#include "sim/engine/gap_histogram.hpp"
 #include "sim/engine/network.hpp"
 #include "workloads/batching.hpp"
 #include "workloads/request.hpp"
@@ -100,7 +101,8 @@ struct ReplicaTotals {
   std::uint64_t preemptions = 0;
   std::int64_t peak_blocks = 0;
   int peak_sequences = 0;
-  Seconds active; ///< from the decision to start it to its last request, or the whole run
+  GapHistogram gaps; ///< between the tokens of a sequence (inter-token latency)
+  Seconds active;    ///< from the decision to start it to its last request, or the whole run
 };
 
 /// State of one replica at one time.

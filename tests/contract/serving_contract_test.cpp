@@ -63,6 +63,31 @@ TEST_CASE("every policy conserves requests, tokens and memory", "[contract][serv
     }
 }
 
+TEST_CASE("tokens of long prompts hold up the others where they are not cut", "[contract][serving]") {
+  SimpleModel model;
+  RequestStream stream = random_stream(200, 3, 41);
+  for (std::size_t i = 0; i < stream.requests.size(); i += 10)
+    stream.requests[i].input = 4000;
+  std::vector<GapHistogram> gaps;
+  for (const char* name : {"vllm-v0", "sarathi"}) {
+    const auto policy = std::ranges::find(batching_policies(), name, &BatchingPolicy::name);
+    ServingSystem system = system_of(model, *policy, 1);
+    system.replicas[0].kv_blocks = 100'000;
+    const ServingRun run = simulate_serving(stream, system);
+    std::uint64_t after_first = 0;
+    for (const Request& request : stream.requests)
+      after_first += request.output - 1;
+    CHECK(run.replicas[0].gaps.count() == static_cast<double>(after_first));
+    gaps.push_back(run.replicas[0].gaps);
+    const ServingRun stepped = simulate_serving(stream, system, {.skip = false});
+    CHECK(stepped.replicas[0].gaps.percentile(0.99).si() == Approx(gaps.back().percentile(0.99).si()).epsilon(0.02));
+    CHECK(stepped.replicas[0].gaps.mean().si() == Approx(gaps.back().mean().si()).epsilon(1e-6));
+  }
+  CHECK(gaps[0].longest() > Seconds{0.08}); // 4,000 tokens at 20 us
+  CHECK(gaps[1].longest() < Seconds{0.05});
+  CHECK(gaps[1].percentile(0.99) < gaps[0].percentile(0.99));
+}
+
 TEST_CASE("skipping iterations in which nothing changes changes nothing", "[contract][serving]") {
   for (const BatchingPolicy& policy : batching_policies())
     for (const std::uint64_t seed : {1, 2, 3}) {
