@@ -1,6 +1,6 @@
 // `orrery calibrate`: fits the curves of the kernel models to kernel measurements.
 #include "models/fit_calibration.hpp"
-#include "scenarios/data_files.hpp"
+#include "scenarios/kernel_rows.hpp"
 #include "sim/base/catalogue.hpp"
 #include "tools/command.hpp"
 #include "tools/output.hpp"
@@ -14,26 +14,6 @@
 namespace orrery {
 
 namespace {
-
-/// The .csv files of a folder, by name.
-std::map<std::string, std::string> read_tables(const std::string& folder) {
-  if (!std::filesystem::is_directory(folder)) {
-    Diagnostics diagnostics;
-    diagnostics.add(
-        {.file = folder, .message = "is not a folder", .allowed = "a folder with the tables that models/calibration/kernels has"});
-    diagnostics.throw_if_any();
-  }
-  std::vector<std::filesystem::path> paths;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    if (entry.path().extension() == ".csv")
-      paths.push_back(entry.path());
-  }
-  std::ranges::sort(paths);
-  std::map<std::string, std::string> files;
-  for (const auto& path : paths)
-    files[path.filename().string()] = read_text_file(path.string());
-  return files;
-}
 
 Exit run(const Arguments& arguments, Console& console) {
   Diagnostics diagnostics;

@@ -6,6 +6,7 @@
 #include "sim/base/diagnostics.hpp"
 #include "sim/base/quantity_text.hpp"
 #include "tools/command.hpp"
+#include "tools/kernels_report.hpp"
 #include "tools/output.hpp"
 #include "tools/papers_report.hpp"
 #include "tools/text.hpp"
@@ -155,6 +156,18 @@ Exit validate_papers(const Arguments& arguments, Console& console) {
   return met || !arguments.has("--strict") ? Exit::ok : Exit::expectation;
 }
 
+Exit validate_kernel_times(const Arguments& arguments, Console& console) {
+  KernelValidation validation;
+  {
+    const Progress progress(console.error, "predicting", console.progress);
+    validation = validate_kernels(arguments.text("--data"));
+  }
+  if (arguments.has("--rows"))
+    write_file(arguments.text("--rows"), [&](std::ostream& out) { write_kernel_rows(out, validation); });
+  console.out << kernels_text(validation, Style{.colour = console.colour});
+  return Exit::ok;
+}
+
 Exit run(const Arguments& arguments, Console& console) {
   const bool papers = arguments.text("WHAT") == "papers";
   const std::vector<std::string> others =
@@ -162,6 +175,8 @@ Exit run(const Arguments& arguments, Console& console) {
   for (const std::string& option : others)
     if (arguments.has(option))
       throw UserError(fmt::format("{}: not with 'validate {}'", option, arguments.text("WHAT")));
+  if (arguments.text("WHAT") == "kernels")
+    return validate_kernel_times(arguments, console);
   return papers ? validate_papers(arguments, console) : validate_steps(arguments, console);
 }
 
@@ -173,7 +188,8 @@ Command validate_command_row() {
       .summary = "scores predictions against published measurements and claims",
       .details =
           "training: step times; bias is the mean of predicted / measured - 1; columns of --rows: group, id, measured_s, predicted_s, "
-          "error_pct, refusal, plan. papers: the claims of scenarios/papers/claims, each by its own check. Exit status: 0 it ran; 2 an "
+          "error_pct, refusal, plan. kernels: times of single kernels, by device, kind and precision. papers: the claims of "
+          "scenarios/papers/claims, each by its own check. Exit status: 0 it ran; 2 an "
           "input is "
           "wrong; 4 with --strict, a claim is not met.",
       .options = {{.name = "WHAT",
@@ -181,8 +197,8 @@ Command validate_command_row() {
                    .value = {},
                    .help = "which measurements",
                    .required = true,
-                   .choices = {"training", "papers"}},
-                  {.name = "--data", .value = "FILE.csv", .help = "measurements other than the project's own"},
+                   .choices = {"training", "kernels", "papers"}},
+                  {.name = "--data", .value = "FILE.csv", .help = "measurements other than the project's own; of kernels, a folder"},
                   {.name = "--rows", .value = "OUT.csv", .help = "writes one line per measured row"},
                   {.name = "--claim",
                    .kind = OptionKind::values,

@@ -9,11 +9,13 @@ namespace orrery {
 
 namespace {
 
-constexpr double score_bytes = 4;      // routing is done in fp32
-constexpr int routing_kernels = 2;     // choice of experts and the order of the rows
-constexpr int sampling_kernels = 4;    // logits to fp32, temperature, maximum or threshold, draw
-constexpr double state_bytes = 4;      // recurrent states are kept in fp32
-constexpr double dispatched_bytes = 1; // of an element on its way to the experts (DeepEP dispatches FP8)
+constexpr double score_bytes = 4;       // routing is done in fp32
+constexpr int routing_kernels = 2;      // choice of experts and the order of the rows
+constexpr int latent_kernels = 11;      // around latent attention: joints of its parts, split plan, sum over the splits, transposes
+constexpr int fused_latent_kernels = 3; // where one attention operator has all but copies and the sum
+constexpr int sampling_kernels = 4;     // logits to fp32, temperature, maximum or threshold, draw
+constexpr double state_bytes = 4;       // recurrent states are kept in fp32
+constexpr double dispatched_bytes = 1;  // of an element on its way to the experts (DeepEP dispatches FP8)
 
 TrainingJob shapes_of(const ServingJob& job) { return {.model = job.model, .sequence = 1, .precision = job.precision}; }
 
@@ -222,6 +224,13 @@ FusedAttention ServingGraph::attention(const BlockBuilder& b) const {
           .kept_bytes = element_bytes(job_.kv)};
 }
 
+/// Small kernels around latent attention, over queries of that width.
+void ServingGraph::latent_copies(const BlockBuilder& b, List& list, double width) const {
+  const double bytes = b.size.tokens * b.size.heads * width * b.size.element;
+  b.streaming(list, "latent_copies", OpClass::normalization, bytes, bytes,
+              software_.serving.fused_rotary_cache ? fused_latent_kernels : latent_kernels);
+}
+
 ServingGraph::List ServingGraph::prompt(LayerKind kind, double tokens, double past) const {
   List list;
   BlockBuilder b = builder(kind, tokens);
@@ -239,6 +248,7 @@ ServingGraph::List ServingGraph::prompt(LayerKind kind, double tokens, double pa
     const double assembled = b.size.tokens * b.size.query * b.size.element;
     b.streaming(list, "key_assembly", OpClass::elementwise, assembled, assembled);
     shape.kept_bytes = 0;
+    latent_copies(b, list, b.size.head_dim);
   }
   list.push_back({.name = "attention", .op_class = OpClass::attention, .precision = job_.precision, .shape = shape});
   return list;
@@ -271,8 +281,10 @@ ServingGraph::List ServingGraph::decode(LayerKind kind, double sequences, double
     shape.shared_values = true;
   }
   list.push_back({.name = "attention", .op_class = OpClass::attention, .precision = job_.precision, .shape = shape});
-  if (l.kv_rank > 0)
+  if (l.kv_rank > 0) {
     absorb("value_expand", l.kv_rank, l.value_dim);
+    latent_copies(b, list, shape.head_dim);
+  }
   return list;
 }
 
