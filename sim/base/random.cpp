@@ -68,4 +68,20 @@ double RandomStream::normal(double mean, double deviation) {
 
 double RandomStream::lognormal(double mu, double sigma) { return std::exp(normal(mu, sigma)); }
 
+double RandomStream::gamma(double shape, double mean) {
+  // Below 1 the density has no top to reject against: draw one shape higher and take it back by a power of a uniform number.
+  if (shape < 1) {
+    const double higher = gamma(shape + 1, shape + 1);
+    return mean / shape * higher * std::pow(1 - uniform(), 1 / shape);
+  }
+  const double d = shape - 1.0 / 3;
+  const double c = 1 / std::sqrt(9 * d);
+  for (;;) {
+    const double x = normal();
+    const double v = (1 + c * x) * (1 + c * x) * (1 + c * x);
+    if (v > 0 && std::log1p(-uniform()) < 0.5 * x * x + d * (1 - v + std::log(v)))
+      return mean / shape * d * v;
+  }
+}
+
 } // namespace orrery

@@ -26,6 +26,8 @@ public:
   double normal(double mean = 0, double deviation = 1);
   /// exp of a normal with these parameters.
   double lognormal(double mu, double sigma);
+  /// Of any shape > 0 (Marsaglia and Tsang 2000).
+  double gamma(double shape, double mean);
 
 private:
   std::array<std::uint64_t, 4> state_;

@@ -57,6 +57,12 @@ TEST_CASE("moments of the distributions") {
   CHECK(normal.variance == Approx(0.25).epsilon(0.02));
   const Moments lognormal = moments([&] { return stream.lognormal(0, 0.25); });
   CHECK(lognormal.mean == Approx(std::exp(0.03125)).margin(0.003));
+  for (const double shape : {0.2, 1.0, 7.5}) {
+    CAPTURE(shape);
+    const Moments gamma = moments([&] { return stream.gamma(shape, 3); });
+    CHECK(gamma.mean == Approx(3).epsilon(0.012 / std::sqrt(shape)));
+    CHECK(gamma.variance == Approx(9 / shape).epsilon(0.06));
+  }
 }
 
 TEST_CASE("ranges of the distributions") {

@@ -1,0 +1,68 @@
+// Requests drawn from laws: sessions of several turns, shared prefixes, samples and search trees over one prompt, classes of service.
+#pragma once
+
+#include "workloads/request.hpp"
+#include "workloads/request_laws.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace orrery {
+
+/// Who comes back: the next prompt is all that was said before and a new input.
+struct SessionLaw {
+  double turns = 1;                    ///< mean of a geometric distribution
+  std::uint32_t most = 100;            ///< turns of a session
+  Seconds think;                       ///< mean time from an answer to the next turn, exponential
+  std::uint32_t max_context = 131'072; ///< a session ends before a turn whose prompt and answer would exceed it
+};
+
+/// Tokens that stand before the prompts of a group of sessions (a system prompt, a document).
+struct SharedPrefix {
+  std::uint32_t tokens = 0;
+  std::uint32_t groups = 1;
+  double exponent = 0; ///< the i-th group is as popular as i^-exponent
+};
+
+/// Several answers to one prompt: repeated sampling, or with more levels a tree search in which answers are continued as soon as they end.
+struct Continuations {
+  std::uint32_t width = 1;  ///< answers per level
+  std::uint32_t levels = 1; ///< each level continues answers of the one before
+  std::uint32_t keep = 1;   ///< answers of a level that are continued
+};
+
+/// A class of service, and how much of the traffic is its.
+struct TrafficClass {
+  std::string name;
+  double share = 1; ///< of the sessions, beside those of the other classes
+  int priority = 0;
+  std::optional<Seconds> ttft; ///< bounds: see ServiceClass
+  std::optional<Seconds> tpot;
+  std::optional<Seconds> end_to_end;
+  std::optional<LengthLaw> input; ///< instead of the traffic's
+  std::optional<LengthLaw> output;
+
+  [[nodiscard]] ServiceClass service() const;
+};
+
+struct Traffic {
+  std::optional<std::uint32_t> requests; ///< all turns and samples counted; neither this nor duration = standard_requests
+  std::optional<Seconds> duration;       ///< no session begins after it
+  ArrivalLaw arrivals = AtOnce{};        ///< of sessions
+  LengthLaw input = FixedLength{512};
+  LengthLaw output = FixedLength{128};
+  SessionLaw sessions;
+  SharedPrefix prefix;
+  Continuations continuations;
+  std::uint32_t block_tokens = 16; ///< shared prefixes are known to so many tokens
+  std::vector<TrafficClass> classes;
+};
+
+inline constexpr std::uint32_t standard_requests = 1000;
+inline constexpr std::uint32_t most_requests = 100'000'000;
+
+/// The same traffic and seed give the same requests, whatever serves them.
+[[nodiscard]] RequestStream generate_requests(const Traffic& traffic, std::uint64_t seed);
+
+} // namespace orrery
