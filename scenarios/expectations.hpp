@@ -29,6 +29,26 @@ struct Expectations {
   std::optional<Limits<double>> goodput;
   std::optional<Limits<Seconds>> time_to_budget;
   std::optional<Limits<Dollars>> cost;
+  std::optional<Limits<Seconds>> ttft_mean; ///< this and the following: of jobs that serve
+  std::optional<Limits<Seconds>> ttft_p50;
+  std::optional<Limits<Seconds>> ttft_p90;
+  std::optional<Limits<Seconds>> ttft_p99;
+  std::optional<Limits<Seconds>> tpot_mean;
+  std::optional<Limits<Seconds>> tpot_p50;
+  std::optional<Limits<Seconds>> tpot_p90;
+  std::optional<Limits<Seconds>> tpot_p99;
+  std::optional<Limits<Seconds>> itl_mean;
+  std::optional<Limits<Seconds>> itl_p99;
+  std::optional<Limits<Seconds>> end_to_end_mean;
+  std::optional<Limits<Seconds>> end_to_end_p99;
+  std::optional<Limits<double>> requests_per_second;
+  std::optional<Limits<double>> output_tokens_per_second;
+  std::optional<Limits<double>> attainment;
+  std::optional<Limits<double>> goodput_rate;
+  std::optional<Limits<double>> mfu;
+  std::optional<Limits<double>> mbu;
+  std::optional<Limits<Joules>> energy_per_output_token;
+  std::optional<Limits<Dollars>> cost_per_million_output_tokens;
 };
 
 const Table<Expectations>& expectations_table();

@@ -5,6 +5,7 @@
 #include "models/memory.hpp"
 #include "models/money.hpp"
 #include "models/reliability.hpp"
+#include "scenarios/serving_result.hpp"
 #include "sim/base/units.hpp"
 #include "workloads/plan.hpp"
 
@@ -166,6 +167,7 @@ struct Result {
   std::string software;
   std::uint64_t seed = 0;
   std::vector<TrainingResult> jobs;
+  std::vector<ServingResult> serving; ///< instead of jobs
   std::vector<Assumption> assumptions;
   std::vector<ExpectationOutcome> expectations;
 

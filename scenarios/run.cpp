@@ -7,6 +7,7 @@
 #include "scenarios/data_files.hpp"
 #include "scenarios/error_band.hpp"
 #include "scenarios/kernel_jitter.hpp"
+#include "scenarios/serving_run.hpp"
 #include "scenarios/timeline_rows.hpp"
 #include "scenarios/trace_run.hpp"
 #include "scenarios/training_metrics.hpp"
@@ -123,8 +124,14 @@ Result run_scenario(const Scenario& scenario, const RunOptions& options) {
                 .software = scenario.software.name,
                 .seed = scenario.simulation.seed};
   std::vector<Stages> done;
-  for (const TrainingScenario& job : scenario.jobs)
-    result.jobs.push_back(job.trace ? run_trace(scenario, *job.trace, options) : run_job(scenario, job, options, done));
+  int first = 0; // device of the job
+  for (const TrainingScenario& job : scenario.jobs) {
+    if (job.serving)
+      result.serving.push_back(run_serving(scenario, *job.serving, first, options));
+    else
+      result.jobs.push_back(job.trace ? run_trace(scenario, *job.trace, options) : run_job(scenario, job, options, done));
+    first += job_ranks(job);
+  }
   result.assumptions = assumptions_of(scenario, done);
   if (std::ranges::any_of(result.jobs, [](const TrainingResult& job) { return job.trace && job.trace->assumed; }))
     result.assumptions.push_back({"cost models", "compute nodes of the trace", "no kernel of this kind was measured on this architecture"});
@@ -133,10 +140,8 @@ Result run_scenario(const Scenario& scenario, const RunOptions& options) {
 }
 
 bool Result::feasible() const {
-  for (const TrainingResult& job : jobs)
-    if (!job.violations.empty())
-      return false;
-  return true;
+  const auto violated = [](const auto& job) { return !job.violations.empty(); };
+  return std::ranges::none_of(jobs, violated) && std::ranges::none_of(serving, violated);
 }
 
 bool Result::expectations_met() const {

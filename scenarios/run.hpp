@@ -24,6 +24,7 @@ struct Stages {
 struct RunOptions {
   Fidelity fidelity = Fidelity::simulate;
   bool record_timeline = false;
+  bool record_requests = false; ///< of serving jobs
 };
 
 /// Infeasible jobs are results with their inequality, not errors.

@@ -7,6 +7,8 @@
 namespace orrery {
 
 int job_ranks(const TrainingScenario& job) {
+  if (job.serving)
+    return serving_devices(*job.serving);
   if (job.trace)
     return static_cast<int>(job.trace->files.size());
   return job.graph ? job.graph->ranks() : job.plan.ranks();
@@ -44,6 +46,16 @@ std::string describe(const Cluster& cluster) {
 
 bool supports(const Device& device, Precision precision) {
   return std::any_of(device.units.begin(), device.units.end(), [&](const ComputeUnit& unit) { return unit.peak.contains(precision); });
+}
+
+FlopsPerSecond peak_of(const Device& device, Precision precision) {
+  FlopsPerSecond best;
+  for (const ComputeUnit& unit : device.units) {
+    const auto found = unit.peak.find(precision);
+    if (found != unit.peak.end())
+      best = std::max(best, found->second);
+  }
+  return best;
 }
 
 std::set<Precision> arithmetic_precisions(const OpGraph& graph) {

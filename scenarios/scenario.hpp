@@ -6,6 +6,7 @@
 #include "scenarios/capacity_options.hpp"
 #include "scenarios/expectations.hpp"
 #include "scenarios/plan_space_tables.hpp"
+#include "scenarios/serving_scenario.hpp"
 #include "scenarios/slow_devices.hpp"
 #include "scenarios/trace_job.hpp"
 #include "workloads/graph.hpp"
@@ -33,12 +34,13 @@ struct SimulationOptions {
   std::uint64_t seed = 1;
 };
 
-/// One job: a training job from a model and a plan or from an operator graph, or an execution trace.
+/// One job: a training job from a model and a plan or from an operator graph, an execution trace, or a model that is served.
 struct TrainingScenario {
   std::optional<TrainingJob> job; ///< with `plan`
   Plan plan;
-  std::optional<OpGraph> graph;  ///< instead of both
-  std::optional<TraceJob> trace; ///< instead of all
+  std::optional<OpGraph> graph;           ///< instead of both
+  std::optional<TraceJob> trace;          ///< instead of all
+  std::optional<ServingScenario> serving; ///< instead of all; all jobs of a scenario serve or none
 };
 
 struct Scenario {
@@ -61,6 +63,8 @@ struct Scenario {
 [[nodiscard]] std::string describe(const Cluster& cluster);
 /// Whether any unit of the device computes in `precision`.
 [[nodiscard]] bool supports(const Device& device, Precision precision);
+/// The fastest of its units in `precision`.
+[[nodiscard]] FlopsPerSecond peak_of(const Device& device, Precision precision);
 /// Precisions of the matrix products and attention of a graph.
 [[nodiscard]] std::set<Precision> arithmetic_precisions(const OpGraph& graph);
 /// Elements of the model that a graph describes, over all its ranks but one replica.

@@ -58,15 +58,18 @@ Codec<OpGraph> graph_codec() {
 const Table<TrainingScenario>& job_table() {
   using J = TrainingScenario;
   static const Table<J> table =
-      Table<J>("job", "One job: a model and a plan, an operator graph, or an execution trace.")
+      Table<J>("job", "One job: a model and a plan, an operator graph, an execution trace, or a model that is served.")
           .object("training", &J::job, training_table(), {.help = "what is trained; with plan"})
           .object("plan", &J::plan, plan_table(), {.help = "how it is laid out"})
           .value("graph", &J::graph, graph_codec(), {.help = "an operator graph instead of both, as --dump graph writes it"})
           .object("trace", &J::trace, trace_table(), {.help = "instead of all: a recorded execution, replayed"})
+          .object("serving", &J::serving, serving_table(), {.help = "instead of all: a model that is served"})
           .check([](const J& job, const Report& report) {
-            const int kinds = (job.job ? 1 : 0) + (job.graph ? 1 : 0) + (job.trace ? 1 : 0);
+            const int kinds = (job.job ? 1 : 0) + (job.graph ? 1 : 0) + (job.trace ? 1 : 0) + (job.serving ? 1 : 0);
             if (kinds != 1)
-              report.error("", kinds == 0 ? "neither 'training', 'graph' nor 'trace'" : "more than one of 'training', 'graph' and 'trace'",
+              report.error("",
+                           kinds == 0 ? "neither 'training', 'graph', 'trace' nor 'serving'"
+                                      : "more than one of 'training', 'graph', 'trace' and 'serving'",
                            "one of them");
           });
   return table;
@@ -87,12 +90,28 @@ void check_traces(const Scenario& scenario, const Report& report) {
     report.error("simulation.kernel_jitter", beside, "0");
 }
 
+/// What a job that serves has no part in.
+void check_serving_jobs(const Scenario& scenario, const Report& report) {
+  const auto serves = [](const TrainingScenario& job) { return job.serving.has_value(); };
+  if (std::ranges::none_of(scenario.jobs, serves))
+    return;
+  if (!std::ranges::all_of(scenario.jobs, serves))
+    report.error("jobs", "jobs that serve beside others", "jobs of one kind");
+  const char* beside = "beside a job that serves, which it does not touch";
+  if (scenario.reliability)
+    report.error("reliability", beside, "jobs of a model or a graph");
+  if (scenario.simulation.jitter > 0)
+    report.error("simulation.jitter", beside, "0");
+  if (scenario.simulation.kernel_jitter > 0)
+    report.error("simulation.kernel_jitter", beside, "0");
+}
+
 /// Slow devices against the machine and the one job on it.
 void check_slow(const Scenario& scenario, const Report& report) {
   if (scenario.simulation.slow.empty())
     return;
-  if (scenario.jobs.size() != 1 || scenario.jobs.front().trace)
-    return report.error("simulation.slow", "beside several jobs, or a trace", "one job of a model or a graph");
+  if (scenario.jobs.size() != 1 || scenario.jobs.front().trace || scenario.jobs.front().serving)
+    return report.error("simulation.slow", "beside several jobs, a trace or serving", "one job of a model or a graph");
   const TrainingScenario& job = scenario.jobs.front();
   const int stages = job.graph ? static_cast<int>(job.graph->stages.size()) : job.plan.pp;
   const int replicas = job.graph ? job.graph->groups.at(Group::data).size : job.plan.dp * job.plan.cp;
@@ -132,6 +151,7 @@ const Table<Scenario>& scenario_table() {
             if (scenario.jobs.empty())
               report.error("jobs", "an empty list", "at least one job");
             check_traces(scenario, report);
+            check_serving_jobs(scenario, report);
             check_slow(scenario, report);
           });
   return table;

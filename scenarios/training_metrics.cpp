@@ -134,16 +134,6 @@ std::vector<TimeShare> time_shares(const Stages& stages, const StepEstimate& tim
   return shares;
 }
 
-FlopsPerSecond peak_of(const Device& device, Precision precision) {
-  FlopsPerSecond best;
-  for (const ComputeUnit& unit : device.units) {
-    const auto found = unit.peak.find(precision);
-    if (found != unit.peak.end())
-      best = std::max(best, found->second);
-  }
-  return best;
-}
-
 std::vector<FlopRate> flop_rates(const Scenario& scenario, const OpGraph& graph, Seconds step) {
   const FlopsPerSecond peak = peak_of(scenario.cluster.node.device, graph.precision);
   const auto rate = [&](const char* convention, const char* meaning, Flops flops) {

@@ -1,16 +1,34 @@
-// `orrery capacity`: the cheapest cluster that trains a model by a deadline.
+// `orrery capacity`: the cheapest cluster that trains a model by a deadline, or serves it within bounds.
 #include "scenarios/capacity.hpp"
 #include "scenarios/run.hpp"
 #include "tools/capacity_report.hpp"
 #include "tools/command.hpp"
 #include "tools/search_progress.hpp"
+#include "tools/serving_capacity_report.hpp"
 
 namespace orrery {
 
 namespace {
 
+Exit find_deployment(const Scenario& scenario, const Arguments& arguments, Console& console) {
+  SearchLine line(console.error, "deployments", console.progress);
+  const ServingCapacity result =
+      find_serving_capacity(scenario, [&line](const SearchProgress& progress) { line.show(progress.done, progress.total); });
+  line.end(static_cast<double>(result.points.size()));
+  const std::string format = arguments.text("--format", "text");
+  if (format == "json")
+    console.out << serving_capacity_json(result).dump(2) << '\n';
+  else if (format == "csv")
+    console.out << serving_capacity_csv(result);
+  else
+    console.out << serving_capacity_text(result, Style{.colour = console.colour});
+  return result.best ? Exit::ok : Exit::infeasible;
+}
+
 Exit run(const Arguments& arguments, Console& console) {
   const Scenario scenario = load_scenario(arguments.text("FILE"), arguments.all("--set"));
+  if (scenario.jobs.front().serving)
+    return find_deployment(scenario, arguments, console);
   SearchLine line(console.error, "clusters", console.progress);
   const CapacityResult result =
       find_capacity(scenario, [&line](const SearchProgress& progress) { line.show(progress.done, progress.total); });
@@ -29,9 +47,9 @@ Exit run(const Arguments& arguments, Console& console) {
 
 Command capacity_command_row() {
   return {.name = "capacity",
-          .summary = "finds the cheapest cluster that trains the job's tokens by a deadline",
-          .details = "Candidate nodes and the deadline come from the scenario's key 'capacity'. Exit status: 0 answered; 2 the input is "
-                     "wrong; 3 no cluster meets the deadline.",
+          .summary = "finds the cheapest cluster that trains by a deadline, or serves within bounds",
+          .details = "Candidate nodes, the deadline and the deployments to look at come from the scenario's key 'capacity'. Exit status: 0 "
+                     "answered; 2 the input is wrong; 3 no cluster meets the deadline or the bounds.",
           .options = {{.name = "FILE", .kind = OptionKind::positional, .value = {}, .help = "scenario (YAML)", .required = true},
                       {.name = "--set",
                        .kind = OptionKind::values,

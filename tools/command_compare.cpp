@@ -26,6 +26,14 @@ OrderedJson read_result(const std::string& path) {
   return json;
 }
 
+/// Jobs of any kind.
+OrderedJson jobs_of(const OrderedJson& result) {
+  OrderedJson jobs = result["jobs"];
+  if (const auto serving = result.find("serving"); serving != result.end() && serving->is_array())
+    jobs.insert(jobs.end(), serving->begin(), serving->end());
+  return jobs;
+}
+
 OrderedJson result_of(const std::string& path, Console& console) {
   if (path.ends_with(".json"))
     return read_result(path);
@@ -110,16 +118,16 @@ Exit run(const Arguments& arguments, Console& console) {
   std::optional<double> threshold;
   if (arguments.has("--max-regression"))
     threshold = threshold_of(arguments.text("--max-regression"));
-  const OrderedJson a = result_of(arguments.text("A"), console);
-  const OrderedJson b = result_of(arguments.text("B"), console);
-  if (a["jobs"].size() != b["jobs"].size())
-    throw UserError(fmt::format("A has {} jobs, B has {}: there is nothing to compare", a["jobs"].size(), b["jobs"].size()));
+  const OrderedJson a = jobs_of(result_of(arguments.text("A"), console));
+  const OrderedJson b = jobs_of(result_of(arguments.text("B"), console));
+  if (a.size() != b.size())
+    throw UserError(fmt::format("A has {} jobs, B has {}: there is nothing to compare", a.size(), b.size()));
   const Style style{.colour = console.colour};
   bool infeasible = false;
   int regressions = 0;
-  for (std::size_t i = 0; i < a["jobs"].size(); ++i) {
-    const OrderedJson& before = a["jobs"][i];
-    const OrderedJson& after = b["jobs"][i];
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const OrderedJson& before = a[i];
+    const OrderedJson& after = b[i];
     console.out << style.heading("A " + job_name(before) + ", " + arguments.text("A")) << '\n'
                 << style.heading("B " + job_name(after) + ", " + arguments.text("B")) << '\n';
     const bool broken_a = print_violations(before, "A", style, console.out);

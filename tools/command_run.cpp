@@ -8,6 +8,7 @@
 #include "tools/output.hpp"
 #include "tools/report_json.hpp"
 #include "tools/report_text.hpp"
+#include "tools/serving_json.hpp"
 #include "tools/trace.hpp"
 #include "tools/why.hpp"
 
@@ -31,6 +32,10 @@ void print_failures(const Result& result, std::ostream& error) {
   for (const TrainingResult& job : result.jobs) {
     for (const std::string& violation : job.violations)
       error << "infeasible: " << (result.jobs.size() > 1 ? job.name + ": " : "") << violation << '\n';
+  }
+  for (const ServingResult& job : result.serving) {
+    for (const std::string& violation : job.violations)
+      error << "infeasible: " << (result.serving.size() > 1 ? job.name + ": " : "") << violation << '\n';
   }
   for (const ExpectationOutcome& outcome : result.expectations) {
     if (!outcome.met && result.feasible())
@@ -110,14 +115,27 @@ Exit answer(const Arguments& arguments, Console& console, Fidelity fidelity) {
     console.out << dump(DumpKind::resolved, "text", scenario, {});
     return Exit::ok;
   }
+  const bool serves = std::ranges::any_of(scenario.jobs, [](const TrainingScenario& job) { return job.serving.has_value(); });
+  if (arguments.has("--requests") && !serves)
+    throw UserError("--requests: the scenario has no job that serves");
+  if (serves && fidelity == Fidelity::estimate)
+    throw UserError("a job that serves has no closed form; allowed with 'orrery run'");
+  if (serves && arguments.has("--why"))
+    throw UserError("--why: explains jobs that train; the scenario serves");
+  if (serves && !dumped.empty() && dumped != "resolved")
+    throw UserError("--dump " + dumped + ": of jobs that train; the scenario serves; allowed: resolved");
   const bool record = arguments.has("--trace") || dumped == "timeline";
   Result result;
   {
     const Progress progress(console.error, progress_word(fidelity), console.progress);
-    result = run_scenario(scenario, {.fidelity = fidelity, .record_timeline = record});
+    result = run_scenario(scenario, {.fidelity = fidelity,
+                                     .record_timeline = record,
+                                     .record_requests = arguments.has("--requests") || (serves && arguments.has("--trace"))});
   }
   if (arguments.has("--trace") && result.feasible())
     write_file(arguments.text("--trace"), [&](std::ostream& out) { write_trace(out, result); });
+  if (arguments.has("--requests") && result.feasible())
+    write_file(arguments.text("--requests"), [&](std::ostream& out) { write_requests(out, result); });
   if (arguments.has("--quiet"))
     print_failures(result, console.error);
   else
@@ -153,6 +171,7 @@ constexpr const char* details = "Exit status: 0 answered; 2 the input is wrong; 
 Command run_command_row() {
   std::vector<Option> options = common_options();
   options.push_back({.name = "--trace", .value = "OUT.json", .help = "writes the timeline as Chrome trace events (ui.perfetto.dev)"});
+  options.push_back({.name = "--requests", .value = "OUT.csv", .help = "writes the requests of jobs that serve, one row each"});
   return {.name = "run",
           .summary = "simulates a scenario and prints what it would reach",
           .details = details,

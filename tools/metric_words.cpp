@@ -18,7 +18,17 @@ const std::vector<Metric>& headline_metrics() {
                                            {"goodput.goodput", "goodput", Better::higher},
                                            {"budget.time_s", "time to the budget", Better::lower},
                                            {"budget.energy_j", "energy to the budget", Better::lower},
-                                           {"budget.cost_usd", "cost of the budget", Better::lower}};
+                                           {"budget.cost_usd", "cost of the budget", Better::lower},
+                                           {"requests_per_second", "requests/s", Better::higher},
+                                           {"output_tokens_per_second", "output tokens/s", Better::higher},
+                                           {"latencies.ttft.mean_s", "time to first token, mean", Better::lower},
+                                           {"latencies.ttft.p99_s", "time to first token, p99", Better::lower},
+                                           {"latencies.tpot.mean_s", "time per output token, mean", Better::lower},
+                                           {"latencies.tpot.p99_s", "time per output token, p99", Better::lower},
+                                           {"attainment_share", "requests within their bounds", Better::higher},
+                                           {"goodput.rate_per_second", "goodput, requests/s", Better::higher},
+                                           {"energy_per_output_token_j", "energy per output token", Better::lower},
+                                           {"cost_per_million_output_tokens_usd", "cost per million output tokens", Better::lower}};
   return rows;
 }
 

@@ -1,5 +1,6 @@
 #include "tools/report_json.hpp"
 
+#include "tools/serving_json.hpp"
 #include "tools/text.hpp"
 
 #include <algorithm>
@@ -261,6 +262,7 @@ const JsonObject<Result>& result_object() {
                                                .value("feasible", "", [](const Result& r) { return r.feasible(); })
                                                .value("expectations_met", "", [](const Result& r) { return r.expectations_met(); })
                                                .list("jobs", "", job_object(), &Result::jobs)
+                                               .list("serving", "jobs that serve", serving_object(), &Result::serving, true)
                                                .list("assumptions", "", assumption_object(), &Result::assumptions)
                                                .list("expectations", "", expectation_object(), &Result::expectations);
   return object;
@@ -339,15 +341,19 @@ std::vector<std::pair<std::string, OrderedJson>> flat_job(const OrderedJson& job
 std::string result_csv(const Result& result) {
   std::vector<std::string> columns;
   std::vector<std::map<std::string, std::string>> rows;
-  for (const TrainingResult& job : result.jobs) {
+  const auto add = [&](const OrderedJson& job) {
     std::map<std::string, std::string>& row = rows.emplace_back();
     row["scenario"] = result.scenario;
-    for (const auto& [path, value] : flat_job(job_json(job))) {
+    for (const auto& [path, value] : flat_job(job)) {
       if (!row.contains(path) && std::ranges::find(columns, path) == columns.end())
         columns.push_back(path);
       row[path] = value.is_string() ? value.get<std::string>() : value.dump();
     }
-  }
+  };
+  for (const TrainingResult& job : result.jobs)
+    add(job_json(job));
+  for (const ServingResult& job : result.serving)
+    add(serving_object().write(job));
   columns.insert(columns.begin(), "scenario");
   std::string out = csv_line(columns);
   for (auto& row : rows) {

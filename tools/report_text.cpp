@@ -3,6 +3,7 @@
 #include "scenarios/expectations.hpp"
 #include "sim/base/quantity_text.hpp"
 #include "tools/report_json.hpp"
+#include "tools/serving_text.hpp"
 
 #include <fmt/format.h>
 
@@ -331,6 +332,8 @@ std::string report_text(const Result& result, const Style& style) {
   std::string out;
   for (const TrainingResult& job : result.jobs)
     out += (out.empty() ? "" : "\n") + job_text(result, job, style);
+  for (const ServingResult& job : result.serving)
+    out += (out.empty() ? "" : "\n") + serving_text(result, job, style);
   if (!result.expectations.empty() && result.feasible())
     out += expectations(result, style);
   if (!result.assumptions.empty() && result.feasible())

@@ -1,6 +1,7 @@
 #include "tools/sweep_metrics.hpp"
 
 #include "tools/report_json.hpp"
+#include "tools/serving_json.hpp"
 
 #include <fmt/format.h>
 
@@ -29,7 +30,9 @@ void add_patterns(const OrderedJson& schema, const std::string& path, std::vecto
 constexpr const char* expectations_met = "expectations_met";
 
 /// Whether a figure tells what a job reached. What went in, and what the row's status says, is left out.
-bool is_kept(std::string_view name) { return !name.starts_with("plan.") && name != "feasible"; }
+bool is_kept(std::string_view name) {
+  return !name.starts_with("plan.") && name != "feasible" && !name.starts_with("samples.") && !name.starts_with("trace.first_refused.");
+}
 
 /// "jobs.2." and the rest of a name; no job where there is only one.
 std::pair<int, std::string_view> job_of(std::string_view name) {
@@ -69,14 +72,19 @@ SweepValue value_of(const OrderedJson& leaf) {
 
 std::vector<std::pair<std::string, SweepValue>> sweep_metrics(const Result& result) {
   std::vector<std::pair<std::string, SweepValue>> metrics;
+  const auto add = [&metrics](const OrderedJson& job, const std::string& prefix) {
+    for (const auto& [path, value] : flat_job(job))
+      if ((value.is_number() || value.is_boolean()) && is_kept(path))
+        metrics.emplace_back(prefix + path, value_of(value));
+  };
+  for (std::size_t i = 0; i < result.serving.size(); ++i)
+    add(serving_object().write(result.serving[i]), result.serving.size() > 1 ? fmt::format("jobs.{}.", i) : "");
   for (std::size_t i = 0; i < result.jobs.size(); ++i) {
     const TrainingResult& job = result.jobs[i];
     if (job.step_time.si() <= 0 && job.memory.total().si() <= 0) // refused before anything was computed
       continue;
     const std::string prefix = result.jobs.size() > 1 ? fmt::format("jobs.{}.", i) : "";
-    for (const auto& [path, value] : flat_job(job_json(job)))
-      if ((value.is_number() || value.is_boolean()) && is_kept(path))
-        metrics.emplace_back(prefix + path, value_of(value));
+    add(job_json(job), prefix);
   }
   if (!result.expectations.empty())
     metrics.emplace_back(expectations_met, result.expectations_met());
@@ -87,6 +95,7 @@ const std::vector<std::string>& metric_patterns() {
   static const std::vector<std::string> patterns = [] {
     std::vector<std::string> all;
     add_patterns(result_schema()["properties"]["jobs"]["items"], "", all);
+    add_patterns(result_schema()["properties"]["serving"]["items"], "", all);
     std::erase_if(all, [](const std::string& name) { return !is_kept(name); });
     all.emplace_back(expectations_met);
     return all;

@@ -24,6 +24,29 @@ std::string micros(long long picoseconds) { return fmt::format("{}.{:06}", picos
 class TraceWriter {
 public:
   explicit TraceWriter(std::ostream& out) : out_(out) { out_ << "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n"; }
+  /// A process per replica: its state as counters, its requests as rows of waiting, prefill and decode.
+  void serving(const ServingResult& job, const std::string& prefix) {
+    std::map<std::uint32_t, int> known;
+    const auto process_of = [&](std::uint32_t replica) {
+      const auto [found, fresh] = known.try_emplace(replica, last_process_ + 1);
+      if (fresh) {
+        ++last_process_;
+        event(fmt::format(R"({{"ph":"M","name":"process_name","pid":{},"tid":0,"args":{{"name":{}}}}})", found->second,
+                          quoted(fmt::format("{}replica {}", prefix, replica))));
+      }
+      return found->second;
+    };
+    for (const ServingSample& sample : job.samples) {
+      const int process = process_of(sample.replica);
+      counter(process, "waiting", "requests", sample.time, sample.waiting);
+      counter(process, "running", "requests", sample.time, sample.running);
+      counter(process, "KV cache", "blocks", sample.time, static_cast<double>(sample.blocks));
+    }
+    for (std::size_t i = 0; i < job.rows.size(); ++i)
+      if (const RequestRecord& record = job.rows[i].record; record.outcome == Outcome::served)
+        request(process_of(record.replica), i, job.rows[i]);
+  }
+
   void finish() { out_ << "\n]}\n"; }
 
   void job(const TrainingResult& job, const std::string& prefix) {
@@ -67,6 +90,21 @@ private:
       return x.begin.si() != y.begin.si() ? x.begin < y.begin : x.end < y.end;
     });
     return order;
+  }
+
+  void request(int process, std::size_t index, const RequestRow& row) {
+    const auto span = [&](const std::string& name, Seconds begin, Seconds end, const std::string& arguments) {
+      event(fmt::format(R"({{"ph":"b","cat":"request","id":{},"name":{},"pid":{},"tid":0,"ts":{}{}}})", index, quoted(name), process,
+                        micros(picoseconds(begin)), arguments));
+      event(fmt::format(R"({{"ph":"e","cat":"request","id":{},"name":{},"pid":{},"tid":0,"ts":{}}})", index, quoted(name), process,
+                        micros(picoseconds(end))));
+    };
+    const RequestRecord& r = row.record;
+    span("request", r.arrival, r.end,
+         fmt::format(R"(,"args":{{"input":{},"output":{},"preemptions":{}}})", row.request.input, row.request.output, r.preemptions));
+    span("waiting", r.arrival, r.scheduled, "");
+    span("prefill", r.scheduled, r.first_token, "");
+    span("decode", r.first_token, r.end, "");
   }
 
   void event(const std::string& text) {
@@ -141,6 +179,8 @@ void write_trace(std::ostream& out, const Result& result) {
   TraceWriter writer(out);
   for (const TrainingResult& job : result.jobs)
     writer.job(job, result.jobs.size() > 1 ? job.name + " " : "");
+  for (const ServingResult& job : result.serving)
+    writer.serving(job, result.serving.size() > 1 ? job.name + " " : "");
   writer.finish();
 }
 

@@ -17,7 +17,7 @@ namespace {
 
 // One line per file of benchmarks.
 constexpr Rows (*const registry[])() = {
-    engine_rows, hardware_rows, failure_rows, kernel_rows, search_rows, serving_rows, sweep_rows, training_rows,
+    engine_rows, hardware_rows, failure_rows, kernel_rows, search_rows, serving_rows, sweep_rows, traffic_rows, training_rows,
 };
 
 double median_seconds(const Row& row) {

@@ -12,6 +12,7 @@ Rows kernel_rows();
 Rows sweep_rows();
 Rows search_rows();
 Rows serving_rows();
+Rows traffic_rows();
 Rows training_rows();
 
 } // namespace orrery::bench

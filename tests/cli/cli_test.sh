@@ -140,6 +140,39 @@ expect 3 'dgx-h100,4,32,false,.* deadline' "$orrery" capacity "$llama" "${few[@]
 expect 2 "capacity: missing" "$orrery" capacity "$quickstart"
 expect 2 'capacity.deadline' "$orrery" capacity "$llama" --set capacity.deadline=30
 
+# Serving.
+chat=$root/scenarios/serving-chat.yaml
+short=(--set jobs.0.serving.traffic.requests=200)
+expect 0 'time to first token' "$orrery" run "$chat" "${short[@]}" --requests requests.csv
+holds 'a row per request' [ "$(wc -l <requests.csv)" -eq 201 ]
+cp out first
+expect 0 '' "$orrery" run "$chat" "${short[@]}"
+holds 'serving gives the same bytes twice' cmp -s out first
+expect 0 '"attainment_share"' "$orrery" run "$chat" "${short[@]}" --format json
+holds 'a serving result as JSON' is_json out
+cp out chat.json
+expect 0 'time to first token, p99' "$orrery" compare chat.json chat.json
+expect 0 'latencies.ttft.p99_s' "$orrery" run "$chat" "${short[@]}" --format csv
+expect 0 '' "$orrery" run "$chat" "${short[@]}" --trace serving.json --quiet
+holds 'a timeline of requests is JSON' is_json serving.json
+expect 0 'the highest rate' "$orrery" run "$chat" "${short[@]}" --set 'jobs.0.serving.goodput={ tolerance: 0.5 }'
+expect 4 'ttft_p99' "$orrery" run "$chat" "${short[@]}" --set 'expect.ttft_p99.max=1 ms'
+expect 3 'infeasible: replicas need 12 devices > 8 devices' "$orrery" run "$chat" --set jobs.0.serving.plan.replicas=3 --quiet
+expect 2 'no closed form' "$orrery" estimate "$chat"
+expect 2 'has no job that serves' "$orrery" run "$quickstart" --requests requests.csv
+expect 0 'decode pool|Decode replicas' "$orrery" run "$root/scenarios/serving-disaggregated.yaml" "${short[@]}"
+printf 'arrived_at,num_prefill_tokens,num_decode_tokens\n1,100,10\n2,0,10\nbroken\n' >requests.csv
+sed '/      traffic:/,/      slo:/c\      trace: { file: requests.csv }\n      slo: { attainment: 0.95 }' "$chat" | sed '/^expect:/,$d' >from_trace.yaml
+expect 0 'line 3: num_prefill_tokens 0' "$orrery" run from_trace.yaml
+expect 0 '2 refused' "$orrery" run from_trace.yaml
+: >requests.csv
+expect 2 'requests.csv: no requests in it' "$orrery" run from_trace.yaml
+deployment=("$root/scenarios/serving-capacity.yaml" "${short[@]}" --set 'capacity.serving={ tp: [4], max_devices: 16 }')
+expect 0 'Cheapest deployment for llama3-70b' "$orrery" capacity "${deployment[@]}"
+expect 0 '"deployments"' "$orrery" capacity "${deployment[@]}" --format json
+holds 'a deployment as JSON' is_json out
+expect 3 'No deployment serves' "$orrery" capacity "${deployment[@]}" --set 'jobs.0.serving.slo.tpot=1 us'
+
 expect 0 'mean over groups' "$orrery" validate training --rows rows.csv
 holds 'one line per measured row' grep -q '^group,id,measured_s,predicted_s,error_pct,refusal,plan$' rows.csv
 expect 2 'missing.csv' "$orrery" validate training --data missing.csv

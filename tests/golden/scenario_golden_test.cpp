@@ -31,6 +31,19 @@ Figures figures_of(const TrainingResult& job) {
   return figures;
 }
 
+Figures figures_of(const ServingResult& job) {
+  return {{"ttft_mean_s", job.latencies.ttft.mean.si()},
+          {"ttft_p99_s", job.latencies.ttft.p99.si()},
+          {"tpot_mean_s", job.latencies.tpot.mean.si()},
+          {"itl_p99_s", job.itl.p99.si()},
+          {"output_tokens_per_second", job.output_tokens_per_second},
+          {"attainment", job.attainment},
+          {"mfu", job.mfu},
+          {"mbu", job.mbu},
+          {"device_power_w", job.device_power.si()},
+          {"cost_per_million_output_tokens_usd", job.cost_per_million_output_tokens.si()}};
+}
+
 Figures read_figures(const std::string& file) {
   Figures figures;
   std::ifstream in(file);
@@ -42,6 +55,26 @@ Figures read_figures(const std::string& file) {
   return figures;
 }
 
+/// Compares with the figures kept, or keeps these.
+void check_figures(const std::string& name, const Figures& now) {
+  const std::string file = data_file(fmt::format("tests/golden/cases/{}.txt", name));
+  const Figures kept = read_figures(file);
+  if (std::getenv("ORRERY_APPROVE") != nullptr) {
+    std::ofstream out(file);
+    for (const auto& [figure, value] : now) {
+      out << fmt::format("{} {:.6g}\n", figure, value);
+      if (kept.contains(figure))
+        fmt::print("{} {}: {:+.3f}%\n", name, figure, 100 * (value / kept.at(figure) - 1));
+    }
+    return;
+  }
+  REQUIRE(kept.size() == now.size());
+  for (const auto& [figure, value] : kept) {
+    CAPTURE(figure);
+    CHECK(now.at(figure) == Approx(value).epsilon(1e-4));
+  }
+}
+
 } // namespace
 
 TEST_CASE("shipped scenarios give the figures they gave", "[golden]") {
@@ -49,23 +82,12 @@ TEST_CASE("shipped scenarios give the figures they gave", "[golden]") {
     CAPTURE(name);
     const TrainingResult job = run_scenario(load_scenario(data_file(fmt::format("scenarios/{}.yaml", name)))).jobs.front();
     REQUIRE(job.violations.empty());
-    const std::string file = data_file(fmt::format("tests/golden/cases/{}.txt", name));
-    const Figures now = figures_of(job);
-    if (std::getenv("ORRERY_APPROVE") != nullptr) {
-      const Figures before = read_figures(file);
-      std::ofstream out(file);
-      for (const auto& [figure, value] : now) {
-        out << fmt::format("{} {:.6g}\n", figure, value);
-        if (before.contains(figure))
-          fmt::print("{} {}: {:+.3f}%\n", name, figure, 100 * (value / before.at(figure) - 1));
-      }
-      continue;
-    }
-    const Figures kept = read_figures(file);
-    REQUIRE(kept.size() == now.size());
-    for (const auto& [figure, value] : kept) {
-      CAPTURE(figure);
-      CHECK(now.at(figure) == Approx(value).epsilon(1e-4));
-    }
+    check_figures(name, figures_of(job));
   }
+}
+
+TEST_CASE("shipped scenarios that serve give the figures they gave", "[golden][serving]") {
+  const ServingResult job = run_scenario(load_scenario(data_file("scenarios/serving-chat.yaml"))).serving.front();
+  REQUIRE(job.violations.empty());
+  check_figures("serving-chat", figures_of(job));
 }

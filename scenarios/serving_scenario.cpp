@@ -1,0 +1,117 @@
+#include "scenarios/serving_scenario.hpp"
+
+#include "hardware/words.hpp"
+#include "sim/base/diagnostics.hpp"
+#include "sim/base/random.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+namespace orrery {
+
+namespace {
+
+constexpr std::size_t piece_bytes = 1U << 20U;
+
+RequestTrace read_trace(const TraceTraffic& trace) {
+  RequestTraceReader reader(trace.selection());
+  std::error_code error;
+  const std::uintmax_t size = std::filesystem::file_size(trace.file, error);
+  std::ifstream in(trace.file, std::ios::binary);
+  if (error || !in)
+    throw UserError(trace.file + ": cannot be read");
+  reader.expect(size);
+  std::string piece(piece_bytes, '\0');
+  while (in && !reader.done()) {
+    in.read(piece.data(), static_cast<std::streamsize>(piece.size()));
+    reader.feed({piece.data(), static_cast<std::size_t>(in.gcount())});
+  }
+  RequestTrace read = reader.finish();
+  if (!read.problem.empty())
+    throw UserError(fmt::format("{}: {}", trace.file, read.problem));
+  return read;
+}
+
+/// Gives the requests that follow none new times, in the order of the file.
+void time_anew(RequestStream& stream, const ArrivalLaw& law, std::uint64_t seed) {
+  ArrivalClock clock(law, seed);
+  for (Request& request : stream.requests)
+    if (request.follows == no_request)
+      request.arrival = clock.next();
+  if (const auto* loop = std::get_if<ClosedLoop>(&law))
+    stream.concurrency = loop->concurrency;
+}
+
+/// Deals classes out by their shares; turns of a session are of one class.
+void deal_classes(RequestStream& stream, const std::vector<TrafficClass>& classes, std::uint64_t seed) {
+  if (classes.empty())
+    return;
+  stream.classes.clear();
+  std::vector<double> sums;
+  for (const TrafficClass& row : classes) {
+    stream.classes.push_back(row.service());
+    sums.push_back((sums.empty() ? 0 : sums.back()) + row.share);
+  }
+  RandomStream random(seed, "classes");
+  for (Request& request : stream.requests) {
+    const auto drawn = std::ranges::upper_bound(sums, random.uniform() * sums.back()) - sums.begin();
+    request.service_class = static_cast<std::uint16_t>(std::min<std::ptrdiff_t>(drawn, static_cast<std::ptrdiff_t>(sums.size()) - 1));
+    if (request.follows != no_request)
+      request.service_class = stream.requests[request.follows].service_class;
+  }
+}
+
+} // namespace
+
+TraceSelection TraceTraffic::selection() const {
+  return {.format = format.value_or(""),
+          .skip = skip,
+          .requests = requests,
+          .speed = speed,
+          .max_context = max_context,
+          .characters_per_token = characters_per_token};
+}
+
+bool has_bounds(const ServingScenario& job) {
+  const std::vector<TrafficClass>& classes = job.traffic ? job.traffic->classes : job.trace->classes;
+  return job.slo.ttft || job.slo.tpot || job.slo.end_to_end ||
+         std::ranges::any_of(classes, [](const TrafficClass& row) { return row.ttft || row.tpot || row.end_to_end; });
+}
+
+int serving_devices(const ServingScenario& job) {
+  return job.pools ? job.pools->prefill.plan.devices() + job.pools->decode.plan.devices() : job.plan.devices();
+}
+
+ServingJob serving_job(const ServingScenario& job) {
+  ServingJob served{.model = job.model, .precision = job.precision, .kv = job.kv.value_or(job.precision), .routing = job.routing};
+  const std::string name = job.weights.value_or(choice_name(precision_words(), job.precision));
+  const auto format = std::ranges::find(weight_formats(), name, &WeightFormat::name);
+  assert(format != weight_formats().end() && "the table knows the names");
+  served.weights = *format;
+  return served;
+}
+
+ServingTraffic serving_traffic(const ServingScenario& job, std::uint64_t seed) {
+  ServingTraffic traffic;
+  if (job.trace) {
+    RequestTrace read = read_trace(*job.trace);
+    traffic = {std::move(read.stream), std::move(read.report)};
+    if (job.trace->arrivals)
+      time_anew(traffic.stream, *job.trace->arrivals, seed);
+    deal_classes(traffic.stream, job.trace->classes, seed);
+  } else {
+    traffic.stream = generate_requests(*job.traffic, seed);
+  }
+  for (ServiceClass& row : traffic.stream.classes)
+    if (row.ttft.si() == 0 && row.tpot.si() == 0 && row.end_to_end.si() == 0) {
+      row.ttft = job.slo.ttft.value_or(Seconds{});
+      row.tpot = job.slo.tpot.value_or(Seconds{});
+      row.end_to_end = job.slo.end_to_end.value_or(Seconds{});
+    }
+  return traffic;
+}
+
+} // namespace orrery

@@ -1,0 +1,98 @@
+// A serving job as a scenario describes it: what is served, on which replicas, to whom.
+#pragma once
+
+#include "scenarios/goodput_search.hpp"
+#include "sim/base/params.hpp"
+#include "sim/engine/serving.hpp"
+#include "workloads/request_trace.hpp"
+#include "workloads/request_traffic.hpp"
+#include "workloads/serving_job.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace orrery {
+
+/// What of an engine's batching is set by the user; the rest is the software profile's.
+struct BatchingChoice {
+  std::optional<std::string> policy; ///< a name of batching_policies()
+  std::optional<int> max_sequences;
+  std::optional<int> max_tokens;
+};
+
+/// Replicas that do one phase of every request.
+struct ServingPool {
+  ServingPlan plan;
+  BatchingChoice batching;
+};
+
+/// Prefill and decode on replicas of their own.
+struct ServingPools {
+  ServingPool prefill;
+  ServingPool decode;
+};
+
+/// Requests from a file.
+struct TraceTraffic {
+  std::string file;
+  std::optional<std::string> format; ///< a name of request_formats(); by default the one whose columns are there
+  std::uint64_t skip = 0;
+  std::optional<std::uint64_t> requests;
+  double speed = 1;
+  std::optional<std::uint32_t> max_context;
+  double characters_per_token = 4;
+  std::optional<ArrivalLaw> arrivals; ///< instead of the file's times
+  std::vector<TrafficClass> classes;
+
+  [[nodiscard]] TraceSelection selection() const;
+};
+
+/// Bounds that a share of all requests has to keep; of classes that state none of their own.
+struct ServiceTarget {
+  std::optional<Seconds> ttft;
+  std::optional<Seconds> tpot;
+  std::optional<Seconds> end_to_end;
+  double attainment = 0.9;
+};
+
+struct ServingScenario {
+  TransformerModel model;
+  Precision precision = Precision::bf16; ///< of activations
+  std::optional<std::string> weights;    ///< a name of weight_formats(); by default that of `precision`
+  std::optional<Precision> kv;           ///< of the KV cache; by default `precision`
+  Routing routing;
+  ServingPlan plan;
+  std::optional<ServingPools> pools; ///< instead of `plan`
+  BatchingChoice batching;           ///< of `plan`
+  Router router = Router::round_robin;
+  std::optional<Autoscaling> autoscaling;
+  std::optional<bool> prefix_cache;  ///< by default as the software does
+  bool swap = false;                 ///< preempted sequences go to host memory; else they are computed again
+  double tokens_per_iteration = 1;   ///< of a decoding sequence: above 1 with accepted drafts
+  std::optional<Traffic> traffic;    ///< this
+  std::optional<TraceTraffic> trace; ///< or this
+  ServiceTarget slo;
+  std::optional<GoodputOptions> goodput; ///< search for the highest rate that keeps the target
+  std::optional<Seconds> sample;         ///< least time between two samples of a replica's state
+};
+
+const Table<ServingScenario>& serving_table();
+
+/// Whether its requests, or some of them, have bounds on latencies.
+[[nodiscard]] bool has_bounds(const ServingScenario& job);
+
+/// Devices of all replicas.
+[[nodiscard]] int serving_devices(const ServingScenario& job);
+
+/// What the cost models are asked about.
+[[nodiscard]] ServingJob serving_job(const ServingScenario& job);
+
+/// The requests of a job, and what became of its trace's lines. Throws UserError where the trace has none.
+struct ServingTraffic {
+  RequestStream stream;
+  std::optional<RequestTraceReport> trace;
+};
+ServingTraffic serving_traffic(const ServingScenario& job, std::uint64_t seed);
+
+} // namespace orrery

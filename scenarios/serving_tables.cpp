@@ -1,0 +1,225 @@
+#include "hardware/words.hpp"
+#include "scenarios/serving_scenario.hpp"
+#include "sim/base/catalogue.hpp"
+#include "workloads/request_tables.hpp"
+#include "workloads/tables.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+namespace orrery {
+
+namespace {
+
+constexpr double most_devices = 1'000'000;
+
+const std::vector<std::string>& policy_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all;
+    for (const BatchingPolicy& policy : batching_policies())
+      all.push_back(policy.name);
+    return all;
+  }();
+  return names;
+}
+
+const std::vector<std::string>& weight_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all;
+    for (const WeightFormat& format : weight_formats())
+      all.emplace_back(format.name);
+    return all;
+  }();
+  return names;
+}
+
+const Table<ServingPlan>& serving_plan_table() {
+  using P = ServingPlan;
+  static const Table<P> table =
+      Table<P>("serving_plan", "How replicas are laid out. Devices of one = tp x pp x attention_dp.")
+          .count("tp", &P::tp, {.min = 1, .max = 1024, .help = "tensor-parallel degree of attention and dense layers"})
+          .count("pp", &P::pp, {.min = 1, .max = 1024, .help = "pipeline stages"})
+          .count("ep", &P::ep, {.min = 1, .max = 10'000, .help = "ranks over which experts are spread, among tp x attention_dp"})
+          .count("attention_dp", &P::attention_dp,
+                 {.min = 1, .max = 10'000, .help = "groups of tp devices that attend to sequences of their own and share the experts"})
+          .count("replicas", &P::replicas, {.min = 1, .max = 100'000, .help = "alike"})
+          .number("host_weights", &P::host_weights,
+                  {.max = 1, .help = "share of the weights that lies in host memory and comes in for every iteration"})
+          .check([](const P& plan, const Report& report) {
+            const double devices = static_cast<double>(plan.tp) * plan.pp * plan.attention_dp * plan.replicas;
+            if (devices > most_devices)
+              report.error("", fmt::format("tp x pp x attention_dp x replicas = {} devices", exact_number(devices)),
+                           fmt::format("at most {}", exact_number(most_devices)));
+          });
+  return table;
+}
+
+const Table<BatchingChoice>& batching_table() {
+  using B = BatchingChoice;
+  static const Table<B> table =
+      Table<B>("batching", "How batches are formed, where not as the software does.")
+          .word("policy", &B::policy, policy_names(), {.help = "who joins an iteration, and what KV memory it is given"})
+          .count("max_sequences", &B::max_sequences, {.min = 1, .max = 1'000'000, .help = "in a batch"})
+          .count("max_tokens", &B::max_tokens, {.min = 1, .max = 100'000'000, .help = "of an iteration, prompts and decoding together"});
+  return table;
+}
+
+const Table<ServingPools>& pools_table() {
+  static const Table<ServingPool> pool = Table<ServingPool>("pool", "Replicas that do one phase of every request.")
+                                             .object("plan", &ServingPool::plan, serving_plan_table(), {.help = "how they are laid out"})
+                                             .object("batching", &ServingPool::batching, batching_table(), {.help = "how they batch"});
+  static const Table<ServingPools> table =
+      Table<ServingPools>("pools", "Prefill and decode on replicas of their own.")
+          .object("prefill", &ServingPools::prefill, pool, {.required = true, .help = "they compute prompts and hand their KV memory over"})
+          .object("decode", &ServingPools::decode, pool, {.required = true, .help = "they generate"});
+  return table;
+}
+
+/// A file that there is, relative to the one that names it.
+Codec<std::string> file_codec() {
+  Codec<std::string> codec;
+  codec.shape = Shape{.kind = ShapeKind::text};
+  codec.read = [shape = codec.shape](const yaml::Node& node, const Site& site, std::string& file) {
+    const std::optional<std::string> text = read_text(node, shape, site);
+    if (!text)
+      return;
+    std::error_code error;
+    file = resolved_path(*text, node.location);
+    if (!std::filesystem::is_regular_file(file, error))
+      site.error(node, "no file " + shown(file), "a trace of requests: CSV or JSON");
+  };
+  codec.write = [](const std::string& file) { return yaml::scalar(file); };
+  return codec;
+}
+
+const Table<TraceTraffic>& trace_traffic_table() {
+  using T = TraceTraffic;
+  static const Table<T> table =
+      Table<T>("trace", "Requests from a file.")
+          .value("file", &T::file, file_codec(), {.required = true, .help = "CSV or JSON, relative to this file"})
+          .word("format", &T::format, request_format_names(), {.help = "by default the one whose columns are there"})
+          .count("skip", &T::skip, {.max = 1e12, .help = "requests at the start that are left out"})
+          .count("requests", &T::requests, {.min = 1, .max = most_requests, .help = "the first ones after those; by default all"})
+          .number("speed", &T::speed, {.above = 0, .max = 1e6, .help = "arrivals come so many times as fast"})
+          .count("max_context", &T::max_context,
+                 {.min = 2, .max = 1e9, .help = "requests with more tokens, prompt and answer together, are left out"})
+          .number("characters_per_token", &T::characters_per_token, {.above = 0, .max = 100, .help = "of a trace of texts"})
+          .value("arrivals", &T::arrivals, arrival_codec(), {.help = "instead of the file's times"})
+          .list("classes", &T::classes, traffic_class_table(), {.help = "of service, dealt out by their shares"})
+          .check([](const T& trace, const Report& report) {
+            check_classes(trace.classes, "classes", report);
+            for (std::size_t i = 0; i < trace.classes.size(); ++i)
+              if (trace.classes[i].input || trace.classes[i].output)
+                report.error(fmt::format("classes.{}", i), "lengths beside those of the file", "a class without them");
+          });
+  return table;
+}
+
+QuantityOptions<Seconds> bound(std::string help) {
+  return {.above = Seconds{}, .max = Seconds{1e9}, .unit_hint = "s", .help = std::move(help)};
+}
+
+const Table<ServiceTarget>& target_table() {
+  using T = ServiceTarget;
+  static const Table<T> table =
+      Table<T>("slo", "What requests are promised.")
+          .quantity("ttft", &T::ttft, bound("bound of the time to first token, of classes without one"))
+          .quantity("tpot", &T::tpot, bound("the same of a request's mean time per output token after the first"))
+          .quantity("end_to_end", &T::end_to_end, bound("the same of the time from arrival to the last token"))
+          .number("attainment", &T::attainment, {.above = 0, .max = 1, .help = "share of requests that has to keep its bounds"});
+  return table;
+}
+
+const Table<Autoscaling>& autoscaling_table() {
+  using A = Autoscaling;
+  static const Table<A> table =
+      Table<A>("autoscaling", "Replicas started and stopped with the load.")
+          .quantity("interval", &A::interval,
+                    {.above = Seconds{}, .max = Seconds{1e6}, .unit_hint = "s", .required = true, .help = "between decisions"})
+          .quantity("start_up", &A::start_up,
+                    {.max = Seconds{1e6}, .unit_hint = "s", .required = true, .help = "from the decision to the first request"})
+          .count("least", &A::least, {.min = 1, .max = 100'000, .help = "replicas that always serve"})
+          .number("target", &A::target, {.above = 0, .max = 1e6, .help = "requests present in a replica that are aimed at"})
+          .quantity("window", &A::window, {.max = Seconds{1e6}, .unit_hint = "s", .help = "of arrivals behind a forecast; 0 = reactive"})
+          .number("margin", &A::margin, {.max = 100, .help = "of a forecast, in standard deviations of the arrival rate"});
+  return table;
+}
+
+const Table<GoodputOptions>& goodput_table() {
+  using G = GoodputOptions;
+  static const Table<G> table =
+      Table<G>("goodput", "Search for the highest rate that keeps the target.")
+          .number("tolerance", &G::tolerance, {.above = 0, .max = 1, .help = "relative, of the rate"})
+          .count("most_doublings", &G::most_doublings, {.min = 1, .max = 40, .help = "of the scenario's rate, up or down"});
+  return table;
+}
+
+/// A search for the goodput needs bounds, and a rate.
+void check_goodput(const ServingScenario& job, const Report& report) {
+  if (!has_bounds(job))
+    report.error("goodput", "a goodput without bounds on latencies", "bounds in 'slo' or in a class");
+  const ArrivalLaw* law = job.traffic ? &job.traffic->arrivals : job.trace->arrivals ? &*job.trace->arrivals : nullptr;
+  if (law != nullptr && !is_open(*law))
+    report.error("goodput", "a goodput of arrivals that have no times", "a law with a rate, or a trace with times");
+}
+
+void check_serving(const ServingScenario& job, const Report& report) {
+  if (job.traffic.has_value() == job.trace.has_value())
+    report.error("", job.traffic ? "both 'traffic' and 'trace'" : "neither 'traffic' nor 'trace'", "one of them");
+  else if (job.goodput)
+    check_goodput(job, report);
+  if (job.traffic && std::holds_alternative<ClosedLoop>(job.traffic->arrivals) &&
+      (job.traffic->sessions.turns > 1 || job.traffic->continuations.levels > 1))
+    report.error("traffic.arrivals", "a closed loop of requests that follow others", "a law with times");
+  if (job.autoscaling && job.autoscaling->least > job.plan.replicas)
+    report.error("autoscaling.least", std::to_string(job.autoscaling->least), fmt::format("at most plan.replicas = {}", job.plan.replicas));
+  if (!job.pools)
+    return;
+  if (job.autoscaling)
+    report.error("autoscaling", "beside 'pools', whose replicas serve all the time", "replicas that both prefill and decode");
+  if (job.plan != ServingPlan{})
+    report.error("plan", "beside 'pools', which have plans of their own", "one of them");
+  if (job.batching.policy || job.batching.max_sequences || job.batching.max_tokens)
+    report.error("batching", "beside 'pools', which have their own", "one of them");
+}
+
+} // namespace
+
+const Table<ServingScenario>& serving_table() {
+  using S = ServingScenario;
+  static const Choices<Precision> precisions = {{"bf16", Precision::bf16}, {"fp16", Precision::fp16}};
+  static const Choices<Precision> kept = {
+      {"bf16", Precision::bf16}, {"fp16", Precision::fp16}, {"fp8", Precision::fp8}, {"int8", Precision::int8}, {"fp4", Precision::fp4}};
+  static const Choices<Router> routers = {{"round_robin", Router::round_robin},
+                                          {"least_requests", Router::least_requests},
+                                          {"least_tokens", Router::least_tokens},
+                                          {"prefix", Router::prefix},
+                                          {"session", Router::session}};
+  static const Table<S> table =
+      Table<S>("serving", "A model that is served.")
+          .reference("model", &S::model, model_table(), model_catalogue(), {.required = true, .help = "what is served"})
+          .choice("precision", &S::precision, precisions, {.help = "of activations"})
+          .word("weights", &S::weights, weight_names(), {.help = "format of the linear layers; by default that of precision"})
+          .choice("kv", &S::kv, kept, {.help = "precision of the KV cache; by default that of activations"})
+          .object("routing", &S::routing, routing_table(), {.help = "how tokens spread over experts"})
+          .object("plan", &S::plan, serving_plan_table(), {.help = "how it is laid out"})
+          .object("batching", &S::batching, batching_table(), {.help = "how batches are formed, where not as the software does"})
+          .object("pools", &S::pools, pools_table(), {.help = "instead of plan: prefill and decode apart"})
+          .choice("router", &S::router, routers, {.help = "which replica a request goes to"})
+          .object("autoscaling", &S::autoscaling, autoscaling_table(), {.help = "replicas started and stopped with the load"})
+          .flag("prefix_cache", &S::prefix_cache, {.help = "KV memory of prompts is kept for those that start alike"})
+          .flag("swap", &S::swap, {.help = "preempted sequences go to host memory and back; else they are computed again"})
+          .number("tokens_per_iteration", &S::tokens_per_iteration,
+                  {.min = 1, .max = 100, .help = "of a decoding sequence, on average: above 1 with accepted drafts"})
+          .object("traffic", &S::traffic, traffic_table(), {.help = "requests drawn from laws"})
+          .object("trace", &S::trace, trace_traffic_table(), {.help = "instead of traffic: requests from a file"})
+          .object("slo", &S::slo, target_table(), {.help = "what requests are promised"})
+          .object("goodput", &S::goodput, goodput_table(), {.help = "search for the highest rate that keeps the target"})
+          .quantity("sample", &S::sample, {.above = Seconds{}, .unit_hint = "s", .help = "least time between two samples of a replica"})
+          .check(check_serving);
+  return table;
+}
+
+} // namespace orrery

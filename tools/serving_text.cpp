@@ -1,0 +1,205 @@
+#include "tools/serving_text.hpp"
+
+#include "tools/serving_json.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace orrery {
+
+namespace {
+
+std::string heading(const Style& style, std::string_view title, std::string_view note = {}) {
+  return "\n" + style.heading(title) + (note.empty() ? "" : "  " + style.faint(note)) + "\n";
+}
+
+std::string count(std::uint64_t number) { return grouped(static_cast<double>(number)); }
+
+std::string title(const Result& result, const ServingResult& job, const Style& style) {
+  std::string out = style.heading(clip(result.serving.size() > 1 ? result.scenario + ": " + job.name : result.scenario, page_width)) + "\n";
+  out += "  " +
+         wrap(fmt::format("{} ({} parameters, {}) on {} {} · {} · {}", job.name, scaled(job.parameters), job.weights, grouped(job.devices),
+                          job.devices == 1 ? "device" : "devices", result.cluster, result.software),
+              page_width, 2) +
+         "\n";
+  for (const PoolResult& pool : job.pools) {
+    const std::string what = pool.pool == Pool::both ? "" : pool_word(pool.pool) + ": ";
+    out += "  " +
+           wrap(fmt::format("{}{} · {}, at most {} sequences and {} tokens", what, serving_plan_text(pool.plan), pool.policy.name,
+                            grouped(pool.policy.max_sequences), grouped(pool.policy.max_tokens)),
+                page_width, 2) +
+           "\n";
+  }
+  return out;
+}
+
+std::string trace_text(const RequestTraceReport& trace, const Style& style) {
+  std::string out = heading(style, "Trace", trace.format + fmt::format(", {} requests read", count(trace.read)));
+  out += fmt::format("  {} taken", count(trace.accepted));
+  if (trace.left_out > 0)
+    out += fmt::format(", {} left out as the scenario says", count(trace.left_out));
+  if (trace.out_of_order > 0)
+    out += fmt::format(", {} were out of order and put in order", count(trace.out_of_order));
+  out += "\n";
+  if (trace.refused == 0)
+    return out;
+  out += "  " + style.bad(fmt::format("{} refused", count(trace.refused))) + "\n";
+  for (const RefusedLine& line : trace.first_refused)
+    out += "    " + wrap(fmt::format("line {}: {}", line.line, line.reason), page_width, 6) + "\n";
+  if (trace.refused > trace.first_refused.size())
+    out += fmt::format("    and {} more\n", count(trace.refused - trace.first_refused.size()));
+  return out;
+}
+
+std::string throughput(const ServingResult& job, const Style& style) {
+  Columns columns({Align::left, Align::right, Align::left});
+  columns.row({"requests/s", style.heading(scaled(job.requests_per_second)),
+               fmt::format("{} of {} served in {}", count(job.served), count(job.requests), fixed(job.time))});
+  columns.row({"output tokens/s", style.heading(scaled(job.output_tokens_per_second)),
+               scaled(job.output_tokens_per_second_per_device) + " per device"});
+  columns.row({"input tokens/s", scaled(job.input_tokens_per_second), ""});
+  std::string out = "\n" + columns.str();
+  if (job.refused > 0)
+    out += "  " + style.bad(fmt::format("{} requests refused: longer than a replica's KV cache", count(job.refused))) + "\n";
+  if (job.unfinished > 0)
+    out += "  " + style.bad(fmt::format("{} requests never came: they follow refused ones", count(job.unfinished))) + "\n";
+  const Saturation& s = job.saturation;
+  if (s.saturated)
+    out += "  " +
+           style.bad(wrap(fmt::format("saturated: {} requests/s come, {} are served while they do; {} wait at the end, and more with time",
+                                      scaled(s.offered), scaled(s.served), scaled(s.queue)),
+                          page_width, 2)) +
+           "\n";
+  return out;
+}
+
+std::string latencies(const ServingLatencies& l, const LatencySummary& itl, const Style& style, std::string_view name) {
+  Columns columns({Align::left, Align::right, Align::right, Align::right, Align::right, Align::right, Align::right});
+  columns.row(
+      {"", style.faint("mean"), style.faint("p50"), style.faint("p90"), style.faint("p95"), style.faint("p99"), style.faint("max")});
+  const auto row = [&](const char* what, const LatencySummary& s) {
+    if (s.count > 0)
+      columns.row({what, fixed(s.mean), fixed(s.p50), fixed(s.p90), fixed(s.p95), fixed(s.p99), fixed(s.max)});
+  };
+  row("time to first token", l.ttft);
+  row("time per output token", l.tpot);
+  row("end to end", l.end_to_end);
+  row("queueing", l.queueing);
+  row("between tokens", itl);
+  return heading(style, name, "per output token: (last - first) / (tokens - 1)") + columns.str();
+}
+
+std::string share_text(double share, Seconds bound) {
+  return bound.si() > 0 ? fmt::format("{} within {}", percent(share), format_quantity(bound)) : std::string("-");
+}
+
+bool bounded(const ClassResult& row) { return row.bounds.ttft.si() > 0 || row.bounds.tpot.si() > 0 || row.bounds.end_to_end.si() > 0; }
+
+std::string classes(const ServingResult& job, const Style& style) {
+  if (job.classes.size() < 2 && std::ranges::none_of(job.classes, bounded))
+    return {};
+  const bool met = job.attainment >= job.attainment_due;
+  const std::string whole =
+      fmt::format("{} of all requests keep their bounds; due {}", percent(job.attainment), percent(job.attainment_due));
+  Columns columns({Align::left, Align::right, Align::right, Align::right, Align::right, Align::right});
+  columns.row({"class", style.faint("requests"), style.faint("first token"), style.faint("per output token"), style.faint("end to end"),
+               style.faint("all")});
+  for (const ClassResult& row : job.classes)
+    columns.row({row.bounds.name, count(row.requests), share_text(row.ttft_met, row.bounds.ttft), share_text(row.tpot_met, row.bounds.tpot),
+                 share_text(row.end_to_end_met, row.bounds.end_to_end), percent(row.attainment)});
+  std::string out = heading(style, "Service levels") + "  " + (met ? style.good(whole) : style.bad(whole)) + "\n" + columns.str();
+  if (job.classes.size() > 1)
+    for (const ClassResult& row : job.classes)
+      if (row.served > 0)
+        out += latencies(row.latencies, {}, style, "Class " + row.bounds.name);
+  return out;
+}
+
+std::string goodput(const ServingResult& job, const Style& style) {
+  const ServingGoodput& g = *job.goodput;
+  std::string out = heading(style, "Goodput", fmt::format("the highest rate at which {} keep their bounds", percent(job.attainment_due)));
+  Columns columns({Align::right, Align::right, Align::right, Align::right, Align::left});
+  columns.row({style.faint("requests/s"), style.faint("within bounds"), style.faint("p90 first token"), style.faint("p90 per token"), ""});
+  std::vector<GoodputPoint> points = g.points;
+  std::ranges::sort(points, {}, &GoodputPoint::rate);
+  for (const GoodputPoint& p : points)
+    columns.row({scaled(p.rate), percent(p.attainment), fixed(p.ttft_p90), fixed(p.tpot_p90),
+                 p.kept ? style.good("kept") : style.bad(p.saturated ? "missed: the queue grows" : "missed")});
+  if (g.rate > 0)
+    out += fmt::format("  {} requests/s, {} per device{}\n", style.heading(scaled(g.rate)), scaled(g.per_device),
+                       g.bounded ? "" : "; the search ended before a rate was missed");
+  else
+    out += "  " + style.bad("no rate keeps them") + "\n";
+  return out + columns.str();
+}
+
+std::string replicas(const ServingResult& job, const Style& style) {
+  std::string out;
+  for (const PoolResult& pool : job.pools) {
+    const std::string name = pool.pool == Pool::both ? "Replicas" : pool.pool == Pool::prefill ? "Prefill replicas" : "Decode replicas";
+    Columns columns({Align::left, Align::right, Align::left});
+    columns.row({"busy", percent(pool.busy),
+                 fmt::format("{} iterations, {:.1f} decoding sequences each", count(pool.iterations), pool.mean_batch)});
+    columns.row(
+        {"KV cache, peak", percent(pool.peak_kv),
+         fmt::format("of {} tokens{}; {} sequences at most, {} preemptions", grouped(static_cast<double>(pool.kv_tokens)),
+                     pool.cached_tokens > 0 ? ", cached ones included" : "", grouped(pool.peak_sequences), count(pool.preemptions))});
+    if (pool.cached_tokens > 0)
+      columns.row({"prefix cache",
+                   percent(static_cast<double>(pool.cached_tokens) / static_cast<double>(pool.cached_tokens + pool.prefill_tokens)),
+                   "of prompt tokens found in it"});
+    columns.row({"weights", fixed(pool.weights), "per device, the fullest; " + fixed(pool.kv_room) + " for its KV cache"});
+    out += heading(style, name, serving_plan_text(pool.plan)) + columns.str();
+  }
+  return out;
+}
+
+std::string devices(const ServingResult& job, const Style& style) {
+  Columns columns({Align::left, Align::right, Align::left});
+  columns.row({"MFU", percent(job.mfu), "FLOPs as run over the devices' peak"});
+  columns.row({"MBU", percent(job.mbu), "memory traffic over the devices' bandwidth"});
+  if (job.mean_devices < 0.999 * job.devices)
+    columns.row({"devices", fmt::format("{:.1f}", job.mean_devices), "mean over the time; replicas are started and stopped"});
+  columns.row({"device power", fixed(job.device_power), "mean; " + fixed(job.facility_power) + " at the feed for all"});
+  columns.row({"energy", fixed(job.energy_per_output_token), "per output token, at the feed"});
+  columns.row({"cost", job.priced ? money(job.cost_per_million_output_tokens) : "-",
+               job.priced ? "per million output tokens" : "the cluster states no prices"});
+  return heading(style, "Devices") + columns.str();
+}
+
+std::string how_made(const ServingResult& job, const Style& style) {
+  return heading(style, "How it was made") +
+         fmt::format("  method   simulate, {} events for {} iterations, {} per request\n  fold     {}\n", count(job.method.events),
+                     count(job.method.iterations), scaled(job.iterations_per_request), job.method.fold);
+}
+
+} // namespace
+
+std::string serving_plan_text(const ServingPlan& plan) {
+  std::string out = fmt::format("TP {}", plan.tp);
+  if (plan.pp > 1)
+    out += fmt::format(" · PP {}", plan.pp);
+  if (plan.ep > 1)
+    out += fmt::format(" · EP {}", plan.ep);
+  if (plan.attention_dp > 1)
+    out += fmt::format(" · attention DP {}", plan.attention_dp);
+  return out + fmt::format(" · {} {}", grouped(plan.replicas), plan.replicas == 1 ? "replica" : "replicas");
+}
+
+std::string serving_text(const Result& result, const ServingResult& job, const Style& style) {
+  std::string out = title(result, job, style);
+  if (job.trace)
+    out += trace_text(*job.trace, style);
+  if (!job.violations.empty()) {
+    out += "\n" + style.bad("Infeasible") + "\n";
+    for (const std::string& violation : job.violations)
+      out += "  " + wrap(violation, page_width, 2) + "\n";
+  }
+  if (job.served == 0)
+    return out;
+  return out + throughput(job, style) + latencies(job.latencies, job.itl, style, "Latency") + classes(job, style) +
+         (job.goodput ? goodput(job, style) : "") + replicas(job, style) + devices(job, style) + how_made(job, style);
+}
+
+} // namespace orrery
