@@ -1,5 +1,7 @@
 #include "models/iteration_model.hpp"
 
+#include "models/iteration_memo.hpp"
+
 #include "models/offload_cost.hpp"
 #include "models/serving_memory.hpp"
 
@@ -28,15 +30,6 @@ std::pair<int, int> knots_around(int tokens) {
   const int low = tokens / step * step;
   return {low, low == tokens ? low : low + step};
 }
-
-/// The entry of a memo that grows as it is asked.
-template <class T> std::unique_ptr<T>& slot(std::vector<std::unique_ptr<T>>& memo, int key) {
-  if (static_cast<std::size_t>(key) >= memo.size())
-    memo.resize(std::max<std::size_t>(static_cast<std::size_t>(key) + 1, memo.size() * 2));
-  return memo[static_cast<std::size_t>(key)];
-}
-
-int share(int count, int groups) { return (count + groups - 1) / groups; }
 
 } // namespace
 
@@ -100,6 +93,12 @@ ReplicaModel::ReplicaModel(const Cluster& cluster, const ServingJob& job, const 
     weights_in_.push_back(plan.host_weights > 0 ? weights * plan.host_weights / (link * link_share) : Seconds{});
   for (double context = 1; context < longest_context; context *= std::exp2(0.25))
     contexts_.push_back(context);
+  checked_ = job.speculation.checked();
+  if (job.speculation.drafter == Drafter::prediction_layers || job.speculation.drafter == Drafter::model) {
+    ServingPlan one_stage = plan;
+    one_stage.pp = 1;
+    drafter_ = std::make_unique<ServingGraph>(drafting_job(graph_.job()), one_stage, software_);
+  }
 }
 
 OpCost ReplicaModel::operator_cost(const Operator& op) const {
@@ -144,12 +143,12 @@ ReplicaModel::Layers ReplicaModel::price_layers(double tokens, double all) const
 }
 
 const ReplicaModel::Layers& ReplicaModel::layers(int all) {
-  if (const std::unique_ptr<Layers>& kept = slot(layers_, all))
+  if (const std::unique_ptr<Layers>& kept = memo_slot(layers_, all))
     return *kept;
   const auto [low, high] = knots_around(all);
   Layers made;
   if (low == high) {
-    made = price_layers(share(all, graph_.plan().attention_dp), all);
+    made = price_layers(group_share(all, graph_.plan().attention_dp), all);
   } else {
     const double weight = static_cast<double>(all - low) / (high - low);
     made = layers(low);
@@ -159,7 +158,7 @@ const ReplicaModel::Layers& ReplicaModel::layers(int all) {
       made[k] += above[k].times(weight);
     }
   }
-  std::unique_ptr<Layers>& place = slot(layers_, all);
+  std::unique_ptr<Layers>& place = memo_slot(layers_, all);
   place = std::make_unique<Layers>(std::move(made));
   return *place;
 }
@@ -172,41 +171,10 @@ const ReplicaModel::Layers& ReplicaModel::uneven_layers(int tokens, int all) {
 }
 
 const ReplicaModel::Work& ReplicaModel::head(int sequences) {
-  std::unique_ptr<Work>& kept = slot(heads_, sequences);
+  std::unique_ptr<Work>& kept = memo_slot(heads_, sequences);
   if (!kept)
     kept = std::make_unique<Work>(sequences > 0 ? price(graph_.head(sequences)) : Work{});
   return *kept;
-}
-
-ReplicaModel::Decoding& ReplicaModel::decoding(int sequences) {
-  std::unique_ptr<Decoding>& kept = slot(decoding_, sequences);
-  if (kept)
-    return *kept;
-  kept = std::make_unique<Decoding>();
-  const int busiest = share(sequences, graph_.plan().attention_dp);
-  kept->knots.reserve(contexts_.size());
-  for (const double context : contexts_) {
-    Layers& knot = kept->knots.emplace_back();
-    for (const LayerKind kind : graph_.kinds())
-      knot.push_back(price(graph_.decode(kind, busiest, context)));
-  }
-  return *kept;
-}
-
-void ReplicaModel::add_decode(Layers& attention, int sequences, double context) {
-  const std::vector<Layers>& knots = decoding(sequences).knots;
-  const double place = 4 * std::log2(std::max(1.0, context));
-  const auto i = std::min(static_cast<std::size_t>(place), contexts_.size() - 2);
-  const double weight = (std::max(1.0, context) - contexts_[i]) / (contexts_[i + 1] - contexts_[i]);
-  for (std::size_t k = 0; k < attention.size(); ++k) {
-    attention[k] += knots[i][k].times(1 - weight);
-    attention[k] += knots[i + 1][k].times(weight);
-  }
-}
-
-void ReplicaModel::add_prompt(Layers& attention, const PrefillChunk& chunk, double part) const {
-  for (std::size_t k = 0; k < attention.size(); ++k)
-    attention[k] += price(graph_.prompt(graph_.kinds()[k], chunk.tokens, chunk.past)).times(part);
 }
 
 bool ReplicaModel::captured(int sequences, int tokens, bool prompts) const {
@@ -292,39 +260,44 @@ IterationCost ReplicaModel::cost(std::span<const PrefillChunk> prompts, int deco
     longest = std::max(longest, static_cast<int>(chunk.tokens));
     ending += chunk.last ? 1 : 0;
   }
-  const int all = prompt_tokens + decodes;
+  const int all = prompt_tokens + decodes * checked_;
   iteration.all = all;
-  iteration.tokens = std::max(share(all, groups), longest);
+  iteration.tokens = std::max(group_share(all, groups), longest);
   iteration.sequences = decodes + static_cast<int>(prompts.size());
-  iteration.emitting = share(decodes + ending, groups);
+  iteration.emitting = group_share(decodes * checked_ + ending, groups);
   iteration.captured = captured(decodes, all, !prompts.empty());
   Layers attention(graph_.kinds().size());
   // Of several groups the busiest counts: its even share, or the longest prompt.
   const double part = groups == 1 ? 1 : std::max(1.0 / groups, static_cast<double>(longest) / std::max(1, prompt_tokens));
   for (const PrefillChunk& chunk : prompts)
     add_prompt(attention, chunk, part);
+  Work last = head(static_cast<int>(iteration.emitting));
   if (decodes > 0)
-    add_decode(attention, decodes, context);
-  const Layers& linear = longest > share(all, groups) ? uneven_layers(longest, all) : layers(all);
-  return quicker(iteration, linear, attention, head(static_cast<int>(iteration.emitting)));
+    last += add_decode(attention, decodes, context);
+  const Layers& linear = longest > group_share(all, groups) ? uneven_layers(longest, all) : layers(all);
+  return quicker(iteration, linear, attention, last);
 }
 
 const DecodeCurve& ReplicaModel::decode(int sequences) {
   Decoding& kept = decoding(sequences);
   if (kept.curve)
     return *kept.curve;
-  const int busiest = share(sequences, graph_.plan().attention_dp);
-  const Iteration iteration{.tokens = static_cast<double>(busiest),
-                            .all = static_cast<double>(sequences),
-                            .emitting = static_cast<double>(busiest),
+  const int busiest = group_share(sequences, graph_.plan().attention_dp);
+  const Iteration iteration{.tokens = static_cast<double>(busiest) * checked_,
+                            .all = static_cast<double>(sequences) * checked_,
+                            .emitting = static_cast<double>(busiest) * checked_,
                             .sequences = sequences,
                             .captured = captured(sequences, sequences, false)};
-  const Layers& linear = layers(sequences);
-  const Work& last = head(busiest);
+  const Layers& linear = layers(sequences * checked_);
+  const Work& emitted = head(busiest * checked_);
   std::vector<IterationCost> costs;
   costs.reserve(contexts_.size());
-  for (const Layers& attention : kept.knots)
-    costs.push_back(quicker(iteration, linear, attention, last));
+  for (std::size_t i = 0; i < contexts_.size(); ++i) {
+    Work last = emitted;
+    if (!kept.drafts.empty())
+      last += kept.drafts[i];
+    costs.push_back(quicker(iteration, linear, kept.knots[i], last));
+  }
   kept.curve = std::make_unique<DecodeCurve>(contexts_, std::move(costs));
   return *kept.curve;
 }

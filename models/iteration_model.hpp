@@ -11,6 +11,8 @@
 //          Weights in host memory come in beside the iteration's work, over the share of the link that copies reach; the longer counts.
 //          Halves: both read the weights and launch their kernels; of what may run beside the longest kind of work (HalfOverlap),
 //          overlap_gain is hidden. The shorter of that and of the iteration as one counts.
+//          Speculation: drafts + 1 tokens of every decoding sequence go through all layers and the head; before that, `drafts` passes over
+//          one token each of the layers that guess, on the last stage.
 //          With attention-DP the busiest group counts: an even share of decoding sequences and prompts, or the longest prompt.
 // Source:  kernel curves and collectives as everywhere (models/kernel_cost.hpp, models/collective_cost.hpp); host constants are of the
 //          software profile.
@@ -65,6 +67,7 @@ private:
   using Layers = std::vector<Work>;
   struct Decoding {
     std::vector<Layers> knots; ///< attention, at contexts_
+    std::vector<Work> drafts;  ///< guesses of the iteration, at contexts_; empty where nothing is computed for them
     std::unique_ptr<DecodeCurve> curve;
   };
   /// What runs in one iteration, over all stages.
@@ -84,8 +87,13 @@ private:
   const Layers& uneven_layers(int tokens, int all);
   const Work& head(int sequences);
   Decoding& decoding(int sequences);
-  void add_decode(Layers& attention, int sequences, double context);
-  void add_prompt(Layers& attention, const PrefillChunk& chunk, double share) const;
+  /// Attention of one decoding batch at every context; what does not depend on it is priced once.
+  [[nodiscard]] std::vector<Layers> decode_knots(const ServingGraph& graph, double sequences, double queries) const;
+  [[nodiscard]] std::vector<Work> draft_knots(int sequences) const;
+  /// Adds attention of a decoding batch; the cost of its guesses.
+  Work add_decode(Layers& attention, int sequences, double context);
+  void add_prompt(Layers& attention, const PrefillChunk& chunk, double share);
+  const Layers& prompt(const PrefillChunk& chunk);
   [[nodiscard]] IterationCost finish(const Iteration& iteration, const Layers& linear, const Layers& attention, const Work& head) const;
   /// The shorter of the iteration as one and in halves.
   IterationCost quicker(const Iteration& iteration, const Layers& linear, const Layers& attention, const Work& head);
@@ -96,6 +104,8 @@ private:
   Cluster cluster_;
   SoftwareProfile software_;
   ServingGraph graph_;
+  std::unique_ptr<ServingGraph> drafter_; ///< where guessing computes
+  int checked_ = 1;                       ///< tokens of a decoding sequence in an iteration
   KernelModel kernels_;
   CollectiveModel collectives_;
   PowerModel power_;
@@ -111,6 +121,8 @@ private:
   std::map<std::pair<int, int>, Layers> uneven_layers_;
   std::vector<std::unique_ptr<Work>> heads_; ///< by sequences
   std::vector<std::unique_ptr<Decoding>> decoding_;
+  std::vector<std::unique_ptr<Layers>> prompts_; ///< attention of whole prompts, by tokens
+  Layers last_prompt_;                           ///< of a prompt behind others tokens
 };
 
 /// The format that a device multiplies weights of `format` in: operands that it has no arithmetic for become half precision, and the

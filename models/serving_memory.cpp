@@ -63,6 +63,20 @@ double workspace(const ServingGraph& graph, const IterationLimits& limits) {
   return widest * limits.tokens / graph.plan().attention_dp * element_bytes(graph.job().precision) + logits;
 }
 
+/// Of the layers that guess, on the last stage. Prediction layers share the model's tables.
+Bytes drafter_weights(const ServingGraph& graph) {
+  const Drafter kind = graph.job().speculation.drafter;
+  if (kind != Drafter::prediction_layers && kind != Drafter::model)
+    return {};
+  ServingPlan one_stage = graph.plan();
+  one_stage.pp = 1;
+  const ServingGraph drafter(drafting_job(graph.job()), one_stage, SoftwareProfile{});
+  if (kind == Drafter::model)
+    return stage_weights(drafter).front();
+  const double hidden = drafter.job().model.hidden;
+  return Bytes{layer_weights(drafter, drafter.kinds().front()) + 2 * hidden * hidden * element_bytes(drafter.job().precision)};
+}
+
 } // namespace
 
 std::vector<Bytes> stage_weights(const ServingGraph& graph) {
@@ -77,6 +91,7 @@ std::vector<Bytes> stage_weights(const ServingGraph& graph) {
       weights += stage.counts[k] * layer_weights(graph, graph.kinds()[k]);
     stages.push_back(Bytes{weights});
   }
+  stages.back() += drafter_weights(graph);
   return stages;
 }
 

@@ -9,7 +9,8 @@
 //          Workspace: an iteration's widest activations, residual and hidden state, and logits of its sequences in fp32.
 // Source:  vLLM (worker/gpu_worker.py, determine_available_memory), TensorRT-LLM (free_gpu_memory_fraction).
 // Units:   bytes; tokens.
-// Error:   workspace and framework are assumed to within a GB or two, 2% of the device.
+// Error:   the KV cache of layers that guess is left out (one layer, or a small model's); workspace and framework are assumed to within a
+// GB or two, 2% of the device.
 #pragma once
 
 #include "workloads/serving_graph.hpp"

@@ -254,9 +254,9 @@ ServingGraph::List ServingGraph::prompt(LayerKind kind, double tokens, double pa
   return list;
 }
 
-ServingGraph::List ServingGraph::decode(LayerKind kind, double sequences, double context) const {
+ServingGraph::List ServingGraph::decode(LayerKind kind, double sequences, double context, double queries) const {
   List list;
-  const BlockBuilder b = builder(kind, sequences);
+  const BlockBuilder b = builder(kind, sequences * queries);
   const Sizes& s = b.size;
   if (kind.mixer == Mixer::recurrent) {
     const RecurrentSizes z(b);
@@ -268,10 +268,10 @@ ServingGraph::List ServingGraph::decode(LayerKind kind, double sequences, double
   const LatentAttention& l = b.model.latent;
   FusedAttention shape = attention(b);
   shape.batch = sequences;
-  shape.queries = 1;
-  shape.keys = std::max(1.0, context);
+  shape.queries = queries;
+  shape.keys = std::max(queries, context);
   const auto absorb = [&](const char* name, double in, double out) {
-    b.plain_matmul(list, name, OpClass::attention, {.batch = s.heads, .m = sequences, .n = out, .k = in});
+    b.plain_matmul(list, name, OpClass::attention, {.batch = s.heads, .m = s.tokens, .n = out, .k = in});
   };
   if (l.kv_rank > 0) {
     absorb("query_absorb", s.head_dim - l.rope_dim, l.kv_rank);
@@ -296,6 +296,15 @@ ServingGraph::List ServingGraph::embedding(double tokens) const {
   return list;
 }
 
+ServingGraph::List ServingGraph::prediction_entry(double tokens) const {
+  List list;
+  const BlockBuilder b = builder({}, tokens);
+  norm(b, list, "state_norm", false);
+  norm(b, list, "token_norm", false);
+  b.plain_matmul(list, "prediction_in", OpClass::gemm, {.m = tokens, .n = b.size.hidden, .k = 2 * b.size.hidden});
+  return list;
+}
+
 ServingGraph::List ServingGraph::head(double sequences) const {
   List list;
   const BlockBuilder b = builder({}, sequences);
@@ -306,6 +315,28 @@ ServingGraph::List ServingGraph::head(double sequences) const {
   b.collective(list, "logits_gather", CollectiveKind::all_gather, logits * b.size.element);
   b.streaming(list, "sampling", OpClass::softmax, logits * (b.size.element + 2 * score_bytes), logits * score_bytes, sampling_kernels);
   return list;
+}
+
+ServingJob drafting_job(const ServingJob& job) {
+  ServingJob drafting = job;
+  drafting.speculation = {};
+  if (job.speculation.drafter == Drafter::model) {
+    drafting.model = job.speculation.model;
+    return drafting;
+  }
+  TransformerModel& model = drafting.model;
+  const LayerKind last = model.layer_kind(model.layers - 1);
+  model.layers = 1;
+  model.pattern = {};
+  model.full_attention_every = 0;
+  model.attention_window = last.mixer == Mixer::windowed_attention ? model.attention_window : 0;
+  if (last.mixer != Mixer::recurrent)
+    model.recurrent = {};
+  model.experts.dense_layers = 0;
+  model.experts.every = 1;
+  if (last.feed_forward != FeedForward::experts)
+    model.experts = {};
+  return drafting;
 }
 
 } // namespace orrery

@@ -47,8 +47,8 @@ public:
   [[nodiscard]] List layer(LayerKind kind, double tokens, double all) const;
   /// What mixes the tokens of one prompt: `tokens` new ones behind `past` others.
   [[nodiscard]] List prompt(LayerKind kind, double tokens, double past) const;
-  /// The same of decoding sequences, each reading `context` keys.
-  [[nodiscard]] List decode(LayerKind kind, double sequences, double context) const;
+  /// The same of decoding sequences, each with `queries` tokens (several where guesses are checked) and `context` keys.
+  [[nodiscard]] List decode(LayerKind kind, double sequences, double context, double queries = 1) const;
   [[nodiscard]] List embedding(double tokens) const;
   /// Final norm, head and sampling of the sequences that give a token.
   [[nodiscard]] List head(double sequences) const;
@@ -57,6 +57,9 @@ public:
   [[nodiscard]] BlockBuilder builder(LayerKind kind, double tokens) const;
   /// Whether the linear layers of such a layer, experts apart, are kept in the job's weight format.
   [[nodiscard]] bool narrow(LayerKind kind) const;
+
+  /// What a prediction layer puts before its transformer layer: the token's embedding beside the hidden state, projected to one width.
+  [[nodiscard]] List prediction_entry(double tokens) const;
 
 private:
   void norm(const BlockBuilder& b, List& list, const char* name, bool after_reduce) const;
@@ -80,5 +83,9 @@ private:
   std::vector<LayerKind> kinds_;
   std::vector<StageLayers> stages_;
 };
+
+/// The job of the layers that guess, as a model of their own with the same numbers; Drafter::prediction_layers has one layer of the
+/// model's last kind. Precondition: a drafter that computes.
+ServingJob drafting_job(const ServingJob& job);
 
 } // namespace orrery

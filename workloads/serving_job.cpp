@@ -34,4 +34,12 @@ const WeightFormat* find_weight_format(std::string_view name) {
   return found == formats.end() ? nullptr : &*found;
 }
 
+double Speculation::tokens_per_iteration() const {
+  double tokens = 1;
+  double kept = 1;
+  for (int i = 1; i < checked(); ++i)
+    tokens += kept *= acceptance;
+  return tokens;
+}
+
 } // namespace orrery

@@ -29,12 +29,34 @@ const std::vector<WeightFormat>& weight_formats();
 /// The format of that name.
 const WeightFormat* find_weight_format(std::string_view name);
 
+/// Who guesses tokens ahead of the model.
+enum class Drafter {
+  none,
+  lookup,            ///< text found again: costs nothing
+  prediction_layers, ///< a layer behind the model's last, with its head (multi-token prediction, EAGLE)
+  model              ///< a model of its own
+};
+
+/// Speculative decoding: an iteration checks the guesses of every sequence at once and keeps those before the first wrong one.
+struct Speculation {
+  Drafter drafter = Drafter::none;
+  int drafts = 0;          ///< tokens guessed per sequence and iteration
+  double acceptance = 0.8; ///< of a guess, those before it being right
+  TransformerModel model;  ///< of Drafter::model
+
+  /// Tokens of a sequence per iteration, on average: the sum of acceptance^i over 0 to `drafts` (Leviathan et al., arXiv 2211.17192, eq.
+  /// 1).
+  [[nodiscard]] double tokens_per_iteration() const;
+  [[nodiscard]] int checked() const { return drafter == Drafter::none ? 1 : drafts + 1; }
+};
+
 struct ServingJob {
   TransformerModel model;
   Precision precision = Precision::bf16; ///< of activations
   WeightFormat weights{.name = "bf16"};
   Precision kv = Precision::bf16; ///< of the KV cache
   Routing routing;                ///< of tokens to experts
+  Speculation speculation;
 };
 
 /// Devices of one replica = tp * pp * attention_dp.

@@ -1,0 +1,113 @@
+// Attention of prompts and decoding sequences, and what guesses cost, in ReplicaModel.
+#include "models/iteration_memo.hpp"
+#include "models/iteration_model.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace orrery {
+
+std::vector<ReplicaModel::Layers> ReplicaModel::decode_knots(const ServingGraph& graph, double sequences, double queries) const {
+  const std::vector<LayerKind>& kinds = graph.kinds();
+  std::vector<Layers> knots(contexts_.size(), Layers(kinds.size()));
+  for (std::size_t k = 0; k < kinds.size(); ++k) {
+    // Kinds that mix tokens alike cost alike.
+    const auto like = static_cast<std::size_t>(std::ranges::find(kinds, kinds[k].mixer, &LayerKind::mixer) - kinds.begin());
+    if (like < k) {
+      for (Layers& knot : knots)
+        knot[k] = knot[like];
+      continue;
+    }
+    Work fixed;
+    std::vector<Operator> reading;
+    for (Operator& op : graph.decode(kinds[k], sequences, contexts_.front(), queries))
+      if (std::holds_alternative<FusedAttention>(op.shape))
+        reading.push_back(std::move(op));
+      else
+        fixed += price({op});
+    for (std::size_t i = 0; i < contexts_.size(); ++i) {
+      for (Operator& op : reading)
+        std::get<FusedAttention>(op.shape).keys = std::max(queries, contexts_[i]);
+      knots[i][k] = price(reading);
+      knots[i][k] += fixed;
+    }
+  }
+  return knots;
+}
+
+std::vector<ReplicaModel::Work> ReplicaModel::draft_knots(int sequences) const {
+  const ServingGraph& drafter = *drafter_;
+  const double busiest = group_share(sequences, graph_.plan().attention_dp);
+  Work fixed = price(drafter.embedding(busiest));
+  fixed += price(drafter.head(busiest));
+  if (graph_.job().speculation.drafter == Drafter::prediction_layers)
+    fixed += price(drafter.prediction_entry(busiest));
+  std::vector<int> counts(drafter.kinds().size());
+  for (const StageLayers& stage : drafter.stages())
+    for (std::size_t k = 0; k < counts.size(); ++k)
+      counts[k] += stage.counts[k];
+  for (std::size_t k = 0; k < counts.size(); ++k)
+    fixed += price(drafter.layer(drafter.kinds()[k], busiest, sequences)).times(counts[k]);
+  std::vector<Work> drafts;
+  drafts.reserve(contexts_.size());
+  for (const Layers& attention : decode_knots(drafter, busiest, 1)) {
+    Work pass = fixed;
+    for (std::size_t k = 0; k < counts.size(); ++k)
+      pass += attention[k].times(counts[k]);
+    drafts.push_back(pass.times(graph_.job().speculation.drafts));
+  }
+  return drafts;
+}
+
+ReplicaModel::Decoding& ReplicaModel::decoding(int sequences) {
+  std::unique_ptr<Decoding>& kept = memo_slot(decoding_, sequences);
+  if (kept)
+    return *kept;
+  kept = std::make_unique<Decoding>();
+  kept->knots = decode_knots(graph_, group_share(sequences, graph_.plan().attention_dp), checked_);
+  if (drafter_)
+    kept->drafts = draft_knots(sequences);
+  return *kept;
+}
+
+ReplicaModel::Work ReplicaModel::add_decode(Layers& attention, int sequences, double context) {
+  const Decoding& kept = decoding(sequences);
+  const double place = 4 * std::log2(std::max(1.0, context));
+  const auto i = std::min(static_cast<std::size_t>(place), contexts_.size() - 2);
+  const double weight = (std::max(1.0, context) - contexts_[i]) / (contexts_[i + 1] - contexts_[i]);
+  for (std::size_t k = 0; k < attention.size(); ++k) {
+    attention[k] += kept.knots[i][k].times(1 - weight);
+    attention[k] += kept.knots[i + 1][k].times(weight);
+  }
+  if (kept.drafts.empty())
+    return {};
+  Work drafts = kept.drafts[i].times(1 - weight);
+  return drafts += kept.drafts[i + 1].times(weight);
+}
+
+const ReplicaModel::Layers& ReplicaModel::prompt(const PrefillChunk& chunk) {
+  constexpr std::uint32_t most_kept = 1 << 15;
+  const auto priced = [&] {
+    Layers made;
+    const std::vector<LayerKind>& kinds = graph_.kinds();
+    for (std::size_t k = 0; k < kinds.size(); ++k) {
+      const auto like = static_cast<std::size_t>(std::ranges::find(kinds, kinds[k].mixer, &LayerKind::mixer) - kinds.begin());
+      made.push_back(like < k ? made[like] : price(graph_.prompt(kinds[k], chunk.tokens, chunk.past)));
+    }
+    return made;
+  };
+  if (chunk.past > 0 || chunk.tokens > most_kept)
+    return last_prompt_ = priced();
+  std::unique_ptr<Layers>& kept = memo_slot(prompts_, static_cast<int>(chunk.tokens));
+  if (!kept)
+    kept = std::make_unique<Layers>(priced());
+  return *kept;
+}
+
+void ReplicaModel::add_prompt(Layers& attention, const PrefillChunk& chunk, double part) {
+  const Layers& own = prompt(chunk);
+  for (std::size_t k = 0; k < attention.size(); ++k)
+    attention[k] += part == 1 ? own[k] : own[k].times(part);
+}
+
+} // namespace orrery
