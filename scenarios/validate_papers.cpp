@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cassert>
 #include <cmath>
 #include <filesystem>
 #include <map>
@@ -44,14 +43,35 @@ std::string described(const ByPath<yaml::Node>& values) {
   return text;
 }
 
-/// What a figure is made of: the result of a scenario, or the devices of a fleet.
+/// What a figure is made of: the result of a scenario's first job, or the devices of a fleet.
 struct Ran {
   std::optional<TrainingResult> job;
+  std::optional<ServingResult> serving;
   double fleet = 0;
+
+  /// Why the job cannot run; null where it can, or is a fleet.
+  [[nodiscard]] const std::string* violation() const {
+    const std::vector<std::string>* found = job ? &job->violations : serving ? &serving->violations : nullptr;
+    return found != nullptr && !found->empty() ? &found->front() : nullptr;
+  }
 };
 
 TrainingResult first_job(const Scenario& scenario, Fidelity method) {
   return std::move(run_scenario(scenario, {.fidelity = method}).jobs.front());
+}
+
+/// Of the variants, the one that serves most.
+ServingResult best_serving(const std::vector<Scenario>& variants, std::size_t& best) {
+  std::optional<ServingResult> most;
+  const auto rate = [](const ServingResult& job) { return job.goodput ? job.goodput->rate : job.output_tokens_per_second; };
+  for (std::size_t i = 0; i < variants.size(); ++i) {
+    ServingResult job = std::move(run_scenario(variants[i]).serving.front());
+    if (most && (!job.violations.empty() || (most->violations.empty() && rate(job) <= rate(*most))))
+      continue;
+    most = std::move(job);
+    best = i;
+  }
+  return std::move(*most);
 }
 
 /// The one variant, or the fastest by estimate that fits, by the claim's method.
@@ -70,6 +90,14 @@ TrainingResult best_job(const std::vector<Scenario>& variants, Fidelity method, 
 
 RunOutcome outcome_of(const ClaimRun& run, const Ran& ran, std::size_t variant) {
   RunOutcome outcome{.name = run.name};
+  if (run.best_of)
+    outcome.chosen = described((*run.best_of)[variant]);
+  if (ran.serving) {
+    outcome.devices = ran.serving->devices;
+    outcome.violations = ran.serving->violations;
+    outcome.mfu_full = ran.serving->mfu;
+    return outcome;
+  }
   if (!ran.job) {
     outcome.devices = static_cast<int>(ran.fleet);
     return outcome;
@@ -79,13 +107,67 @@ RunOutcome outcome_of(const ClaimRun& run, const Ran& ran, std::size_t variant) 
   outcome.violations = ran.job->violations;
   if (outcome.violations.empty())
     outcome.mfu_full = ran.job->flop_rates.front().utilisation;
-  if (run.best_of)
-    outcome.chosen = described((*run.best_of)[variant]);
   return outcome;
 }
 
-/// In SI; nothing for a plan that cannot run.
+std::optional<double> serving_metric(const ServingResult& job, ClaimMetric metric) {
+  const ServingLatencies& l = job.latencies;
+  switch (metric) {
+  case ClaimMetric::fits:
+    return job.violations.empty() ? 1.0 : 0.0;
+  case ClaimMetric::devices:
+    return job.devices;
+  case ClaimMetric::kv_tokens:
+    return job.pools.empty() ? std::nullopt : std::optional(static_cast<double>(job.pools.back().kv_tokens));
+  default:
+    break;
+  }
+  if (!job.violations.empty())
+    return std::nullopt;
+  switch (metric) {
+  case ClaimMetric::ttft_mean:
+    return l.ttft.mean.si();
+  case ClaimMetric::ttft_p50:
+    return l.ttft.p50.si();
+  case ClaimMetric::ttft_p99:
+    return l.ttft.p99.si();
+  case ClaimMetric::tpot_mean:
+    return l.tpot.mean.si();
+  case ClaimMetric::tpot_p50:
+    return l.tpot.p50.si();
+  case ClaimMetric::tpot_p99:
+    return l.tpot.p99.si();
+  case ClaimMetric::itl_p99:
+    return job.itl.p99.si();
+  case ClaimMetric::end_to_end_mean:
+    return l.end_to_end.mean.si();
+  case ClaimMetric::end_to_end_p99:
+    return l.end_to_end.p99.si();
+  case ClaimMetric::requests_per_second:
+    return job.requests_per_second;
+  case ClaimMetric::output_tokens_per_second:
+    return job.output_tokens_per_second;
+  case ClaimMetric::output_tokens_per_second_per_device:
+    return job.output_tokens_per_second_per_device;
+  case ClaimMetric::all_tokens_per_second_per_device:
+    return (job.input_tokens_per_second + job.output_tokens_per_second) / job.devices;
+  case ClaimMetric::attainment:
+    return job.attainment;
+  case ClaimMetric::goodput:
+    return job.goodput ? std::optional(job.goodput->rate) : std::nullopt;
+  case ClaimMetric::goodput_per_device:
+    return job.goodput ? std::optional(job.goodput->rate / job.devices) : std::nullopt;
+  case ClaimMetric::energy_per_output_token:
+    return job.energy_per_output_token.si();
+  default:
+    return std::nullopt;
+  }
+}
+
+/// In SI; nothing for a plan that cannot run, and for what the job has no figure of.
 std::optional<double> metric_of(const Ran& ran, ClaimMetric metric) {
+  if (ran.serving)
+    return serving_metric(*ran.serving, metric);
   if (!ran.job)
     return metric == ClaimMetric::devices ? std::optional(ran.fleet) : std::nullopt;
   const TrainingResult& job = *ran.job;
@@ -126,8 +208,7 @@ std::optional<double> metric_of(const Ran& ran, ClaimMetric metric) {
     return rate(0) * job.devices;
   case ClaimMetric::job_flops_executed:
     return rate(2) * job.devices;
-  default:
-    assert(false && "every metric has its place");
+  default: // of a serving job
     return std::nullopt;
   }
 }
@@ -172,6 +253,8 @@ double size_of(FigureUnit unit) {
     return 1e15;
   case FigureUnit::gigabytes:
     return 1e9;
+  case FigureUnit::milliseconds:
+    return 1e-3;
   case FigureUnit::none:
   case FigureUnit::times:
   case FigureUnit::seconds:
@@ -217,7 +300,7 @@ FigureOutcome outcome_of(const ClaimFigure& figure, const std::map<std::string, 
     const Ran& run = ran.at(name);
     const std::optional<double> value = metric_of(run, figure.metric);
     if (!value) {
-      outcome.note = name + ": " + (run.job && !run.job->violations.empty() ? run.job->violations.front() : "has no such metric");
+      outcome.note = name + ": " + (run.violation() != nullptr ? *run.violation() : "has no such metric");
       return outcome;
     }
     values.push_back(*value);
@@ -299,7 +382,10 @@ ClaimOutcome check_claim(const Claim& claim) {
       std::vector<Scenario> variants;
       for (const yaml::Node& document : documents_of(run, before, none))
         variants.push_back(scenario_table().read(document, none));
-      now.job = best_job(variants, claim.method, variant);
+      if (variants.front().jobs.front().serving)
+        now.serving = best_serving(variants, variant);
+      else
+        now.job = best_job(variants, claim.method, variant);
     }
     outcome.runs.push_back(outcome_of(run, now, variant));
   }

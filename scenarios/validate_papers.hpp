@@ -41,7 +41,8 @@ struct ClaimRun {
   std::optional<yaml::Node> scenario;
   std::string from; ///< an earlier run, instead of a scenario
   std::optional<ByPath<yaml::Node>> set;
-  std::optional<std::vector<ByPath<yaml::Node>>> best_of; ///< the fastest that fits stands for the run; not given = those of `from`
+  /// The fastest that fits stands for the run, of serving jobs the one with the highest goodput or throughput; not given = those of `from`.
+  std::optional<std::vector<ByPath<yaml::Node>>> best_of;
   std::optional<ClaimFleet> fleet;                        ///< arithmetic instead of a scenario
 };
 
@@ -70,10 +71,28 @@ enum class ClaimMetric {
   job_flops_executed,
   memory,
   devices,
+  ttft_mean, ///< this and the following: of a serving job
+  ttft_p50,
+  ttft_p99,
+  tpot_mean,
+  tpot_p50,
+  tpot_p99,
+  itl_p99,
+  end_to_end_mean,
+  end_to_end_p99,
+  requests_per_second,
+  output_tokens_per_second,
+  output_tokens_per_second_per_device,
+  all_tokens_per_second_per_device, ///< of prompts and answers
+  attainment,
+  goodput,            ///< highest rate that keeps the target
+  goodput_per_device, ///< the same over the devices
+  energy_per_output_token,
+  kv_tokens, ///< that a replica of the last pool holds
   fits ///< 1 where the plan is feasible, else 0
 };
 
-enum class FigureUnit { none, percent, times, teraflops, petaflops, gigabytes, seconds };
+enum class FigureUnit { none, percent, times, teraflops, petaflops, gigabytes, seconds, milliseconds };
 
 /// A published figure and the check that decides whether it is met. Its numbers are in its unit.
 struct ClaimFigure {
@@ -111,8 +130,8 @@ enum class Verdict { met, not_met, contradictory, not_expressible };
 struct RunOutcome {
   std::string name;
   int devices = 0;
-  Seconds step; ///< zero for a fleet and for a plan that cannot run
-  double mfu_full = 0;
+  Seconds step; ///< zero for a fleet, for a serving job and for a plan that cannot run
+  double mfu_full = 0; ///< of a serving job: FLOPs as run
   std::string chosen; ///< of `best_of`
   std::vector<std::string> violations;
 };

@@ -19,7 +19,8 @@ const Choices<FigureUnit>& unit_words() {
                                             {"TFLOP/s", FigureUnit::teraflops},
                                             {"PFLOP/s", FigureUnit::petaflops},
                                             {"GB", FigureUnit::gigabytes},
-                                            {"s", FigureUnit::seconds}};
+                                            {"s", FigureUnit::seconds},
+                                            {"ms", FigureUnit::milliseconds}};
   return words;
 }
 
@@ -48,6 +49,24 @@ const Choices<ClaimMetric>& metric_words() {
                                              {"job_flops_executed", ClaimMetric::job_flops_executed},
                                              {"memory", ClaimMetric::memory},
                                              {"devices", ClaimMetric::devices},
+                                             {"ttft_mean", ClaimMetric::ttft_mean},
+                                             {"ttft_p50", ClaimMetric::ttft_p50},
+                                             {"ttft_p99", ClaimMetric::ttft_p99},
+                                             {"tpot_mean", ClaimMetric::tpot_mean},
+                                             {"tpot_p50", ClaimMetric::tpot_p50},
+                                             {"tpot_p99", ClaimMetric::tpot_p99},
+                                             {"itl_p99", ClaimMetric::itl_p99},
+                                             {"end_to_end_mean", ClaimMetric::end_to_end_mean},
+                                             {"end_to_end_p99", ClaimMetric::end_to_end_p99},
+                                             {"requests_per_second", ClaimMetric::requests_per_second},
+                                             {"output_tokens_per_second", ClaimMetric::output_tokens_per_second},
+                                             {"output_tokens_per_second_per_device", ClaimMetric::output_tokens_per_second_per_device},
+                                             {"all_tokens_per_second_per_device", ClaimMetric::all_tokens_per_second_per_device},
+                                             {"attainment", ClaimMetric::attainment},
+                                             {"goodput", ClaimMetric::goodput},
+                                             {"goodput_per_device", ClaimMetric::goodput_per_device},
+                                             {"energy_per_output_token", ClaimMetric::energy_per_output_token},
+                                             {"kv_tokens", ClaimMetric::kv_tokens},
                                              {"fits", ClaimMetric::fits}};
   return words;
 }
