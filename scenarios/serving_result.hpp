@@ -91,6 +91,17 @@ struct ServingMethod {
   std::string fold;
 };
 
+/// What a reinforcement learner gets.
+struct RolloutResult {
+  int steps = 0;
+  Seconds generation;           ///< mean of a step's phase
+  double tokens_per_second = 0; ///< of finished responses, over the generation phases
+  double tokens_per_second_with_training = 0;
+  double carried = 0;        ///< responses that go on in the next step, mean
+  double earlier_policy = 0; ///< share of the tokens that an earlier policy sampled
+  double computed_again = 0; ///< tokens computed again for responses that go on, over those sampled
+};
+
 struct ServingResult {
   std::string name; ///< of the model
   std::string weights;
@@ -124,6 +135,7 @@ struct ServingResult {
   Joules energy_per_output_token; ///< at the feed
   Dollars cost_per_million_output_tokens;
   bool priced = false;
+  std::optional<RolloutResult> rollouts;
   std::vector<ServingSample> samples; ///< where asked for
   std::vector<RequestRow> rows;       ///< where asked for
   ServingMethod method;

@@ -2,6 +2,7 @@
 
 #include "hardware/topology.hpp"
 #include "hardware/words.hpp"
+#include "models/device_part.hpp"
 #include "models/iteration_model.hpp"
 #include "models/serving_memory.hpp"
 #include "scenarios/data_files.hpp"
@@ -82,12 +83,36 @@ void check_job(ServingResult& result, const Scenario& scenario, const ServingJob
       result.violations.push_back(pool_prefix(pool.pool) + violation.constraint);
 }
 
+/// Share of the memory bandwidth that a replica takes while it computes prompts.
+double bandwidth_share(ReplicaModel& model, const ServingPlan& plan, const Device& device, int tokens) {
+  const PrefillChunk chunk{.tokens = static_cast<std::uint32_t>(tokens)};
+  const IterationCost cost = model.cost({&chunk, 1}, 0, 0);
+  return cost.memory / (cost.latency * device.memory.front().bandwidth * plan.replica_devices());
+}
+
+/// The machine as each pool sees it where both share its devices. Prompts take what they need of the bandwidth, at most half; while it is
+/// contended for, decoding gets no less than the other half, so that prompts have half of theirs.
+std::vector<Cluster> parts_of(const Scenario& scenario, const ServingJob& job, const std::vector<Deployment>& pools, double prefill_share) {
+  Cluster prefill = scenario.cluster;
+  prefill.node.device = device_part(scenario.cluster.node.device, prefill_share, 0);
+  const Deployment& prompts = pools.front();
+  ReplicaModel alone(prefill, job, prompts.plan, scenario.software, load_calibration(), scenario.power.device_cap);
+  const double taken = std::min(0.5, bandwidth_share(alone, prompts.plan, scenario.cluster.node.device, prompts.policy.max_tokens));
+  prefill.node.device = device_part(scenario.cluster.node.device, prefill_share, 0.5);
+  Cluster decode = scenario.cluster;
+  decode.node.device = device_part(scenario.cluster.node.device, 1 - prefill_share, taken);
+  return {prefill, decode};
+}
+
 /// Builds the cost model of each pool and finds the room for its KV cache.
 void deploy(ServingResult& result, const Scenario& scenario, const ServingJob& job, const RequestStream& stream,
-            std::vector<Deployment>& pools) {
-  for (Deployment& pool : pools) {
+            std::optional<double> prefill_share, std::vector<Deployment>& pools) {
+  const std::vector<Cluster> clusters =
+      prefill_share ? parts_of(scenario, job, pools, *prefill_share) : std::vector<Cluster>(pools.size(), scenario.cluster);
+  for (std::size_t p = 0; p < pools.size(); ++p) {
+    Deployment& pool = pools[p];
     pool.model =
-        std::make_unique<ReplicaModel>(scenario.cluster, job, pool.plan, scenario.software, load_calibration(), scenario.power.device_cap);
+        std::make_unique<ReplicaModel>(clusters[p], job, pool.plan, scenario.software, load_calibration(), scenario.power.device_cap);
     pool.memory = serving_memory(
         pool.model->graph(), scenario.cluster.node.device, scenario.software,
         {.sequences = pool.policy.max_sequences, .tokens = largest_iteration(pool.policy, stream), .typical_tokens = mean_tokens(stream)});
@@ -112,6 +137,7 @@ ServingSystem system_of(const Scenario& scenario, const ServingScenario& job, co
   std::vector<ReplicaPlace> places;
   for (const Deployment& pool : pools)
     for (int r = 0; r < pool.plan.replicas; ++r) {
+      const bool guest = job.pools && job.pools->prefill_share && pool.pool == Pool::decode;
       ServingReplica replica{.model = pool.model.get(),
                              .policy = pool.policy,
                              .kv_blocks = pool.memory.kv_blocks,
@@ -120,6 +146,8 @@ ServingSystem system_of(const Scenario& scenario, const ServingScenario& job, co
                              .pool = pool.pool,
                              .prefix_cache = job.prefix_cache.value_or(engine.prefix_cache),
                              .tokens_per_iteration = job.tokens_per_iteration};
+      if (guest)
+        replica.shares_memory_with = static_cast<std::uint32_t>(r);
       if (job.swap)
         replica.swap_block = pool.memory.kv_token * engine.block_tokens / scenario.cluster.node.host.device_link;
       system.replicas.push_back(replica);
@@ -128,7 +156,7 @@ ServingSystem system_of(const Scenario& scenario, const ServingScenario& job, co
     }
   if (job.autoscaling)
     system.autoscaling = *job.autoscaling;
-  if (job.pools)
+  if (job.pools && !job.pools->prefill_share)
     system.transfer = kv_transfer(Topology(scenario.cluster), system.replicas, places, pools.front().memory.replica_kv_token);
   return system;
 }
@@ -172,7 +200,7 @@ GoodputPoint point_of(const ServingScenario& job, RequestStream stream, const Se
                      .saturated = result.saturation.saturated,
                      .ttft_p90 = result.latencies.ttft.p90,
                      .tpot_p90 = result.latencies.tpot.p90};
-  point.kept = point.attainment >= job.slo.attainment && !point.saturated;
+  point.kept = point.attainment >= job.slo.attainment && !point.saturated && (!job.slo.itl_p99 || result.itl.p99 <= *job.slo.itl_p99);
   return point;
 }
 
@@ -217,6 +245,24 @@ BatchingPolicy batching_of(const BatchingChoice& choice, const SoftwareProfile& 
   return policy;
 }
 
+namespace {
+
+RolloutResult rollouts_of(const RequestStream& stream, const ServingSystem& system, const RolloutOptions& options) {
+  const RolloutRun run = simulate_rollouts(stream.requests, system, options);
+  RolloutResult result{.steps = options.steps,
+                       .generation = run.generation() / options.steps,
+                       .tokens_per_second = run.tokens_per_second(),
+                       .tokens_per_second_with_training = run.tokens_per_second(options)};
+  for (const RolloutStep& step : run.steps) {
+    result.carried += static_cast<double>(step.carried) / options.steps;
+    result.earlier_policy += step.earlier_tokens / run.output_tokens();
+    result.computed_again += step.computed_again / run.output_tokens();
+  }
+  return result;
+}
+
+} // namespace
+
 ServingResult run_serving(const Scenario& scenario, const ServingScenario& job, int first, const RunOptions& options) {
   const ServingJob served = serving_job(job);
   ServingResult result{.name = job.model.name,
@@ -229,7 +275,7 @@ ServingResult run_serving(const Scenario& scenario, const ServingScenario& job, 
   std::vector<Deployment> pools = deployments_of(job, scenario.software);
   check_job(result, scenario, served, traffic.stream, pools);
   if (result.violations.empty())
-    deploy(result, scenario, served, traffic.stream, pools);
+    deploy(result, scenario, served, traffic.stream, job.pools ? job.pools->prefill_share : std::nullopt, pools);
   if (!result.violations.empty())
     return result;
   const ServingSystem system = system_of(scenario, job, pools, first);
@@ -241,6 +287,8 @@ ServingResult run_serving(const Scenario& scenario, const ServingScenario& job, 
   fill_metrics(result, scenario, served, traffic.stream, pools, run);
   if (job.goodput && result.served > 0)
     result.goodput = goodput_of(job, traffic.stream, system, request_host, result.devices);
+  if (job.rollouts && result.served > 0)
+    result.rollouts = rollouts_of(traffic.stream, system, *job.rollouts);
   result.samples = std::move(run.samples);
   if (options.record_requests)
     for (std::size_t i = 0; i < traffic.stream.requests.size(); ++i)

@@ -77,12 +77,14 @@ TraceSelection TraceTraffic::selection() const {
 
 bool has_bounds(const ServingScenario& job) {
   const std::vector<TrafficClass>& classes = job.traffic ? job.traffic->classes : job.trace->classes;
-  return job.slo.ttft || job.slo.tpot || job.slo.end_to_end ||
+  return job.slo.ttft || job.slo.tpot || job.slo.end_to_end || job.slo.itl_p99 ||
          std::ranges::any_of(classes, [](const TrafficClass& row) { return row.ttft || row.tpot || row.end_to_end; });
 }
 
 int serving_devices(const ServingScenario& job) {
-  return job.pools ? job.pools->prefill.plan.devices() + job.pools->decode.plan.devices() : job.plan.devices();
+  if (!job.pools)
+    return job.plan.devices();
+  return job.pools->prefill.plan.devices() + (job.pools->prefill_share ? 0 : job.pools->decode.plan.devices());
 }
 
 ServingJob serving_job(const ServingScenario& job) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "scenarios/goodput_search.hpp"
+#include "scenarios/rollouts.hpp"
 #include "sim/base/params.hpp"
 #include "sim/engine/serving.hpp"
 #include "workloads/request_trace.hpp"
@@ -31,6 +32,7 @@ struct ServingPool {
 struct ServingPools {
   ServingPool prefill;
   ServingPool decode;
+  std::optional<double> prefill_share; ///< of the multiprocessors of devices that both pools run on; else each has devices of its own
 };
 
 /// Requests from a file.
@@ -53,6 +55,7 @@ struct ServiceTarget {
   std::optional<Seconds> ttft;
   std::optional<Seconds> tpot;
   std::optional<Seconds> end_to_end;
+  std::optional<Seconds> itl_p99; ///< of the time between tokens over all requests: of the system as a whole, no bound of a request
   double attainment = 0.9;
 };
 
@@ -73,8 +76,9 @@ struct ServingScenario {
   std::optional<Traffic> traffic;    ///< this
   std::optional<TraceTraffic> trace; ///< or this
   ServiceTarget slo;
-  std::optional<GoodputOptions> goodput; ///< search for the highest rate that keeps the target
-  std::optional<Seconds> sample;         ///< least time between two samples of a replica's state
+  std::optional<GoodputOptions> goodput;  ///< search for the highest rate that keeps the target
+  std::optional<RolloutOptions> rollouts; ///< the requests are responses that a reinforcement learner samples
+  std::optional<Seconds> sample;          ///< least time between two samples of a replica's state
 };
 
 const Table<ServingScenario>& serving_table();

@@ -73,7 +73,13 @@ const Table<ServingPools>& pools_table() {
   static const Table<ServingPools> table =
       Table<ServingPools>("pools", "Prefill and decode on replicas of their own.")
           .object("prefill", &ServingPools::prefill, pool, {.required = true, .help = "they compute prompts and hand their KV memory over"})
-          .object("decode", &ServingPools::decode, pool, {.required = true, .help = "they generate"});
+          .object("decode", &ServingPools::decode, pool, {.required = true, .help = "they generate"})
+          .number("prefill_share", &ServingPools::prefill_share,
+                  {.min = 0.05, .max = 0.95, .help = "both on the same devices: share of the multiprocessors that prompts are computed on"})
+          .check([](const ServingPools& pools, const Report& report) {
+            if (pools.prefill_share && pools.prefill.plan != pools.decode.plan)
+              report.error("prefill_share", "of pools with different plans", "the same plan for both");
+          });
   return table;
 }
 
@@ -128,6 +134,7 @@ const Table<ServiceTarget>& target_table() {
           .quantity("ttft", &T::ttft, bound("bound of the time to first token, of classes without one"))
           .quantity("tpot", &T::tpot, bound("the same of a request's mean time per output token after the first"))
           .quantity("end_to_end", &T::end_to_end, bound("the same of the time from arrival to the last token"))
+          .quantity("itl_p99", &T::itl_p99, bound("bound of the 99th percentile of the time between tokens, over all requests"))
           .number("attainment", &T::attainment, {.above = 0, .max = 1, .help = "share of requests that has to keep its bounds"});
   return table;
 }
@@ -144,6 +151,18 @@ const Table<Autoscaling>& autoscaling_table() {
           .number("target", &A::target, {.above = 0, .max = 1e6, .help = "requests present in a replica that are aimed at"})
           .quantity("window", &A::window, {.max = Seconds{1e6}, .unit_hint = "s", .help = "of arrivals behind a forecast; 0 = reactive"})
           .number("margin", &A::margin, {.max = 100, .help = "of a forecast, in standard deviations of the arrival rate"});
+  return table;
+}
+
+const Table<RolloutOptions>& rollouts_table() {
+  using R = RolloutOptions;
+  static const Table<R> table =
+      Table<R>("rollouts", "Steps of reinforcement learning: responses are sampled, then trained on.")
+          .count("steps", &R::steps, {.min = 1, .max = 100'000, .help = "that are simulated"})
+          .count("responses", &R::responses, {.min = 1, .max = 10'000'000, .help = "that a step trains on"})
+          .number("surplus", &R::surplus,
+                  {.max = 100, .help = "responses under way beyond those, as a share; they go on in the next step; 0 = synchronous"})
+          .quantity("training_step", &R::training_step, {.max = Seconds{1e6}, .unit_hint = "s", .help = "after each generation phase"});
   return table;
 }
 
@@ -173,6 +192,8 @@ void check_serving(const ServingScenario& job, const Report& report) {
   if (job.traffic && std::holds_alternative<ClosedLoop>(job.traffic->arrivals) &&
       (job.traffic->sessions.turns > 1 || job.traffic->continuations.levels > 1))
     report.error("traffic.arrivals", "a closed loop of requests that follow others", "a law with times");
+  if (job.rollouts && (job.goodput || job.autoscaling))
+    report.error("rollouts", "beside goodput or autoscaling", "rollouts alone");
   if (job.autoscaling && job.autoscaling->least > job.plan.replicas)
     report.error("autoscaling.least", std::to_string(job.autoscaling->least), fmt::format("at most plan.replicas = {}", job.plan.replicas));
   if (!job.pools)
@@ -217,6 +238,8 @@ const Table<ServingScenario>& serving_table() {
           .object("trace", &S::trace, trace_traffic_table(), {.help = "instead of traffic: requests from a file"})
           .object("slo", &S::slo, target_table(), {.help = "what requests are promised"})
           .object("goodput", &S::goodput, goodput_table(), {.help = "search for the highest rate that keeps the target"})
+          .object("rollouts", &S::rollouts, rollouts_table(),
+                  {.help = "the requests are responses that a reinforcement learner samples, step by step"})
           .quantity("sample", &S::sample, {.above = Seconds{}, .unit_hint = "s", .help = "least time between two samples of a replica"})
           .check(check_serving);
   return table;

@@ -157,6 +157,8 @@ std::optional<double> serving_metric(const ServingResult& job, ClaimMetric metri
     return job.goodput ? std::optional(job.goodput->rate) : std::nullopt;
   case ClaimMetric::goodput_per_device:
     return job.goodput ? std::optional(job.goodput->rate / job.devices) : std::nullopt;
+  case ClaimMetric::rollout_tokens_per_second:
+    return job.rollouts ? std::optional(job.rollouts->tokens_per_second) : std::nullopt;
   case ClaimMetric::energy_per_output_token:
     return job.energy_per_output_token.si();
   default:

@@ -43,7 +43,7 @@ struct ClaimRun {
   std::optional<ByPath<yaml::Node>> set;
   /// The fastest that fits stands for the run, of serving jobs the one with the highest goodput or throughput; not given = those of `from`.
   std::optional<std::vector<ByPath<yaml::Node>>> best_of;
-  std::optional<ClaimFleet> fleet;                        ///< arithmetic instead of a scenario
+  std::optional<ClaimFleet> fleet; ///< arithmetic instead of a scenario
 };
 
 /// How a figure follows from one metric of runs.
@@ -88,8 +88,9 @@ enum class ClaimMetric {
   goodput,            ///< highest rate that keeps the target
   goodput_per_device, ///< the same over the devices
   energy_per_output_token,
-  kv_tokens, ///< that a replica of the last pool holds
-  fits ///< 1 where the plan is feasible, else 0
+  rollout_tokens_per_second, ///< of finished responses, over the generation phases
+  kv_tokens,                 ///< that a replica of the last pool holds
+  fits                       ///< 1 where the plan is feasible, else 0
 };
 
 enum class FigureUnit { none, percent, times, teraflops, petaflops, gigabytes, seconds, milliseconds };
@@ -130,9 +131,9 @@ enum class Verdict { met, not_met, contradictory, not_expressible };
 struct RunOutcome {
   std::string name;
   int devices = 0;
-  Seconds step; ///< zero for a fleet, for a serving job and for a plan that cannot run
+  Seconds step;        ///< zero for a fleet, for a serving job and for a plan that cannot run
   double mfu_full = 0; ///< of a serving job: FLOPs as run
-  std::string chosen; ///< of `best_of`
+  std::string chosen;  ///< of `best_of`
   std::vector<std::string> violations;
 };
 

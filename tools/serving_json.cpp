@@ -162,6 +162,20 @@ const JsonObject<ServingGoodput>& goodput_object() {
   return object;
 }
 
+const JsonObject<RolloutResult>& rollouts_object() {
+  using R = RolloutResult;
+  static const JsonObject<R> object =
+      JsonObject<R>("Steps of reinforcement learning.")
+          .value("steps", "", [](const R& r) { return r.steps; })
+          .value("generation_s", "mean of a step's phase", [](const R& r) { return r.generation.si(); })
+          .value("tokens_per_second", "of finished responses, over the generation phases", [](const R& r) { return r.tokens_per_second; })
+          .value("tokens_per_second_with_training", "", [](const R& r) { return r.tokens_per_second_with_training; })
+          .value("carried", "responses that go on in the next step, mean", [](const R& r) { return r.carried; })
+          .value("earlier_policy_share", "tokens that an earlier policy sampled", [](const R& r) { return r.earlier_policy; })
+          .value("computed_again_share", "tokens computed again, over those sampled", [](const R& r) { return r.computed_again; });
+  return object;
+}
+
 /// A figure of a job that ran.
 template <class G> auto if_ran(G get) {
   return [get](const ServingResult& r) { return r.served > 0 ? std::optional(get(r)) : std::nullopt; };
@@ -197,6 +211,7 @@ const JsonObject<ServingResult>& serving_object() {
           .value("attainment_share", "requests that keep all their bounds", if_ran([](const S& s) { return s.attainment; }))
           .value("attainment_due_share", "", if_ran([](const S& s) { return s.attainment_due; }))
           .object("goodput", "", goodput_object(), [](const S& s) { return s.goodput ? &*s.goodput : nullptr; })
+          .object("rollouts", "", rollouts_object(), [](const S& s) { return s.rollouts ? &*s.rollouts : nullptr; })
           .value("iterations_per_request", "", if_ran([](const S& s) { return s.iterations_per_request; }))
           .value("mfu_utilisation", "FLOPs as run over the devices' peak", if_ran([](const S& s) { return s.mfu; }))
           .value("mbu_utilisation", "memory traffic over the devices' bandwidth", if_ran([](const S& s) { return s.mbu; }))

@@ -176,6 +176,20 @@ std::string how_made(const ServingResult& job, const Style& style) {
 
 } // namespace
 
+namespace {
+
+std::string rollouts(const RolloutResult& r, const Style& style) {
+  Columns columns({Align::left, Align::right, Align::left});
+  columns.row({"tokens/s", style.heading(scaled(r.tokens_per_second)), "of finished responses, over the generation phases"});
+  columns.row({"with training", scaled(r.tokens_per_second_with_training), ""});
+  columns.row({"generation", fixed(r.generation), fmt::format("mean of {} steps", r.steps)});
+  columns.row({"carried on", scaled(r.carried), "responses into the next step"});
+  columns.row({"off policy", fmt::format("{:.1f} %", 100 * r.earlier_policy), "of the tokens, sampled by an earlier policy"});
+  return heading(style, "Rollouts") + columns.str();
+}
+
+} // namespace
+
 std::string serving_plan_text(const ServingPlan& plan) {
   std::string out = fmt::format("TP {}", plan.tp);
   if (plan.pp > 1)
@@ -199,7 +213,8 @@ std::string serving_text(const Result& result, const ServingResult& job, const S
   if (job.served == 0)
     return out;
   return out + throughput(job, style) + latencies(job.latencies, job.itl, style, "Latency") + classes(job, style) +
-         (job.goodput ? goodput(job, style) : "") + replicas(job, style) + devices(job, style) + how_made(job, style);
+         (job.goodput ? goodput(job, style) : "") + (job.rollouts ? rollouts(*job.rollouts, style) : "") + replicas(job, style) +
+         devices(job, style) + how_made(job, style);
 }
 
 } // namespace orrery
