@@ -154,7 +154,8 @@ std::vector<Violation> check_serving_plan(const ServingJob& job, const ServingPl
   if (m.experts.count == 0)
     return found;
   require_divisible(found, "tp x attention_dp", ranks, "ep", plan.ep);
-  require_divisible(found, "experts", m.experts.count, "ep", plan.ep);
+  require_divisible(found, job.routing.redundant > 0 ? "experts and their copies" : "experts", m.experts.count + job.routing.redundant,
+                    "ep", plan.ep);
   if (ranks % plan.ep == 0)
     require_divisible(found, "width of an expert", m.experts.hidden, "tp x attention_dp / ep", ranks / plan.ep);
   return found;

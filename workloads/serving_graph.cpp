@@ -178,7 +178,7 @@ void ServingGraph::exchange(const BlockBuilder& b, List& list, double all, bool 
 void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const {
   const Sizes& s = b.size;
   const Experts& e = b.model.experts;
-  const double held = static_cast<double>(e.count) / plan_.ep;
+  const double held = static_cast<double>(e.count + job_.routing.redundant) / plan_.ep;
   const double width = static_cast<double>(e.hidden) / b.plan.expert_tensor();
   const RoutingLoad load = routing_load(job_.routing, all, e.count, e.top_k, plan_.ep);
   const double rows = all * e.top_k / plan_.ep * load.rank;
