@@ -1,4 +1,11 @@
-// Cost of one iteration of a serving replica.
+// Cost of one iteration of a serving replica: what the engine asks of a cost model.
+//
+// What:        latency, occupancy, energy, FLOPs and memory traffic of prompts and decoding sequences computed together.
+// Formula:     that of the implementation (models/iteration_model.hpp; tests have simpler ones).
+// Source:      the implementation's.
+// Units:       tokens; SI.
+// Valid range: the implementation's.
+// Known error: the implementation's.
 #pragma once
 
 #include "models/decode_curve.hpp"
