@@ -185,6 +185,8 @@ const std::vector<Feature>& features() {
       of_software<&S::fused_routing, has_experts>("fused-routing", "choice of experts in one kernel"),
       deduplicated_dispatch,
       of_software<&S::gather_per_tensor, shards_parameters, false>("bucketed-gathers", "ZeRO-3 gathers whole layers"),
+      of_software<&S::gather_as_list, shards_parameters, false>("gather-into-tensor", "ZeRO-3 collectives without copies per rank"),
+      of_software<&S::gather_blocking, shards_parameters, false>("overlap-gathers", "ZeRO-3 collectives beside passes"),
       narrow_reduction,
       of_software<&S::launch_blocking, always, false>("asynchronous-launch", "the host runs ahead"),
   };

@@ -134,29 +134,48 @@ void shard_block(Block& block, const TrainingJob& job, const Plan& plan, const S
   const ShardSizes sizes = shard_sizes(plan);
   const double half = element_bytes(job.precision);
   const double wire = element_bytes(software.reduction);
-  // Alone, the four matrices of a layer travel with the eight vectors of its biases and norms.
+  // Alone, the four matrices of a layer travel without its eight vectors of biases and norms, which are too small to be partitioned
+  // (stage3_param_persistence_threshold). Their gradients are.
   const int matrices = software.gather_per_tensor ? 4 : 1;
   const int vectors = software.gather_per_tensor ? 8 : 0;
-  const auto add = [&](std::vector<Operator>& list, const char* name, CollectiveKind kind, Group group, double bytes) {
+  const Overlap overlap = software.gather_blocking ? Overlap::none : Overlap::pass;
+  const auto pieces = [&](std::vector<Operator>& list, Group group, double bytes) {
+    if (software.gather_as_list)
+      list.push_back(streaming("piece_copies", OpClass::cast, bytes, bytes, group_shapes(plan)[group].size));
+  };
+  const auto gather = [&](std::vector<Operator>& list, const char* name, Group group, double bytes) {
     if (bytes <= 0)
       return;
-    for (int i = 0; i < matrices; ++i)
-      list.push_back(collective(name, kind, group, bytes / matrices, job.precision, Overlap::pass));
-    for (int i = 0; i < vectors; ++i)
-      list.push_back(collective(name, kind, group, job.model.hidden * half, job.precision, Overlap::pass));
+    for (int i = 0; i < matrices; ++i) {
+      list.push_back(collective(name, CollectiveKind::all_gather, group, bytes / matrices, job.precision, overlap));
+      pieces(list, group, bytes / matrices);
+    }
   };
+  const auto scatter = [&](const char* name, Group group, double bytes) {
+    if (bytes <= 0)
+      return;
+    for (int i = 0; i < matrices + vectors; ++i) {
+      const double part = i < matrices ? bytes / matrices : job.model.hidden * half;
+      pieces(block.backward, group, part);
+      block.backward.push_back(collective(name, CollectiveKind::reduce_scatter, group, part, job.precision, overlap));
+    }
+  };
+  // Hooks that free a tensor after each use gather it for the recomputation and again for the backward pass proper.
+  const int backward_gathers = software.gather_blocking && plan.recompute == Recompute::full ? 2 : 1;
   if (sizes.parameters > 1) {
-    add(block.forward, "parameter_gather", CollectiveKind::all_gather, Group::shard, block.parameters * half);
-    add(block.backward, "parameter_gather", CollectiveKind::all_gather, Group::secondary_shard, block.parameters * half);
+    gather(block.forward, "parameter_gather", Group::shard, block.parameters * half);
+    for (int i = 0; i < backward_gathers; ++i)
+      gather(block.backward, "parameter_gather", Group::secondary_shard, block.parameters * half);
   }
   if (plan.zero >= 3 && sizes.experts > 1) {
-    add(block.forward, "expert_gather", CollectiveKind::all_gather, Group::expert_data, block.expert_parameters * half);
-    add(block.backward, "expert_gather", CollectiveKind::all_gather, Group::expert_data, block.expert_parameters * half);
+    gather(block.forward, "expert_gather", Group::expert_data, block.expert_parameters * half);
+    for (int i = 0; i < backward_gathers; ++i)
+      gather(block.backward, "expert_gather", Group::expert_data, block.expert_parameters * half);
   }
   if (sizes.gradients > 1)
-    add(block.backward, "gradient_scatter", CollectiveKind::reduce_scatter, Group::gradient_shard, block.parameters * wire);
+    scatter("gradient_scatter", Group::gradient_shard, block.parameters * wire);
   if (plan.zero >= 2 && sizes.experts > 1)
-    add(block.backward, "expert_gradient_scatter", CollectiveKind::reduce_scatter, Group::expert_data, block.expert_parameters * wire);
+    scatter("expert_gradient_scatter", Group::expert_data, block.expert_parameters * wire);
   const double elements = block.parameters + block.expert_parameters;
   const auto copy = [&](std::vector<Operator>& list, const char* name, double written) {
     list.push_back(streaming(name, OpClass::cast, elements * half, elements * written, 1));
@@ -175,6 +194,8 @@ void shard_block(Block& block, const TrainingJob& job, const Plan& plan, const S
 
 void expose_ends(Block& block, double outer, double layer, const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
   const ShardSizes sizes = shard_sizes(plan);
+  if (software.gather_blocking) // all of them are exposed already
+    layer = 0;
   if (sizes.parameters > 1)
     block.forward.insert(block.forward.begin(), collective("first_gather", CollectiveKind::all_gather, Group::shard,
                                                            (outer + layer) * element_bytes(job.precision), job.precision, Overlap::none));

@@ -99,6 +99,8 @@ struct SoftwareProfile {
   bool overlap_tp_forward = false;      ///< TP collectives run piecewise beside the matmul that they feed or follow (asynchronous TP)
   bool overlap_tp_backward = false;     ///< input-gradient collectives of TP run beside the weight-gradient matmuls
   bool gather_per_tensor = false;       ///< ZeRO-3 gathers and scatters each tensor by itself instead of a layer at a time
+  bool gather_as_list = false;          ///< ZeRO-3 collectives exchange a list of tensors, one per rank, each copied by a kernel of its own
+  bool gather_blocking = false;         ///< the host waits around each ZeRO-3 collective: nothing hides it; parameters are freed after each use
   bool copy_gathered = false;           ///< gathered parameters are copied out of the communication buffer (FSDP2)
   bool copy_scattered = false;          ///< gradients are copied into a communication buffer in the reduction's precision
   bool scatter_gather_p2p = true;       ///< a TP rank sends its share of a pipeline message and gathers on the other side

@@ -265,6 +265,10 @@ const Table<SoftwareProfile>& software_table() {
                 {.help = "input-gradient collectives run beside the weight-gradient matmuls"})
           .flag("gather_per_tensor", &S::gather_per_tensor,
                 {.help = "ZeRO-3 gathers and scatters each tensor by itself instead of a layer at a time"})
+          .flag("gather_as_list", &S::gather_as_list,
+                {.help = "ZeRO-3 collectives exchange a list of tensors, one per rank, each copied by a kernel of its own"})
+          .flag("gather_blocking", &S::gather_blocking,
+                {.help = "the host waits around each ZeRO-3 collective, and frees parameters after each use"})
           .flag("copy_gathered", &S::copy_gathered, {.help = "ZeRO-3: gathered parameters are copied out of the communication buffer"})
           .flag("copy_scattered", &S::copy_scattered,
                 {.help = "ZeRO-2 and 3: gradients are copied into a communication buffer in the reduction's precision"})
