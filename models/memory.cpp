@@ -1,6 +1,8 @@
 #include "models/memory.hpp"
 
+#include "models/weight_operands.hpp"
 #include "workloads/schedule.hpp"
+#include "workloads/split_schedule.hpp"
 
 #include <fmt/format.h>
 
@@ -12,6 +14,7 @@ namespace {
 
 struct ChunkMemory {
   Bytes kept;
+  Bytes operands; ///< part of it that outlives the gradient of the input where that of the weights comes later
   Bytes working_set;
   Bytes host; ///< of what is kept outside the device
   Bytes storage;
@@ -22,6 +25,8 @@ ChunkMemory chunk_memory(const OpGraph& graph, const Chunk& chunk) {
   for (const BlockUse& use : chunk.blocks) {
     const Block& block = graph.blocks[static_cast<std::size_t>(use.block)];
     memory.kept += block.activations * use.count;
+    if (splits_backward(graph.schedule))
+      memory.operands += weight_operands(block) * use.count;
     memory.working_set = std::max(memory.working_set, block.working_set);
     memory.host += block.host_activations * use.count;
     memory.storage += block.storage_activations * use.count;
@@ -29,22 +34,49 @@ ChunkMemory chunk_memory(const OpGraph& graph, const Chunk& chunk) {
   return memory;
 }
 
-/// The most bytes that passes in flight keep at once on a stage, whose chunks may differ: the order of a few rounds is replayed, which
-/// reaches the steady state. The mix of chunks that a split schedule holds follows costs: each counts as the largest.
+/// The most bytes that passes in flight keep at once on a stage, whose chunks may differ: the passes up to the end of the first steady
+/// round are counted. The mix of chunks that a split schedule holds follows costs: each counts as the largest.
 Bytes peak_activations(const OpGraph& graph, const std::vector<Bytes>& kept, int stage) {
   const int stages = static_cast<int>(graph.stages.size());
+  const int in_flight = peak_in_flight(graph.schedule, stages, graph.virtual_stages, graph.micro_batches, stage);
   const auto [least, most] = std::minmax_element(kept.begin(), kept.end());
   if (*least == *most || splits_backward(graph.schedule))
-    return *most * peak_in_flight(graph.schedule, stages, graph.virtual_stages, graph.micro_batches, stage);
-  const int rounds = std::min(graph.micro_batches, 3 * stages);
+    return *most * in_flight;
+  // Micro-batches go in groups of `stages` through each chunk in turn, backwards from the last chunk on.
+  const int chunks = static_cast<int>(kept.size());
+  const int forwards = std::min(in_flight + stages * chunks, graph.micro_batches * chunks);
   Bytes held;
   Bytes peak;
-  for (const Slot& slot : stage_order(graph.schedule, stages, graph.virtual_stages, rounds, stage)) {
-    const Bytes bytes = kept[static_cast<std::size_t>(slot.chunk)];
-    held += slot.kind == PassKind::forward ? bytes : -bytes;
-    peak = std::max(peak, held);
+  for (int first = 0, chunk = 0, returning = chunks - 1, returned = 0; first < forwards; first += stages) {
+    for (int k = first; k < std::min(first + stages, forwards); ++k) {
+      held += kept[static_cast<std::size_t>(chunk)];
+      peak = std::max(peak, held);
+      if (k + 1 < in_flight)
+        continue;
+      held -= kept[static_cast<std::size_t>(returning)];
+      if (++returned % stages == 0)
+        returning = (returning + chunks - 1) % chunks;
+    }
+    chunk = (chunk + 1) % chunks;
   }
   return peak;
+}
+
+/// The most that a stage with one chunk keeps where gradients of weights come later: micro-batches on their way through the stages behind
+/// it in full, of the others what the gradients of the weights read. Their number follows the schedule's limit, which counts a pending
+/// gradient at its mean share of the stages' activations.
+Bytes peak_of_split(const OpGraph& graph, const std::vector<ChunkMemory>& chunks, int stage) {
+  const int stages = static_cast<int>(graph.stages.size());
+  const int limit = peak_in_flight(graph.schedule, stages, 1, graph.micro_batches, stage);
+  const int ahead = std::min(limit, split_ahead(graph.schedule, stages, graph.micro_batches, stage));
+  double share = 0;
+  for (const Stage& each : graph.stages) {
+    const ChunkMemory& chunk = chunks[static_cast<std::size_t>(each.chunks.front())];
+    share += chunk.kept > Bytes{} ? std::min(1.0, chunk.operands / chunk.kept) / stages : 1.0 / stages;
+  }
+  const ChunkMemory& own = chunks[static_cast<std::size_t>(graph.stages[static_cast<std::size_t>(stage)].chunks.front())];
+  const double pending = share > 0 ? std::min<double>(graph.micro_batches - ahead, (limit - ahead) / share) : 0;
+  return std::min(own.kept * limit, own.kept * ahead + std::min(own.operands, own.kept) * pending);
 }
 
 } // namespace
@@ -71,7 +103,8 @@ std::vector<MemoryFootprint> memory_footprint(const OpGraph& graph, const Softwa
     kept.clear();
     for (const int chunk : stage.chunks)
       kept.push_back(chunks[static_cast<std::size_t>(chunk)].kept);
-    memory.activations = peak_activations(graph, kept, static_cast<int>(s));
+    memory.activations = splits_backward(graph.schedule) && kept.size() == 1 ? peak_of_split(graph, chunks, static_cast<int>(s))
+                                                                             : peak_activations(graph, kept, static_cast<int>(s));
     for (const int chunk : stage.chunks)
       memory.working_set = std::max(memory.working_set, chunks[static_cast<std::size_t>(chunk)].working_set);
     memory.buffers = 2 * (graph.boundary_forward + graph.boundary_backward);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <limits>
 
 namespace orrery {
 
@@ -23,16 +24,18 @@ PassProgram::PassProgram(const CostedGraph& graph, int micro_batches) {
   arrivals = static_cast<std::size_t>(2 * count * graph.virtual_stages * micro_batches) + 2;
   steps.reserve(order.slots.size());
   std::vector<std::int32_t> positions(order.slots.size());
-  std::vector<bool> arrived(arrivals, false);
-  arrived[0] = true;
+  // One pass of each stage at a time, of those whose input came in an earlier round: the replay of a pass seldom waits for the one replayed
+  // just before it.
+  constexpr int never = std::numeric_limits<int>::max();
+  std::vector<int> arrived(arrivals, never);
+  arrived[0] = -1;
   std::vector<std::size_t> next(static_cast<std::size_t>(count), 0);
-  std::vector<int> runnable;
-  for (int s = count - 1; s >= 0; --s)
-    runnable.push_back(s);
-  while (!runnable.empty()) {
-    const int s = runnable.back();
-    runnable.pop_back();
-    for (std::size_t& i = next[static_cast<std::size_t>(s)]; i < order.passes; ++i) {
+  for (int round = 0; steps.size() < order.slots.size(); ++round) {
+    [[maybe_unused]] const std::size_t before = steps.size();
+    for (int s = count - 1; s >= 0; --s) {
+      std::size_t& i = next[static_cast<std::size_t>(s)];
+      if (i == order.passes)
+        continue;
       const Slot slot = order.of(s)[i];
       const ChunkPlace place{s, slot.chunk};
       const bool backward = slot.kind == PassKind::backward;
@@ -40,21 +43,20 @@ PassProgram::PassProgram(const CostedGraph& graph, int micro_batches) {
       Step step{.stage = s, .cost = (s * graph.virtual_stages + slot.chunk) * kinds + static_cast<int>(slot.kind)};
       if (slot.kind != PassKind::weight && !outer)
         step.input = arrival_of(graph, place, backward, micro_batches, slot.micro_batch);
-      if (!arrived[static_cast<std::size_t>(step.input)])
-        break;
+      if (arrived[static_cast<std::size_t>(step.input)] >= round)
+        continue;
       const auto to =
           slot.kind == PassKind::weight ? std::nullopt : neighbour(graph.schedule, count, graph.virtual_stages, place, backward);
       if (to) {
         step.output = arrival_of(graph, *to, backward, micro_batches, slot.micro_batch);
-        arrived[static_cast<std::size_t>(step.output)] = true;
-        if (to->stage != s)
-          runnable.push_back(to->stage);
+        arrived[static_cast<std::size_t>(step.output)] = round;
       }
       positions[static_cast<std::size_t>(s) * order.passes + i] = static_cast<std::int32_t>(steps.size());
       steps.push_back(step);
+      ++i;
     }
+    assert(steps.size() > before);
   }
-  assert(steps.size() == order.slots.size());
   note_stages(graph, order, micro_batches, positions);
 }
 

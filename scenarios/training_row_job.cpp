@@ -16,6 +16,7 @@ struct SoftwareRule {
 };
 constexpr SoftwareRule software_rules[] = {{"NeMo-Megatron", "", "", "megatron-2022", true},
                                            {"DeepSpeed ZeRO-3", "", "", "deepspeed-zero3-2021"},
+                                           {"DeepSpeed", "mt-nlg", "", "megatron-deepspeed-2021"},
                                            {"DeepSpeed", "", "", "megatron-deepspeed-2022"},
                                            {"Megatron-Bridge", "", "", "megatron-bridge-2025"},
                                            {"ModelLink", "", "", "modellink-2024"},

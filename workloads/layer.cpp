@@ -158,8 +158,11 @@ int place_of(const std::vector<LayerKind>& kinds, LayerKind kind) {
 } // namespace
 
 std::vector<LayerKind> layer_kinds(const TrainingJob& job) {
+  const TransformerModel& model = job.model;
+  if (model.pattern.empty() && model.full_attention_every == 0 && model.experts.count == 0) // all alike
+    return {kind_in(job, 0)};
   std::vector<LayerKind> kinds;
-  for (int layer = 0; layer < job.model.layers; ++layer)
+  for (int layer = 0; layer < model.layers; ++layer)
     if (const LayerKind kind = kind_in(job, layer); place_of(kinds, kind) == static_cast<int>(kinds.size()))
       kinds.push_back(kind);
   return kinds;

@@ -100,15 +100,16 @@ struct SoftwareProfile {
   bool overlap_tp_backward = false;     ///< input-gradient collectives of TP run beside the weight-gradient matmuls
   bool gather_per_tensor = false;       ///< ZeRO-3 gathers and scatters each tensor by itself instead of a layer at a time
   bool gather_as_list = false;          ///< ZeRO-3 collectives exchange a list of tensors, one per rank, each copied by a kernel of its own
-  bool gather_blocking = false;         ///< the host waits around each ZeRO-3 collective: nothing hides it; parameters are freed after each use
-  bool copy_gathered = false;           ///< gathered parameters are copied out of the communication buffer (FSDP2)
-  bool copy_scattered = false;          ///< gradients are copied into a communication buffer in the reduction's precision
-  bool scatter_gather_p2p = true;       ///< a TP rank sends its share of a pipeline message and gathers on the other side
+  bool gather_blocking = false;   ///< the host waits around each ZeRO-3 collective: nothing hides it; parameters are freed after each use
+  bool copy_gathered = false;     ///< gathered parameters are copied out of the communication buffer (FSDP2)
+  bool copy_scattered = false;    ///< gradients are copied into a communication buffer in the reduction's precision
+  bool scatter_gather_p2p = true; ///< a TP rank sends its share of a pipeline message and gathers on the other side
   bool scatter_gather_backward = true;
   Precision gradient = Precision::fp32;  ///< accumulation buffer
   Precision reduction = Precision::fp32; ///< gradients on the wire
   Seconds kernel_launch;                 ///< host time per kernel
   Seconds pass_host;                     ///< host time per pass of a chunk beyond its launches
+  Seconds message_host;                  ///< host time of a pipeline message: posting it, waiting for it, going on
   Seconds step_host;                     ///< per step, hidden by nothing
   bool launch_blocking = false;          ///< the host waits for each kernel: its time adds to the device's
   Bytes framework_memory;                ///< device context, libraries, communicator buffers

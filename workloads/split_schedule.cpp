@@ -24,8 +24,7 @@ public:
       for (int c = 0; c < chunks_; ++c) {
         Line& line = lines_[index(s, c)];
         line.position = chunk_at(kind, stages, s, c);
-        line.ahead =
-            static_cast<std::size_t>((split_limit(kind, stages, micro_batches) * (last_ + 1 - line.position) + last_) / (last_ + 1));
+        line.ahead = static_cast<std::size_t>(split_ahead(kind, stages, micro_batches, line.position));
         line.first_micro_batch = kind == ScheduleKind::dualpipe ? c * per_chunk_ : 0;
         line.forward.assign(static_cast<std::size_t>(per_chunk_), line.position == 0 ? 0 : never);
         line.backward.assign(static_cast<std::size_t>(per_chunk_), never);
@@ -220,6 +219,11 @@ int split_limit(ScheduleKind kind, int stages, int micro_batches) {
   default:
     return std::min(stages + 1, micro_batches);
   }
+}
+
+int split_ahead(ScheduleKind kind, int stages, int micro_batches, int position) {
+  const int last = model_chunks(kind, stages, 1) - 1;
+  return (split_limit(kind, stages, micro_batches) * (last + 1 - position) + last) / (last + 1);
 }
 
 PassOrder split_order(ScheduleKind kind, int stages, int micro_batches, const PassRatios& ratios) {

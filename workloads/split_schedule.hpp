@@ -24,4 +24,7 @@ namespace orrery {
 /// Chunk-micro-batches whose activations a stage may hold.
 [[nodiscard]] int split_limit(ScheduleKind kind, int stages, int micro_batches);
 
+/// Forward passes of the chunk at this position of the model that may be ahead of their backward passes.
+[[nodiscard]] int split_ahead(ScheduleKind kind, int stages, int micro_batches, int position);
+
 } // namespace orrery

@@ -225,8 +225,14 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
     HeldElements held;
   };
   std::vector<Placed> placed;
+  placed.reserve(static_cast<std::size_t>(chunk_count));
   for (int c = 0, first = 0; c < chunk_count; ++c) {
     const int count = layers[static_cast<std::size_t>(c)];
+    if (c > 1 && c + 1 < chunk_count && places.kinds.size() == 1 && count == layers[static_cast<std::size_t>(c) - 1]) {
+      placed.push_back(placed.back());
+      first += count;
+      continue;
+    }
     Chunk chunk = chunk_of(job, places, first, count, c == 0, c == chunk_count - 1);
     if (places.kept_layers > 0)
       keep_later_layers(chunk, places, plan.recompute_layers);
@@ -247,6 +253,7 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
     HeldElements own;
     bool first = false;
     bool last = false;
+    stage.chunks.reserve(static_cast<std::size_t>(graph.virtual_stages));
     for (int v = 0; v < graph.virtual_stages; ++v) {
       const int c = chunk_at(graph.schedule, plan.pp, s, v);
       const Placed& part = placed[static_cast<std::size_t>(c)];
@@ -260,8 +267,14 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
     if (job.model.tied_embedding && first && last)
       own.dense -= table;
     own.tied_embedding = job.model.tied_embedding && first != last ? table : 0;
-    stage.step = step_operators(job, plan, software, own);
-    fill_states(stage, job, plan, software, own);
+    if (!held.empty() && held.back() == own) { // as the stage before
+      std::vector<int> chunks = std::move(stage.chunks);
+      stage = graph.stages[static_cast<std::size_t>(s) - 1];
+      stage.chunks = std::move(chunks);
+    } else {
+      stage.step = step_operators(job, plan, software, own);
+      fill_states(stage, job, plan, software, own);
+    }
     held.push_back(own);
   }
   if (plan.recompute != Recompute::none)
