@@ -74,6 +74,19 @@ std::optional<double> search_shift(const KernelTables& tables, const MeasuredDev
   return count > 0 ? std::optional(sum / count) : std::nullopt;
 }
 
+/// The rate at which the best products of the searches, of any depth, would lose nothing but the start and the end of their tiles.
+double search_bound(const KernelTables& tables, const MeasuredDevice& device, Precision precision, const MatmulCurve& curve) {
+  double sum = 0;
+  int count = 0;
+  for (const BestMatmul& best : tables.best_matmul) {
+    if (best.architecture != device.architecture || best.precision != precision)
+      continue;
+    sum += best.share * (1 + curve.tile_overhead / best.shape.k);
+    ++count;
+  }
+  return count > 0 ? sum / count : 1.0;
+}
+
 /// The vendor's library in a narrow precision, where a serving engine's kernels have `curve`.
 MatmulCurve library_curve(const KernelTables& tables, const MeasuredDevice& device, Precision precision, MatmulCurve curve,
                           const std::map<Precision, MatmulCurve>& library) {
@@ -87,7 +100,8 @@ MatmulCurve library_curve(const KernelTables& tables, const MeasuredDevice& devi
   const std::optional<double> above = search_shift(tables, device, Precision::bf16, half->second);
   if (!found || !above)
     return curve;
-  shaped.rate = std::min(1.0, shaped.rate / std::exp(*found - *above));
+  // A search tries large products too: none is faster than what it found.
+  shaped.rate = std::min(shaped.rate / std::exp(*found - *above), search_bound(tables, device, precision, curve));
   shaped.assumed = false;
   return shaped;
 }

@@ -3,6 +3,7 @@
 #include "models/attention_generation.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <string_view>
 
@@ -139,12 +140,23 @@ std::string curve_architecture(const Device& device, const Calibration& calibrat
   return best;
 }
 
-KernelModel::KernelModel(const Device& device, const Calibration& calibration, const SoftwareProfile& software)
+MatmulCurve amid_stream(const MatmulCurve& curve, const MatmulCurve& half, double relief) {
+  MatmulCurve steady = curve;
+  const double sustained = std::min(curve.sustained, half.sustained);
+  const double loss = 1 + sustained * std::log10(std::max(1.0, curve.largest_flops / sustained_from));
+  steady.rate /= std::max(1.0, loss / std::cbrt(std::max(1.0, relief)));
+  steady.sustained -= sustained; // what a kernel loses to its size beyond what the limiter takes
+  return steady;
+}
+
+KernelModel::KernelModel(const Device& device, const Calibration& calibration, const SoftwareProfile& software, KernelStream stream)
     : experts_(software.experts) {
   const std::string source = curve_architecture(device, calibration);
   const auto found = calibration.architectures.find(source);
   const ArchitectureCurves curves = found == calibration.architectures.end() ? ArchitectureCurves{} : found->second;
   const bool carried = source != device.architecture;
+  const bool continuous = stream == KernelStream::continuous && !curves.matmul.empty();
+  const double relief = device.power_cap && device.kernel_cap ? *device.power_cap / *device.kernel_cap : 1.0;
   bool has_streaming_unit = false;
   for (const ComputeUnit& unit : device.units)
     has_streaming_unit = has_streaming_unit || unit.kind != UnitKind::matrix;
@@ -170,6 +182,8 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration, c
         const bool serving = software.narrow_products == NarrowProducts::serving && is_narrow(precision) && !curves.serving_matmul.empty();
         lane.matmul = curve_for(serving ? curves.serving_matmul : curves.matmul, precision);
         lane.grouped = curve_for(curves.fused_moe.empty() ? curves.matmul : curves.fused_moe, precision);
+        if (continuous)
+          lane.matmul = amid_stream(lane.matmul, curve_for(curves.matmul, Precision::bf16), relief);
         lane.attention = curve_for(curves.attention, precision);
         lane.latent_attention = curve_for(curves.latent_attention.empty() ? curves.attention : curves.latent_attention, precision);
       }

@@ -3,7 +3,10 @@
 // What: time, memory traffic and bound of a matrix product, a grouped product, a fused attention kernel or a streaming operator, alone on
 // the device.
 //
-// Formula: models/kernel_time.hpp. An operator runs on the compute unit that ends it first.
+// Formula: models/kernel_time.hpp. An operator runs on the compute unit that ends it first. Products lose rate to power with their length
+// (MatmulCurve::sustained): the benchmarks that measure them repeat each a few times, so that only long ones outlast the tens of
+// milliseconds in which a power limiter acts. In a continuous stream (a training pass) every product runs at the clock of the longest
+// measured one. A higher cap than that of the measured device gives clock back as its cube root (dynamic power ~ clock x voltage^2).
 //
 // Source: constants fitted to published kernel measurements (models/calibration/kernels), kept in models/calibration/curves.yaml.
 //
@@ -36,11 +39,22 @@ namespace orrery {
 /// The measured architecture whose curves stand in for `device`: its own, or the nearest generation of the same vendor; empty = none.
 std::string curve_architecture(const Device& device, const Calibration& calibration);
 
+/// What surrounds a kernel, which decides the clock that a limited power leaves.
+enum class KernelStream {
+  apart,     ///< kernels as short as they are measured alone: the limiter sees only the long ones
+  continuous ///< kernels back to back for seconds
+};
+
+/// A measured curve of products amid a continuous stream: all of them run at the clock of the longest measured one. `half` is the
+/// half-precision curve of the same device, since a limiter knows no precision; `relief` is the device's cap over that of the measured one.
+MatmulCurve amid_stream(const MatmulCurve& curve, const MatmulCurve& half, double relief);
+
 /// Prices operators on one device. Immutable; building it resolves every curve once.
 class KernelModel {
 public:
   /// `software` says which generation of kernels runs.
-  KernelModel(const Device& device, const Calibration& calibration, const SoftwareProfile& software = {});
+  KernelModel(const Device& device, const Calibration& calibration, const SoftwareProfile& software = {},
+              KernelStream stream = KernelStream::apart);
 
   /// Device time: at least one floor per kernel of a streaming operator, one floor per matrix product or attention. Host launch time is not
   /// in it. A collective costs nothing here (models/collective_cost.hpp prices it).

@@ -30,7 +30,6 @@ constexpr double smallest_split = 256;     // elements of k that one part of a s
 constexpr std::int64_t row_alignment = 16; // bytes
 constexpr double widening_rows = 64;       // of a tile that shares a widened weight
 constexpr double widening_flops = 3;       // slots of the vector unit: 1.5 instructions of two FLOPs
-constexpr double sustained_from = 3e11;    // FLOPs beyond which a product lasts long enough to be slowed by power
 
 /// std::ceil without a call; shapes are far below 2^63.
 double ceiling(double x) {

@@ -30,6 +30,9 @@
 
 namespace orrery {
 
+/// FLOPs beyond which a product lasts long enough to be slowed by power.
+inline constexpr double sustained_from = 3e11;
+
 /// What a compute unit offers an operator of one precision.
 struct UnitRates {
   double peak = 0;            ///< FLOP/s

@@ -6,8 +6,9 @@
 //     T = S / f + R,   E = (idle + active f v^2) T + E_c v^2 + E_t,   P = E / T.
 //   Under a cap f is the largest clock with P <= cap: memory and links keep their rate, so R does not stretch.
 //   Wall power of a node = (devices x P + host) / (1 - fan share) / supply efficiency; facility = wall x PUE.
-// Source: arithmetic 0.7 pJ/FLOP and HBM 11.7-14.7 pJ/bit, doi 10.1145/3712285.3759815; a cap lowers the SM clock and leaves the
-//   memory clock, "Characterizing Job Power Elasticity" (2026); CMOS dynamic energy ~ C V^2. v0 and, where a device states none,
+// Source: arithmetic 0.7 pJ/FLOP (1.05 on Hopper, from training under caps) and HBM 11.7-14.7 pJ/bit, doi 10.1145/3712285.3759815;
+//   a cap lowers the SM clock and leaves the memory clock, "Characterizing Job Power Elasticity" (2026); CMOS dynamic energy ~ C V^2.
+//   v0 and, where a device states none,
 //   `active` are per architecture: power_traits() says which measurement each was read from, or that it is assumed.
 // Units: SI inside the types; clock and voltage relative to the highest clock.
 // Valid range: clocks 0.1 to 1; averages over at least the tens of milliseconds in which a limiter acts; no boost above the rated clock.

@@ -69,9 +69,9 @@ void hide_beside_pass(const std::vector<Operator>& list, std::vector<OpCost>& co
 
 TrainingCoster::TrainingCoster(const Cluster& cluster, const SoftwareProfile& software, const Calibration& calibration,
                                std::optional<Watts> device_cap)
-    : cluster_(cluster), software_(software), kernels_(cluster.node.device, calibration, software), collectives_(cluster, calibration),
-      tiers_(cluster.node), power_(power_model(cluster.node.device, JoulesPerByte{}, JoulesPerByte{})), kernel_cap_(power_.cap),
-      device_cap_(power_.cap) {
+    : cluster_(cluster), software_(software), kernels_(cluster.node.device, calibration, software, KernelStream::continuous),
+      collectives_(cluster, calibration), tiers_(cluster.node), power_(power_model(cluster.node.device, JoulesPerByte{}, JoulesPerByte{})),
+      kernel_cap_(power_.cap), device_cap_(power_.cap) {
   if (power_.cap)
     kernel_cap_ = std::max(*power_.cap, cluster.node.device.kernel_cap.value_or(*power_.cap));
   if (device_cap && (!power_.cap || *device_cap < *power_.cap))
@@ -80,6 +80,8 @@ TrainingCoster::TrainingCoster(const Cluster& cluster, const SoftwareProfile& so
     auto& energies = arithmetic_.emplace_back();
     for (std::size_t p = 0; p < energies.size(); ++p)
       energies[p] = arithmetic_energy(unit, static_cast<Precision>(p));
+    if (unit.kind == UnitKind::vector)
+      vector_energy_ = arithmetic_energy(unit, Precision::fp32);
   }
 }
 
@@ -97,8 +99,22 @@ OpCost TrainingCoster::operator_cost(const OpGraph& graph, const Operator& op) c
     return own_cost(op);
   const CollectiveCost cost =
       collectives_.cost(collective->kind, collective->bytes, place_group(cluster_, graph.groups.at(collective->group)));
-  return {
-      .time = cost.time, .scale_up = cost.scale_up_bytes, .network = cost.network_bytes, .bound = Bound::network, .assumed = cost.assumed};
+  // Every byte on a wire is read from the memory of one rank and written to that of another.
+  return {.time = cost.time,
+          .memory = 2.0 * (cost.scale_up_bytes + cost.network_bytes),
+          .scale_up = cost.scale_up_bytes,
+          .network = cost.network_bytes,
+          .bound = Bound::network,
+          .assumed = cost.assumed};
+}
+
+Joules TrainingCoster::softmax_energy(const Operator& op, const OpCost& cost) const {
+  const auto* attention = std::get_if<FusedAttention>(&op.shape);
+  if (attention == nullptr)
+    return {};
+  const double value_dim = attention->value_dim > 0 ? attention->value_dim : attention->head_dim;
+  const double products = (attention->backward ? 2.5 : 1.0) * 2 * (attention->head_dim + value_dim); // FLOPs of a score's
+  return softmax_flops * (cost.flops / products) * vector_energy_;
 }
 
 std::vector<OpCost> TrainingCoster::list_costs(const OpGraph& graph, const std::vector<Operator>& list) const {
@@ -141,6 +157,7 @@ void TrainingCoster::add(Pass& pass, const Operator& op, const OpCost& cost) con
     return;
   }
   pass.work += activity(cost, arithmetic_[static_cast<std::size_t>(cost.unit)][static_cast<std::size_t>(op.precision)], power_);
+  pass.work.arithmetic += softmax_energy(op, cost);
   pass.kernels += op.kernels;
 }
 

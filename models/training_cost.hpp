@@ -29,6 +29,11 @@
 
 namespace orrery {
 
+/// What the softmax of a score costs the vector unit in a fused attention kernel, as FLOPs at its peak: an exponential takes the slots of
+/// eight multiply-adds (16 against 128 lanes of a multiprocessor since Hopper; CUDA programming guide, throughput of native instructions),
+/// scale, maximum, difference, sum and conversion six more. It counts for the energy; the time is in the curves of attention.
+inline constexpr double softmax_flops = 28;
+
 /// Relative standard deviation of the sustained clock between devices of one type. Assumed from Sinha et al. SC22, "Not All GPUs Are
 /// Created Equal": 8% variability of matrix products on average over five clusters, read as the range of 2.7 standard deviations to both
 /// sides.
@@ -62,6 +67,7 @@ private:
   [[nodiscard]] OpCost own_cost(const Operator& op) const; ///< of anything but a collective
   [[nodiscard]] OpCost operator_cost(const OpGraph& graph, const Operator& op) const;
   [[nodiscard]] std::vector<OpCost> list_costs(const OpGraph& graph, const std::vector<Operator>& list) const;
+  [[nodiscard]] Joules softmax_energy(const Operator& op, const OpCost& cost) const; ///< of fused attention, beside its products
   void add(Pass& pass, const Operator& op, const OpCost& cost) const;
   [[nodiscard]] Pass block_pass(const std::vector<Operator>& list, const std::vector<OpCost>& costs, bool split, bool weight) const;
   [[nodiscard]] BlockPasses block_passes(const Block& block, const CostedBlock& costs, bool split) const;
@@ -78,6 +84,7 @@ private:
   TierModel tiers_;
   PowerModel power_;
   std::vector<std::array<JoulesPerFlop, 8>> arithmetic_; ///< energy of a FLOP by unit and precision
+  JoulesPerFlop vector_energy_;                          ///< the same of the vector unit
   std::optional<Watts> kernel_cap_;                      ///< under which the kernels were measured
   std::optional<Watts> device_cap_;                      ///< the lower of the device's own and the one asked for
 };

@@ -3,6 +3,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <cmath>
+
 using namespace orrery;
 
 namespace {
@@ -272,6 +274,33 @@ TEST_CASE("narrow products are the library's or the serving engine's", "[models]
   CHECK(time(serving, Precision::bf16) == time(library, Precision::bf16));
   // Integer products have no table: those of fp8 are nearer than those of bf16.
   CHECK(time(library, Precision::int8) == Approx(time(library, Precision::fp8)));
+}
+
+TEST_CASE("in a continuous stream every product runs at the clock of the longest measured one", "[models][kernels]") {
+  Calibration calibration;
+  MatmulCurve& curve = calibration.architectures["ampere"].matmul[Precision::bf16];
+  curve.sustained = 0.05;
+  curve.largest_flops = 3e13; // two tenfolds beyond where the loss begins
+  Device device = gpu();
+  const auto slowdown = [&](double m) {
+    const Operator op = matmul(m, 16384, 16384);
+    const KernelModel apart(device, calibration);
+    const KernelModel stream(device, calibration, {}, KernelStream::continuous);
+    return stream.cost(op).stretchable / apart.cost(op).stretchable;
+  };
+  CHECK(slowdown(256) == Approx(1.10).epsilon(1e-9));
+  CHECK(slowdown(3e13 / (2 * 16384.0 * 16384.0)) == Approx(1.0).epsilon(1e-9));
+  // Kernels that were measured under a lower cap have clock left.
+  device.power_cap = Watts{300};
+  device.kernel_cap = Watts{250};
+  CHECK(slowdown(256) == Approx(1.10 / std::cbrt(1.2)).epsilon(1e-9));
+  device.power_cap = Watts{500};
+  CHECK(slowdown(256) == Approx(1.0).epsilon(1e-9)); // never faster than measured
+  // The limiter knows no precision: narrower products lose no more than those of half precision.
+  MatmulCurve narrow = curve;
+  narrow.sustained = 0.3;
+  CHECK(amid_stream(narrow, curve, 1).rate == Approx(narrow.rate / 1.10));
+  CHECK(amid_stream(narrow, curve, 1).sustained == Approx(0.25));
 }
 
 TEST_CASE("an architecture that was not measured takes the nearest generation of its line", "[models][kernels]") {
