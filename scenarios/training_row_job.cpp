@@ -27,7 +27,8 @@ constexpr SoftwareRule software_rules[] = {{"NeMo-Megatron", "", "", "megatron-2
                                            {"torchtitan+torch.compile", "", "", "torchtitan-compile-2025"},
                                            {"torchtitan", "", "", "torchtitan-2025"},
                                            {"FSDP + compile", "", "", "fsdp-compile-2024"},
-                                           {"MaxText", "", "", "maxtext-2024"},
+                                           {"MaxText", "maxtext-tpu", "", "maxtext-2024"},
+                                           {"MaxText", "", "", "maxtext-gpu-2024"},
                                            {"Paxml", "", "-te", "paxml-te-2024"},
                                            {"Paxml", "", "", "paxml-2023"}};
 
@@ -73,6 +74,8 @@ bool find_software(const Cells& row, TrainingRow& out) {
     out.software.reduction = Precision::bf16;
   if (row.text("overlap_tp") == "1" || row.text("overlap_tp") == "0")
     out.software.overlap_tp_forward = row.text("overlap_tp") == "1";
+  if (row.text("overlap_tp") == "1")
+    out.software.overlap_tp_backward = true;
   if (const auto nodes = first_number(row.text("notes"), R"(CUDA_LAUNCH_BLOCKING=1 used for >=(\d+)-node runs)"))
     out.software.launch_blocking = out.cluster.nodes >= *nodes;
   return true;
@@ -113,6 +116,9 @@ bool find_job(const Cells& row, TrainingRow& out) {
   }
   out.job.precision = rule->precision;
   out.job.recipe = rule->recipe;
+  // PyTorch multiplies rows that have scales of their own in CUTLASS kernels, as the serving engines do (RowwiseScaledMM.cu).
+  if (rule->recipe == Recipe::fp8_row)
+    out.software.narrow_products = NarrowProducts::serving;
   for (const Precision each : arithmetic_precisions(out.job))
     if (!supports(out.cluster.node.device, each)) {
       out.refusal = out.cluster.node.device.name + " has no unit that computes in " + precision;

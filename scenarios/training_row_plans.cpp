@@ -122,6 +122,8 @@ Plan stated_plan(const Cells& row, const TrainingRow& out) {
   plan.sequence_parallel = plan.tp > 1 && switch_of(row, "sp", able.sequence_parallel);
   plan.overlap_grad_reduce = switch_of(row, "overlap_dp", able.overlap_grad_reduce);
   plan.overlap_param_gather = switch_of(row, "overlap_dp", able.overlap_param_gather);
+  if (row.contains("framework", "torchtitan")) // PyTorch's context parallelism gathers keys and values by default
+    plan.context = ContextParallel::all_gather;
   if (row.given("offload"))
     plan.offload = offload_words().at(row.text("offload"));
   // A shard as large as dp is the whole data-parallel group, its context-parallel ranks included.

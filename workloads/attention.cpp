@@ -90,8 +90,12 @@ void query_key_norm(const BlockBuilder& b, List& list, bool backward) {
 }
 
 void rotary(const BlockBuilder& b, List& list, const std::string& name) {
-  const double rotated = b.size.tokens * (b.size.query + b.size.kv) * b.size.element;
-  b.streaming(list, name, OpClass::elementwise, rotated, rotated, 2);
+  const double width = b.size.tokens * (b.size.query + b.size.kv);
+  const double rotated = width * b.size.element;
+  if (b.software.fused_norms)
+    return b.streaming(list, name, OpClass::elementwise, rotated, rotated, 2);
+  const double wide = width * fp32_bytes; // to fp32, product, from fp32, of queries and of keys
+  b.streaming(list, name, OpClass::elementwise, rotated + 2 * wide, rotated + 2 * wide, 6);
 }
 
 } // namespace
@@ -155,7 +159,8 @@ double attention_kept(const BlockBuilder& b, bool keep_core) {
   const double norm_input = b.model.query_key_norm ? s.query + s.kv : 0;
   const double qkv = (s.tokens * (s.query + key_value_width(s) + norm_input) + latent_elements(b)) * s.element;
   // The output of the attention, which is the input of the projection unless that is cast.
-  const double context = s.tokens * s.context * (s.element + (b.low_precision(OpClass::gemm) ? b.linear_input_bytes() : 0));
+  const double context =
+      s.tokens * s.context * (s.element + (b.low_precision(OpClass::gemm) && !b.software.recast_inputs ? b.linear_input_bytes() : 0));
   double core = 0;
   if (is_fused(b.software.attention))
     core = s.batch * s.heads * s.queries * 4; // the log-sum-exp of each row in fp32

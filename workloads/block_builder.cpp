@@ -1,5 +1,7 @@
 #include "workloads/block_builder.hpp"
 
+#include "workloads/recompute.hpp"
+
 #include <algorithm>
 #include <cmath>
 
@@ -71,26 +73,33 @@ void BlockBuilder::context_collective(List& list, const char* name, CollectiveKi
   collective_over(list, name, collective_kind, Group::context, plan.cp, bytes, overlap);
 }
 
-void BlockBuilder::cast(List& list, const std::string& name, double elements, double times, double tensors) const {
+void BlockBuilder::cast(List& list, const std::string& name, double elements, double times, double tensors, double copies) const {
   const RecipeTraits traits = recipe_traits(job.recipe);
   // A fused kernel that produced the tensor casts it as well, unless the scale has to be known first.
   const double read = (software.fused_bias_activation && !traits.reads_twice ? 0 : 1) + (traits.reads_twice ? 1 : 0);
-  const double written = 2 * (element_bytes(traits.operand) + traits.scale_bytes);
+  const double written = copies * (element_bytes(traits.operand) + traits.scale_bytes);
   const double rotation = traits.rotates ? 2 * size.element : 0; // read and written once more, for the weight gradient
   streaming(list, name + "_cast", OpClass::cast, times * elements * (read * size.element + rotation / 2),
             times * elements * (written + rotation / 2), static_cast<int>(std::lround(times * tensors * (traits.reads_twice ? 2 : 1))));
 }
 
-void BlockBuilder::cast_weights(List& list, const std::string& name, double elements, double tensors) const {
-  cast(list, name + "_weight", elements, static_cast<double>(plan.micro_batch) * plan.dp / job.global_batch, tensors);
+void BlockBuilder::cast_weights(List& list, const std::string& name, double elements, double tensors, double copies) const {
+  cast(list, name + "_weight", elements, static_cast<double>(plan.micro_batch) * plan.dp / job.global_batch, tensors, copies);
+}
+
+void BlockBuilder::recast(List& list, const std::string& name, double elements) const {
+  const RecipeTraits traits = recipe_traits(job.recipe); // the scale is known
+  streaming(list, name + "_input_cast", OpClass::cast, elements * size.element,
+            elements * (element_bytes(traits.operand) + traits.scale_bytes));
 }
 
 void BlockBuilder::linear(List& list, const std::string& name, OpClass op_class, double in, double out, Side side) const {
   const bool fewer_bits = low_precision(op_class);
   const Overlap piecewise = software.overlap_tp_forward ? Overlap::next : Overlap::none;
   if (fewer_bits) {
-    cast(list, name, side == Side::column ? size.shard * in : size.tokens * in);
-    cast_weights(list, name, in * out);
+    const double copies = software.recast_inputs ? 1 : 2;
+    cast(list, name, side == Side::column ? size.shard * in : size.tokens * in, 1, 1, copies);
+    cast_weights(list, name, in * out, 1, copies);
   }
   if (side == Side::column && plan.sequence_parallel) // casts come before the gather, so that it carries fewer bytes
     collective(list, name + "_gather", CollectiveKind::all_gather,
@@ -101,6 +110,13 @@ void BlockBuilder::linear(List& list, const std::string& name, OpClass op_class,
   matmul(list, name, op_class, {.m = size.tokens, .n = out, .k = in});
   if (side == Side::row && !software.overlap_tp_forward)
     collective(list, name + "_reduce", sum, activation());
+}
+
+bool BlockBuilder::has_gathered_input(const std::string& name) const {
+  if (!software.keep_gathered_inputs)
+    return false;
+  // Kept, or made again with the layer itself; a recomputed norm leaves its shard.
+  return plan.recompute != Recompute::selective || !recomputes(plan, "input_norm") || recomputes(plan, name);
 }
 
 void BlockBuilder::enter_parallel(List& list, const std::string& name) const {
@@ -116,8 +132,12 @@ void BlockBuilder::linear_backward(List& list, const std::string& name, OpClass 
   const bool column = side == Side::column;
   if (low_precision(op_class))
     cast(list, name + "_grad", size.tokens * out);
+  if (low_precision(op_class) && software.recast_inputs) {
+    recast(list, name, size.tokens * in);
+    cast_weights(list, name, in * out, 1, 1);
+  }
   // The sharded operand is gathered again: the input of a column layer, the output gradient of a row layer.
-  if (plan.sequence_parallel && side != Side::inner)
+  if (plan.sequence_parallel && side != Side::inner && !(column && has_gathered_input(name)))
     collective(list, name + (column ? "_input_gather" : "_grad_gather"), CollectiveKind::all_gather, activation(),
                (column ? software.overlap_tp_backward : software.overlap_tp_forward) ? Overlap::next : Overlap::none);
   matmul(list, name + "_dgrad", op_class, {.m = size.tokens, .n = in, .k = out});
@@ -145,9 +165,20 @@ void BlockBuilder::accumulate(List& list, const std::string& name, double elemen
   list.back().weight_gradient = true;
 }
 
-void BlockBuilder::norm(List& list, const std::string& name) const { streaming(list, name, OpClass::normalization, shard(), shard()); }
+void BlockBuilder::norm(List& list, const std::string& name) const {
+  if (fuses_norms())
+    return streaming(list, name, OpClass::normalization, shard(), shard());
+  // To fp32, square, mean, times its inverse root, from fp32, times the weights.
+  const double wide = size.shard * size.hidden * fp32_bytes;
+  streaming(list, name, OpClass::normalization, 2 * shard() + 4 * wide, 2 * shard() + 3 * wide, 6);
+}
 
 void BlockBuilder::norm_backward(List& list, const std::string& name) const {
+  if (!fuses_norms()) {
+    // Of the weights: product and sum. Then the inverse root's factor and, through its sum, the square's (power, factor 2, product), added.
+    const double wide = size.shard * size.hidden * fp32_bytes;
+    return streaming(list, name + "_backward", OpClass::normalization, 5 * shard() + 10 * wide, 3 * shard() + 7 * wide, 13);
+  }
   // Input and output gradient are read, the input gradient written; a second kernel sums the weight gradients.
   streaming(list, name + "_backward", OpClass::normalization, 3 * shard(), shard(), 2);
 }

@@ -23,6 +23,8 @@ struct Sizes {
   Sizes(const TrainingJob& job, const Plan& plan);
 };
 
+inline constexpr double fp32_bytes = 4;
+
 /// How a linear layer stands in its tensor-parallel region.
 enum class Side {
   column, ///< the first: its input gradient is summed over TP
@@ -74,6 +76,9 @@ public:
   /// Adds `elements` of weight gradients to what earlier micro-batches left, by a kernel of its own.
   void accumulate(List& list, const std::string& name, double elements) const;
 
+  /// Whether the backward pass finds the whole input of a column-parallel layer, so that no rank gathers it once more.
+  [[nodiscard]] bool has_gathered_input(const std::string& name) const;
+
   void norm(List& list, const std::string& name) const;
   void norm_backward(List& list, const std::string& name) const;
   /// Bias, dropout and residual addition after a row-parallel layer.
@@ -83,17 +88,23 @@ public:
   /// Whether the products of this class run in fewer bits than the model is kept in.
   [[nodiscard]] bool low_precision(OpClass op_class) const { return job.recipe != Recipe::none && op_class == OpClass::gemm; }
   /// Writes `elements` of so many tensors in the recipe's precision, row by row and column by column. `times` = per micro-batch.
-  void cast(List& list, const std::string& name, double elements, double times = 1, double tensors = 1) const;
+  void cast(List& list, const std::string& name, double elements, double times = 1, double tensors = 1, double copies = 2) const;
+  /// The input of a linear layer once more, for its weight gradient.
+  void recast(List& list, const std::string& name, double elements) const;
   /// Casts of a layer's weights: for the first micro-batch, and kept.
-  void cast_weights(List& list, const std::string& name, double elements, double tensors = 1) const;
+  void cast_weights(List& list, const std::string& name, double elements, double tensors = 1, double copies = 2) const;
 
   /// Whether a step has no earlier micro-batch whose gradients would be added to.
   [[nodiscard]] bool one_micro_batch() const { return static_cast<double>(plan.micro_batch) * plan.dp >= job.global_batch; }
   /// Bytes of an element that is kept for a weight gradient alone: a low-precision recipe keeps what it cast.
   [[nodiscard]] double linear_input_bytes() const {
     const RecipeTraits traits = recipe_traits(job.recipe);
-    return job.recipe == Recipe::none ? size.element : element_bytes(traits.operand) + traits.scale_bytes;
+    return job.recipe == Recipe::none || software.recast_inputs ? size.element : element_bytes(traits.operand) + traits.scale_bytes;
   }
+  /// PyTorch has a kernel for layer norms in eager mode too.
+  [[nodiscard]] bool fuses_norms() const { return software.fused_norms || model.norm != NormKind::rms_norm; }
+  /// Tokens of which a norm's output is kept.
+  [[nodiscard]] double normed_tokens() const { return software.keep_gathered_inputs ? size.tokens : size.shard; }
   /// Matrices of which the activation function takes the outputs.
   [[nodiscard]] double gates() const { return model.ffn == FfnKind::gated ? 2 : 1; }
   /// Bytes of the full activation of one micro-batch.

@@ -52,7 +52,7 @@ double kept_activations(const BlockBuilder& b, bool keep_core) {
   const int norms = b.model.norms(b.kind);
   const double mask = b.software.hidden_dropout ? b.size.shard * b.size.hidden : 0;
   // Input and output of each norm; two may share their input.
-  double kept = (norms - (b.model.parallel_block ? 1 : 0)) * b.shard() + norms * b.size.shard * b.size.hidden * b.linear_input_bytes();
+  double kept = (norms - (b.model.parallel_block ? 1 : 0)) * b.shard() + norms * b.normed_tokens() * b.size.hidden * b.linear_input_bytes();
   if (attends(b.kind))
     kept += attention_kept(b, keep_core) + mask;
   else if (b.kind.mixer == Mixer::recurrent)
@@ -128,6 +128,12 @@ Block layer_block(const TrainingJob& job, const Plan& plan, const SoftwareProfil
     kept = b.shard();
     prepend_recomputed(block.backward, block.forward);
     break;
+  }
+  if (software.stacked_layers) {
+    b.streaming(block.forward, "stack_kept", OpClass::elementwise, kept, kept);
+    List unstack;
+    b.streaming(unstack, "unstack_kept", OpClass::elementwise, kept, kept);
+    block.backward.insert(block.backward.begin(), unstack.front());
   }
   block.activations = Bytes{kept};
   // Gradients of the widest tensors live beside what the pass recomputed.

@@ -57,13 +57,18 @@ std::vector<Operator> recomputed_operators(const std::vector<Operator>& forward,
   return repeated;
 }
 
+bool recomputes(const Plan& plan, std::string_view op_name) {
+  const std::optional<Module> module = module_of(op_name);
+  return module && contains(plan.recompute_modules, *module);
+}
+
 double recomputed_bytes(const BlockBuilder& builder, const std::vector<Module>& modules) {
   const Sizes& s = builder.size;
   const bool experts = builder.kind.feed_forward == FeedForward::experts;
   const double wide = experts ? ExpertSizes(builder).rows * ExpertSizes(builder).width : s.tokens * s.ffn;
   double bytes = 0;
   if (contains(modules, Module::norms)) // their outputs
-    bytes += builder.model.norms(builder.kind) * s.shard * s.hidden * builder.linear_input_bytes();
+    bytes += builder.model.norms(builder.kind) * builder.normed_tokens() * s.hidden * builder.linear_input_bytes();
   if (contains(modules, Module::qkv))
     bytes += s.tokens * (s.query + 2 * s.kv) * s.element;
   if (contains(modules, Module::attention))

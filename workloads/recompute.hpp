@@ -7,12 +7,16 @@
 
 #include "workloads/block_builder.hpp"
 
+#include <string_view>
 #include <vector>
 
 namespace orrery {
 
 /// The operators of `forward` that belong to the modules, in order.
 std::vector<Operator> recomputed_operators(const std::vector<Operator>& forward, const std::vector<Module>& modules);
+
+/// Whether the plan names the module of an operator.
+bool recomputes(const Plan& plan, std::string_view op_name);
 
 /// Bytes that a layer need not keep because the modules make them again.
 double recomputed_bytes(const BlockBuilder& builder, const std::vector<Module>& modules);

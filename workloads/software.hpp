@@ -89,6 +89,7 @@ struct SoftwareProfile {
   bool attention_dropout = false;
   bool fused_softmax = true;            ///< scale, mask and softmax in one kernel (unfused attention)
   bool fused_bias_activation = true;    ///< bias, activation / bias, dropout, residual as one kernel each
+  bool fused_norms = true;              ///< RMS norms and rotary embeddings as one kernel each way, not as elementary operators in fp32
   bool fused_grad_accumulation = false; ///< weight-gradient products add to the accumulation buffer themselves
   bool fused_loss = false;              ///< cross-entropy in one pass over the logits each way
   ExpertDispatch expert_dispatch = ExpertDispatch::all_to_all;
@@ -98,6 +99,9 @@ struct SoftwareProfile {
   bool overlap_expert_dispatch = false; ///< tokens travel beside the rest of a pass of another micro-batch
   bool overlap_tp_forward = false;      ///< TP collectives run piecewise beside the matmul that they feed or follow (asynchronous TP)
   bool overlap_tp_backward = false;     ///< input-gradient collectives of TP run beside the weight-gradient matmuls
+  bool keep_gathered_inputs = false;    ///< inputs of column-parallel layers are kept gathered, not gathered again in the backward pass
+  bool recast_inputs = false;           ///< low-precision recipes keep inputs as they were and cast them again for weight gradients
+  bool stacked_layers = false;          ///< layers are rounds of one loop: what is kept is copied into stacked buffers and out again
   bool gather_per_tensor = false;       ///< ZeRO-3 gathers and scatters each tensor by itself instead of a layer at a time
   bool gather_as_list = false;          ///< ZeRO-3 collectives exchange a list of tensors, one per rank, each copied by a kernel of its own
   bool gather_blocking = false;   ///< the host waits around each ZeRO-3 collective: nothing hides it; parameters are freed after each use

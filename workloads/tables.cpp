@@ -249,6 +249,8 @@ const Table<SoftwareProfile>& software_table() {
           .flag("fused_softmax", &S::fused_softmax, {.help = "scale, mask and softmax in one kernel (unfused attention)"})
           .flag("fused_bias_activation", &S::fused_bias_activation,
                 {.help = "bias and activation, and bias, dropout and residual, as one kernel each"})
+          .flag("fused_norms", &S::fused_norms,
+                {.help = "RMS norms and rotary embeddings as one kernel each way, not as elementary operators in fp32"})
           .flag("fused_grad_accumulation", &S::fused_grad_accumulation,
                 {.help = "weight-gradient products add to the accumulation buffer themselves"})
           .flag("fused_loss", &S::fused_loss, {.help = "cross-entropy in one pass over the logits each way"})
@@ -263,6 +265,12 @@ const Table<SoftwareProfile>& software_table() {
                 {.help = "tensor-parallel collectives run piecewise beside the matmul that they feed or follow"})
           .flag("overlap_tp_backward", &S::overlap_tp_backward,
                 {.help = "input-gradient collectives run beside the weight-gradient matmuls"})
+          .flag("keep_gathered_inputs", &S::keep_gathered_inputs,
+                {.help = "inputs of column-parallel layers are kept gathered, not gathered again in the backward pass"})
+          .flag("recast_inputs", &S::recast_inputs,
+                {.help = "low-precision recipes keep inputs as they were and cast them again for weight gradients"})
+          .flag("stacked_layers", &S::stacked_layers,
+                {.help = "layers are rounds of one loop: what is kept is copied into stacked buffers and out again"})
           .flag("gather_per_tensor", &S::gather_per_tensor,
                 {.help = "ZeRO-3 gathers and scatters each tensor by itself instead of a layer at a time"})
           .flag("gather_as_list", &S::gather_as_list,

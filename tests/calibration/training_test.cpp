@@ -23,20 +23,20 @@ TEST_CASE("step times of published rows are within the stated mean errors", "[ca
   const std::map<std::string, double> bars{{"bloom-jz", 0.07},
                                            {"fms-fsdp", 0.12},
                                            {"korthikanti", 0.05},
-                                           {"llm-foundry", 0.13},
+                                           {"llm-foundry", 0.12},
                                            {"maxtext-tpu", 0.10},
                                            {"megatron-2020", 0.06},
                                            {"modellink-ascend", 0.22},
                                            {"vtrain-multi", 0.10},
                                            {"vtrain-single", 0.10},
                                            {"zero-bubble", 0.12},
-                                           {"megatron-bridge", 0.24},
+                                           {"megatron-bridge", 0.21},
                                            // Known misses (README.md, Accuracy).
-                                           {"jax-toolbox", 0.25},
-                                           {"maxtext-a3", 0.34},
+                                           {"jax-toolbox", 0.18},
+                                           {"maxtext-a3", 0.25},
                                            {"megatron-sc21", 0.21},
                                            {"mt-nlg", 0.24},
-                                           {"torchtitan", 0.36}};
+                                           {"torchtitan", 0.24}};
   REQUIRE(validation().groups.size() == bars.size());
   for (const GroupScore& group : validation().groups) {
     CAPTURE(group.group, group.mean);

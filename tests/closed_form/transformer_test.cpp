@@ -185,6 +185,84 @@ TEST_CASE("sequence parallelism splits each all-reduce and gathers kept inputs a
   CHECK(collectives(layer, CollectiveKind::all_gather).bytes == Approx((4 + 2) * tokens).epsilon(1e-12));
 }
 
+TEST_CASE("inputs that are kept gathered are gathered again only where their norm is computed again", "[closed_form][transformer]") {
+  Case c;
+  c.plan.sequence_parallel = true;
+  c.software.keep_gathered_inputs = true;
+  const double tokens = 2 * c.sbh();
+  const auto gathered = [&](Recompute recompute, std::vector<Module> modules) {
+    c.plan.recompute = recompute;
+    c.plan.recompute_modules = std::move(modules);
+    return collectives(c.layer(), CollectiveKind::all_gather).bytes / tokens;
+  };
+  // Two inputs forward, two output gradients backward.
+  CHECK(gathered(Recompute::none, {}) == Approx(4).epsilon(1e-12));
+  CHECK(gathered(Recompute::selective, {Module::norms}) == Approx(6).epsilon(1e-12));
+  CHECK(gathered(Recompute::selective, {Module::norms, Module::ffn_up}) == Approx(6).epsilon(1e-12));
+  CHECK(gathered(Recompute::full, {}) == Approx(6).epsilon(1e-12));
+  c.plan.recompute = Recompute::none;
+  const double whole = c.layer().activations.si();
+  c.software.keep_gathered_inputs = false;
+  CHECK(whole - c.layer().activations.si() == Approx(2 * tokens * (1 - 1.0 / c.plan.tp)).epsilon(1e-12));
+}
+
+TEST_CASE("what a loop over layers keeps passes through its stacked buffers", "[closed_form][transformer]") {
+  Case c;
+  const auto copied = [](const std::vector<Operator>& list, const char* name) {
+    double bytes = 0;
+    for (const Operator& op : list)
+      if (op.name == name)
+        bytes += (std::get<Streaming>(op.shape).read + std::get<Streaming>(op.shape).written).si();
+    return bytes;
+  };
+  CHECK(copied(c.layer().forward, "stack_kept") == 0);
+  c.software.stacked_layers = true;
+  const Block layer = c.layer();
+  CHECK(copied(layer.forward, "stack_kept") == Approx(2 * layer.activations.si()));
+  CHECK(copied(layer.backward, "unstack_kept") == Approx(2 * layer.activations.si()));
+}
+
+TEST_CASE("inputs that are cast again for their weight gradients are kept as they were", "[closed_form][transformer]") {
+  Case c;
+  c.job.recipe = Recipe::fp8_tensor;
+  const auto casts = [&] {
+    double written = 0; // elements in eight bits, of activations and gradients
+    const Block layer = c.layer();
+    for (const auto* list : {&layer.forward, &layer.backward})
+      for (const Operator& op : *list)
+        if (op.op_class == OpClass::cast && op.name.find("weight") == std::string::npos)
+          written += std::get<Streaming>(op.shape).written.si();
+    return written;
+  };
+  const double once = casts();
+  const double kept = c.layer().activations.si();
+  c.software.recast_inputs = true;
+  CHECK(casts() == Approx(once)); // two orders of each operand either way
+  CHECK(c.layer().activations.si() > kept);
+}
+
+TEST_CASE("norms without a kernel of their own pass over their tokens in fp32", "[closed_form][transformer]") {
+  Case c;
+  const auto moved = [&](bool fused, NormKind norm, bool backward) {
+    c.software.fused_norms = fused;
+    c.job.model.norm = norm;
+    const Block layer = c.layer();
+    double bytes = 0;
+    for (const Operator& op : backward ? layer.backward : layer.forward)
+      if (op.op_class == OpClass::normalization)
+        bytes += (std::get<Streaming>(op.shape).read + std::get<Streaming>(op.shape).written).si();
+    return bytes / (2 * c.sbh()); // per token, element and norm
+  };
+  for (const NormKind norm : {NormKind::rms_norm, NormKind::layer_norm}) {
+    CHECK(moved(true, norm, false) == Approx(4));
+    CHECK(moved(true, norm, true) == Approx(8));
+  }
+  // Six kernels: 2 + 4, 4 + 4, 4, 4 + 4, 4 + 2 and 2 + 2 bytes.
+  CHECK(moved(false, NormKind::rms_norm, false) == Approx(36));
+  CHECK(moved(false, NormKind::rms_norm, true) == Approx(84));
+  CHECK(moved(false, NormKind::layer_norm, false) == Approx(4)); // PyTorch has one for these
+}
+
 TEST_CASE("a parallel block sums attention and feed-forward network once each way", "[closed_form][transformer]") {
   Case c;
   const double sequential = matmul_flops(c.layer().forward) + matmul_flops(c.layer().backward);
