@@ -140,9 +140,13 @@ std::string curve_architecture(const Device& device, const Calibration& calibrat
   return best;
 }
 
+constexpr double no_sustained_loss = 1e-4; // the lower bound of the fit: long products were no slower
+
 MatmulCurve amid_stream(const MatmulCurve& curve, const MatmulCurve& half, double relief) {
   MatmulCurve steady = curve;
   const double sustained = std::min(curve.sustained, half.sustained);
+  if (sustained <= no_sustained_loss)
+    return curve;
   const double loss = 1 + sustained * std::log10(std::max(1.0, curve.largest_flops / sustained_from));
   steady.rate /= std::max(1.0, loss / std::cbrt(std::max(1.0, relief)));
   steady.sustained -= sustained; // what a kernel loses to its size beyond what the limiter takes
