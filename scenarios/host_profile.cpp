@@ -12,16 +12,6 @@ namespace orrery {
 
 namespace {
 
-/// FNV-1a.
-std::uint64_t hash(const std::string& text) {
-  std::uint64_t value = 14695981039346656037U;
-  for (const char c : text) {
-    value ^= static_cast<unsigned char>(c);
-    value *= 1099511628211U;
-  }
-  return value;
-}
-
 using Constants = std::array<double, 3>;
 
 double mean_error(const std::vector<const TrainingRow*>& rows, const Constants& constants, const Calibration& calibration) {
@@ -44,7 +34,16 @@ double mean_error(const std::vector<const TrainingRow*>& rows, const Constants& 
 
 } // namespace
 
-bool fits_host_profile(const TrainingRow& row) { return row.group == "vtrain-single" && row.refusal.empty() && hash(row.id) % 3 == 0; }
+std::uint64_t row_hash(const std::string& id) { // FNV-1a
+  std::uint64_t value = 14695981039346656037U;
+  for (const char c : id) {
+    value ^= static_cast<unsigned char>(c);
+    value *= 1099511628211U;
+  }
+  return value;
+}
+
+bool fits_host_profile(const TrainingRow& row) { return row.group == "vtrain-single" && row.refusal.empty() && row_hash(row.id) % 3 == 0; }
 
 HostProfile fit_host_profile(const std::vector<TrainingRow>& rows, const Calibration& calibration) {
   std::vector<const TrainingRow*> fitted;

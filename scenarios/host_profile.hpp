@@ -5,6 +5,7 @@
 #include "scenarios/training_rows.hpp"
 #include "sim/base/units.hpp"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@ struct HostProfile {
   Seconds pass_host;
   Seconds step_host;
 };
+
+/// A number that depends on nothing but the id of a published row: what is fitted on is drawn by it.
+std::uint64_t row_hash(const std::string& id);
 
 /// The third of the single-node rows of vTrain (by a hash of the id) that the host profile of megatron-deepspeed-2022 is fitted on. They
 /// are not scored; no other end-to-end row is fitted on.

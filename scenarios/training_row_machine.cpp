@@ -4,8 +4,6 @@
 
 #include <fmt/format.h>
 
-#include <regex>
-
 namespace orrery {
 
 namespace {
@@ -32,17 +30,6 @@ constexpr MachineRule machine_rules[] = {{"a100-80g-sxm", "dgx-a100"},
                                          {"tpu-v5e", "tpu-v5e-host"},
                                          {"tpu-v5p", "tpu-v5p-host"},
                                          {"ascend-910b-a2", "atlas-800i-a2"}};
-
-} // namespace
-
-std::optional<double> first_number(const std::string& text, const char* pattern) {
-  std::smatch match;
-  if (!std::regex_search(text, match, std::regex(pattern)))
-    return std::nullopt;
-  return std::stod(match[1]);
-}
-
-namespace {
 
 /// NICs as the row states them: "200 Gb/s HDR IB per GPU (8 HCA/node)", "800 Gb/s per node (100 Gb/s per GPU)", "4 links/node (about 50
 /// Gb/s per GPU)".

@@ -56,18 +56,10 @@ constexpr std::array columns = {"id",
                                 "quality",
                                 "notes"};
 
-void check_columns(const CsvTable& table, const std::string& file_name) {
-  Diagnostics diagnostics;
-  for (const char* column : columns)
-    if (std::find(table.columns.begin(), table.columns.end(), column) == table.columns.end())
-      diagnostics.add({.file = file_name, .line = 1, .column = 1, .path = column, .message = "column is missing"});
-  diagnostics.throw_if_any();
-}
-
 } // namespace
 
 std::vector<TrainingRow> training_rows(const CsvTable& table, const std::string& file_name) {
-  check_columns(table, file_name);
+  require_columns(table, file_name, columns);
   Diagnostics diagnostics;
   std::vector<TrainingRow> rows;
   for (std::size_t i = 0; i < table.rows.size(); ++i) {

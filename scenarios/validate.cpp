@@ -81,23 +81,30 @@ ScoredRow score(const TrainingRow& row, const Calibration& calibration) {
 }
 
 GroupScore score_group(const std::string& group, const std::vector<const ScoredRow*>& rows) {
-  GroupScore score{.group = group, .rows = static_cast<int>(rows.size())};
   std::vector<double> errors;
-  for (const ScoredRow* row : rows) {
-    if (!row->refusal.empty())
-      continue;
-    errors.push_back(std::abs(row->error));
-    score.mean += errors.back();
-    score.bias += row->error;
-  }
-  score.predicted = static_cast<int>(errors.size());
+  for (const ScoredRow* row : rows)
+    if (row->refusal.empty())
+      errors.push_back(row->error);
+  return score_errors(group, static_cast<int>(rows.size()), errors);
+}
+
+} // namespace
+
+GroupScore score_errors(const std::string& group, int rows, const std::vector<double>& errors) {
+  GroupScore score{.group = group, .rows = rows, .predicted = static_cast<int>(errors.size())};
   if (errors.empty())
     return score;
-  std::sort(errors.begin(), errors.end());
+  std::vector<double> sizes;
+  for (const double error : errors) {
+    sizes.push_back(std::abs(error));
+    score.mean += sizes.back();
+    score.bias += error;
+  }
+  std::sort(sizes.begin(), sizes.end());
   score.mean /= static_cast<double>(errors.size());
   score.bias /= static_cast<double>(errors.size());
-  score.median = percentile(errors, 0.5);
-  score.p90 = percentile(errors, 0.9);
+  score.median = percentile(sizes, 0.5);
+  score.p90 = percentile(sizes, 0.9);
   return score;
 }
 
@@ -123,8 +130,6 @@ GroupScore macro_average(const std::vector<GroupScore>& groups) {
   }
   return macro;
 }
-
-} // namespace
 
 TrainingValidation validate_training(const std::string& file) {
   const std::string name = file.empty() ? data_file("scenarios/validation/training.csv") : file;

@@ -44,6 +44,11 @@ struct GroupScore {
   double bias = 0; ///< mean of signed errors
 };
 
+/// Of relative errors, signed; `rows` counts those without a prediction too.
+GroupScore score_errors(const std::string& group, int rows, const std::vector<double>& errors);
+/// Mean over the groups that have a prediction.
+GroupScore macro_average(const std::vector<GroupScore>& groups);
+
 struct TrainingValidation {
   std::vector<ScoredRow> rows;
   std::vector<GroupScore> groups;

@@ -10,6 +10,7 @@
 #include "tools/output.hpp"
 #include "tools/papers_report.hpp"
 #include "tools/text.hpp"
+#include "tools/validation_report.hpp"
 
 #include <fmt/format.h>
 
@@ -28,36 +29,12 @@ void write_rows(std::ostream& out, const TrainingValidation& validation) {
   }
 }
 
-std::vector<std::string> score_cells(const GroupScore& score) {
-  std::vector<std::string> cells = {score.group, std::to_string(score.rows), std::to_string(score.predicted)};
-  if (score.predicted == 0) {
-    cells.resize(7, "-");
-    return cells;
-  }
-  for (const double error : {score.mean, score.median, score.p90})
-    cells.push_back(percent(error));
-  cells.push_back(signed_percent(score.bias));
-  return cells;
-}
-
-/// Refusals by reason, in the order in which they first occur.
-std::string refusals(const TrainingValidation& validation) {
-  std::vector<std::pair<std::string, int>> reasons;
-  for (const ScoredRow& row : validation.rows) {
-    if (row.refusal.empty())
-      continue;
-    auto found = reasons.begin();
-    while (found != reasons.end() && found->first != row.refusal)
-      ++found;
-    if (found == reasons.end())
-      reasons.emplace_back(row.refusal, 1);
-    else
-      ++found->second;
-  }
-  std::string out;
-  for (const auto& [reason, count] : reasons)
-    out += wrap(fmt::format("  {:>3} x {}", count, reason), page_width, 8) + "\n";
-  return out.empty() ? out : "\nRows without a prediction\n" + out;
+std::vector<std::string> reasons(const TrainingValidation& validation) {
+  std::vector<std::string> found;
+  for (const ScoredRow& row : validation.rows)
+    if (!row.refusal.empty())
+      found.push_back(row.refusal);
+  return found;
 }
 
 /// How well the order of plans is predicted; nothing where no two rows share a setting.
@@ -103,15 +80,21 @@ Exit validate_steps(const Arguments& arguments, Console& console) {
   if (arguments.has("--rows"))
     write_file(arguments.text("--rows"), [&](std::ostream& out) { write_rows(out, validation); });
   const Style style{.colour = console.colour};
-  Columns columns({Align::left, Align::right, Align::right, Align::right, Align::right, Align::right, Align::right});
-  columns.row({"group", "rows", "predicted", "mean", "median", "P90", "bias"});
-  for (const GroupScore& group : validation.groups)
-    columns.row(score_cells(group));
-  GroupScore macro = validation.macro;
-  macro.group = "mean over groups";
-  columns.row(score_cells(macro));
   console.out << style.heading("Absolute error of the step time, prediction against published measurement") << '\n'
-              << columns.str() << ranking(validation, style) << band(validation) << refusals(validation);
+              << score_table(validation.groups, validation.macro) << ranking(validation, style) << band(validation)
+              << refusals_text(reasons(validation));
+  return Exit::ok;
+}
+
+Exit validate_requests(const Arguments& arguments, Console& console) {
+  ServingValidation validation;
+  {
+    const Progress progress(console.error, "simulating", console.progress);
+    validation = validate_serving(arguments.text("--data"));
+  }
+  if (arguments.has("--rows"))
+    write_file(arguments.text("--rows"), [&](std::ostream& out) { write_serving_rows(out, validation); });
+  console.out << serving_text(validation, Style{.colour = console.colour});
   return Exit::ok;
 }
 
@@ -175,9 +158,12 @@ Exit run(const Arguments& arguments, Console& console) {
   for (const std::string& option : others)
     if (arguments.has(option))
       throw UserError(fmt::format("{}: not with 'validate {}'", option, arguments.text("WHAT")));
-  if (arguments.text("WHAT") == "kernels")
+  const std::string what = arguments.text("WHAT");
+  if (what == "papers")
+    return validate_papers(arguments, console);
+  if (what == "kernels")
     return validate_kernel_times(arguments, console);
-  return papers ? validate_papers(arguments, console) : validate_steps(arguments, console);
+  return what == "serving" ? validate_requests(arguments, console) : validate_steps(arguments, console);
 }
 
 } // namespace
@@ -188,8 +174,9 @@ Command validate_command_row() {
       .summary = "scores predictions against published measurements and claims",
       .details =
           "training: step times; bias is the mean of predicted / measured - 1; columns of --rows: group, id, measured_s, predicted_s, "
-          "error_pct, refusal, plan. kernels: times of single kernels, by device, kind and precision. papers: the claims of "
-          "scenarios/papers/claims, each by its own check. Exit status: 0 it ran; 2 an "
+          "error_pct, refusal, plan. serving: throughput, times to first and per output token; columns of --rows: group, id, class, "
+          "metric, software, measured, predicted, error_pct, refusal, layout, not_scored. kernels: times of single kernels, by device, "
+          "kind and precision. papers: the claims of scenarios/papers/claims, each by its own check. Exit status: 0 it ran; 2 an "
           "input is "
           "wrong; 4 with --strict, a claim is not met.",
       .options = {{.name = "WHAT",
@@ -197,7 +184,7 @@ Command validate_command_row() {
                    .value = {},
                    .help = "which measurements",
                    .required = true,
-                   .choices = {"training", "kernels", "papers"}},
+                   .choices = {"training", "serving", "kernels", "papers"}},
                   {.name = "--data", .value = "FILE.csv", .help = "measurements other than the project's own; of kernels, a folder"},
                   {.name = "--rows", .value = "OUT.csv", .help = "writes one line per measured row"},
                   {.name = "--claim",

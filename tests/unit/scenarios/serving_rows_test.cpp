@@ -1,0 +1,175 @@
+#include "scenarios/serving_rows.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <map>
+
+using namespace orrery;
+using Catch::Detail::Approx;
+using Catch::Contains;
+
+namespace {
+
+const std::vector<std::string> columns = {
+    "id",           "source",       "source_ref",  "accelerator",  "devices",        "tp",
+    "pp",           "ep",           "dp",          "engine",       "engine_version", "model",
+    "w_prec",       "a_prec",       "kv_prec",     "kind",         "input_len",      "output_len",
+    "num_requests", "batch",        "concurrency", "request_rate", "out_tok_s",      "in_tok_s",
+    "ttft_ms_mean", "tpot_ms_mean", "tpot_ms_p50", "itl_ms_mean",  "e2e_ms_mean",    "energy_j_per_out_tok",
+    "pd_config",    "chk_flag",     "notes"};
+
+using Given = std::map<std::string, std::string>;
+
+/// The row of a closed loop with other cells as given.
+ServingRow row_of(const Given& given) {
+  Given cells = {{"id", "x"},
+                 {"accelerator", "H100-SXM-80GB"},
+                 {"devices", "2"},
+                 {"tp", "2"},
+                 {"pp", "1"},
+                 {"dp", "1"},
+                 {"engine", "vLLM"},
+                 {"engine_version", "0.19.0"},
+                 {"model", "Qwen3-32B"},
+                 {"kind", "fixed_concurrency_agg"},
+                 {"input_len", "1024"},
+                 {"output_len", "128"},
+                 {"concurrency", "8"},
+                 {"ttft_ms_mean", "100"},
+                 {"tpot_ms_mean", "10"}};
+  for (const auto& [column, text] : given)
+    cells[column] = text;
+  CsvTable table{.columns = columns, .rows = {{}}, .lines = {2}};
+  for (const std::string& column : columns)
+    table.rows.front().push_back(cells[column]);
+  std::vector<ServingRow> rows = serving_rows(table, "rows.csv");
+  REQUIRE(rows.size() == 1);
+  return rows.front();
+}
+
+} // namespace
+
+TEST_CASE("a published serving row names its machine, engine, job, layout and traffic", "[scenarios][serving]") {
+  const ServingRow row = row_of({});
+  REQUIRE(row.refusal.empty());
+  CHECK(row.cluster.node.device.name == "h100-sxm-80gb");
+  CHECK(row.cluster.devices() == 2);
+  CHECK(row.software.name == "vllm-2026");
+  CHECK(row.software.serving.max_sequences == 1024);
+  CHECK(row.job.model.name == "qwen3-32b");
+  CHECK(row.job.weights.name == "bf16");
+  REQUIRE(row.layouts.size() == 1);
+  CHECK(row.layouts.front().front().plan.tp == 2);
+  CHECK(row.layouts.front().front().replicas == 1);
+  CHECK(std::get<ClosedLoop>(row.traffic.arrivals).concurrency == 8);
+  CHECK(std::get<FixedLength>(row.traffic.input).tokens == 1024);
+  REQUIRE(row.measured.size() == 2);
+  CHECK(row.measured.front().metric == ServingMetric::ttft);
+  CHECK(row.measured.front().value == Approx(0.1));
+}
+
+TEST_CASE("releases of a model have its shape", "[scenarios][serving]") {
+  for (const auto& [published, known] : Given{{"Llama-3.1-8B-Instruct", "llama3-8b"},
+                                              {"LLaMA-3.3-70B", "llama3-70b"},
+                                              {"meta-llama/Llama-3.2-3B-Instruct", "llama3.2-3b"},
+                                              {"LLaMA-2-70B-chat", "llama2-70b"},
+                                              {"DeepSeek-V3/R1", "deepseek-v3"},
+                                              {"DeepSeek-R1-0528", "deepseek-v3"},
+                                              {"Kimi-K2.5", "kimi-k2"},
+                                              {"MiniMax-M2.5", "minimax-m2"},
+                                              {"GLM-4.5-Air", "glm-4.5-air"},
+                                              {"Qwen3-235B-A22B-Thinking-2507-FP8", "qwen3-235b-a22b"},
+                                              {"Qwen3-Coder-30B-A3B-Instruct", "qwen3-30b-a3b"},
+                                              {"NVIDIA-Nemotron-Nano-9B-v2", "nemotron-nano-v2-9b"},
+                                              {"gemma-3-12b-it", "gemma3-12b"},
+                                              {"Qwen2.5-7B-Instruct", "qwen2.5-7b"},
+                                              {"BLOOM-176B", "bloom-176b"}}) {
+    CAPTURE(published);
+    CHECK(row_of({{"model", published}, {"devices", "8"}, {"tp", "1"}, {"dp", "8"}}).job.model.name == known);
+  }
+}
+
+TEST_CASE("weights and KV cache are kept as the row or its model's publisher says", "[scenarios][serving]") {
+  CHECK(row_of({{"w_prec", "FP8"}}).job.weights.name == "fp8");
+  CHECK(row_of({{"w_prec", "FP8"}}).job.kv == Precision::bf16);
+  CHECK(row_of({{"w_prec", "FP8"}, {"engine", "TensorRT-LLM"}, {"engine_version", "1.0"}}).job.kv == Precision::fp8);
+  const ServingRow blocks = row_of({{"w_prec", "FP8"}, {"model", "DeepSeek-R1"}, {"devices", "8"}, {"tp", "8"}});
+  CHECK(blocks.job.weights.name == "fp8_block");
+  const ServingRow experts = row_of({{"w_prec", "NVFP4"}, {"accelerator", "A100-SXM-80GB"}, {"model", "gpt-oss-120b"}});
+  CHECK(experts.job.weights.name == "mxfp4");
+  CHECK(experts.job.weights.experts_only);
+  CHECK(experts.job.weights.operand == Precision::bf16); // the device has no narrower arithmetic
+  CHECK_THAT(row_of({{"w_prec", "W1.58"}}).refusal, Contains("W1.58"));
+}
+
+TEST_CASE("engines are told by their version, or by the date of a row without one", "[scenarios][serving]") {
+  const auto profile = [](const std::string& engine, const std::string& version, const std::string& notes) {
+    return row_of({{"engine", engine}, {"engine_version", version}, {"notes", notes}}).software.name;
+  };
+  CHECK(profile("vLLM", "v0.11.0", "") == "vllm-v1-2025");
+  CHECK(profile("vLLM", "0.6.3", "") == "vllm-0.6");
+  CHECK(profile("vLLM", "", "measured 2025-10-08") == "vllm-v1-2025");
+  CHECK(profile("vLLM", "", "measured 2026-01-08") == "vllm-2026");
+  CHECK(profile("TensorRT-LLM", "0.17", "") == "tensorrt-llm-2024");
+  CHECK(profile("TensorRT-LLM", "0.8.1.post2", "") == "tensorrt-llm-pytorch-2025"); // the orchestrator's version
+  CHECK(profile("TensorRT-LLM", "TensorRT 10.2.0, CUDA 12.4", "") == "tensorrt-llm-2024");
+  CHECK(profile("SGLang", "0.5.9", "") == "sglang-2025");
+  CHECK_THAT(row_of({{"engine", "in-house"}}).refusal, Contains("in-house"));
+}
+
+TEST_CASE("blanks of a plan are filled by every plan that the model's shape lets pass", "[scenarios][serving]") {
+  const Given experts = {{"model", "Qwen3-30B-A3B"}, {"devices", "4"}, {"tp", "4"}};
+  CHECK(row_of(experts).layouts.size() == 2); // experts split or spread
+  Given open = experts;
+  open["tp"] = "";
+  CHECK(row_of(open).layouts.size() > 3);
+  Given shared = experts;
+  shared["tp"] = "1";
+  shared["dp"] = "4";
+  shared["ep"] = "4";
+  const ServingRow row = row_of(shared);
+  REQUIRE(row.layouts.size() == 1);
+  CHECK(row.layouts.front().front().plan.attention_dp == 4);
+  CHECK(row.layouts.front().front().replicas == 1);
+  shared["ep"] = "1"; // independent copies
+  CHECK(row_of(shared).layouts.front().front().replicas == 4);
+}
+
+TEST_CASE("AIConfigurator's products of degrees are undone", "[scenarios][serving]") {
+  const Given square = {{"source", "ai-dynamo/aiconfigurator"}, {"model", "DeepSeek-R1"}, {"devices", "64"}, {"tp", "64"}, {"ep", "8"}};
+  const ServingRow row = row_of(square);
+  REQUIRE(row.refusal.empty());
+  CHECK(row.devices == 8);
+  CHECK(row.layouts.front().front().plan == ServingPlan{.tp = 8, .ep = 8});
+}
+
+TEST_CASE("workers of a disaggregated row are read, or it is refused", "[scenarios][serving]") {
+  const Given cells = {{"kind", "fixed_concurrency_disagg"},
+                       {"model", "DeepSeek-R1"},
+                       {"devices", ""},
+                       {"tp", ""},
+                       {"dp", ""},
+                       {"pd_config", "P:1x(tp1 dp8 ep8 b1)|D:2x(tp8 dp1 ep8 b16)"}};
+  const ServingRow row = row_of(cells);
+  REQUIRE(row.refusal.empty());
+  CHECK(row.devices == 24);
+  REQUIRE(row.layouts.front().size() == 2);
+  CHECK(row.layouts.front().front().pool == Pool::prefill);
+  CHECK(row.layouts.front().front().plan.attention_dp == 8);
+  CHECK(row.layouts.front().back().replicas == 2);
+  CHECK(row.layouts.front().back().max_sequences == 16);
+  Given unknown = cells;
+  unknown["pd_config"] = "P:?x(tp8 dp1 ep1 b?)|D:?x(tp8 dp1 ep1 b?)";
+  CHECK_THAT(row_of(unknown).refusal, Contains("workers are not stated"));
+}
+
+TEST_CASE("a row says what it needs that is not modelled", "[scenarios][serving]") {
+  CHECK_THAT(row_of({{"accelerator", "CPU:M2-Ultra"}}).refusal, Contains("processors"));
+  CHECK_THAT(row_of({{"accelerator", "Abacus"}}).refusal, Contains("no node description of accelerator Abacus"));
+  CHECK_THAT(row_of({{"model", "GLM-5"}}).refusal, Contains("sparse attention"));
+  CHECK_THAT(row_of({{"model", "Parrot-7B"}}).refusal, Contains("no model Parrot-7B"));
+  CHECK_THAT(row_of({{"input_len", ""}}).refusal, Contains("prompt lengths"));
+  CHECK_THAT(row_of({{"concurrency", ""}}).refusal, Contains("concurrency"));
+  CHECK_THAT(row_of({{"tp", "3"}, {"devices", "3"}}).refusal, Contains("infeasible as stated"));
+  CHECK_THROWS_AS(serving_rows(CsvTable{.columns = {"id"}}, "rows.csv"), UserError);
+}
