@@ -2,6 +2,7 @@
 
 #include "hardware/catalogue.hpp"
 #include "hardware/tables.hpp"
+#include "scenarios/serving_scenario.hpp"
 
 #include <fmt/format.h>
 
@@ -14,6 +15,7 @@ const Table<ServingChoices>& serving_choices_table() {
   static const Table<S> table =
       Table<S>("serving_choices", "What a deployment that serves may be made of.")
           .counts("tp", &S::tp, {.min = 1, .max = 1024, .help = "tensor-parallel degrees; empty = powers of two up to a node's devices"})
+          .list("plans", &S::plans, serving_plan_table(), {.help = "instead of tp: layouts of a replica, with their pp, ep, attention_dp"})
           .counts("max_sequences", &S::max_sequences,
                   {.min = 1, .max = 1'000'000, .help = "sequences in a batch; empty = as the scenario says"})
           .flag("disaggregated", &S::disaggregated, {.help = "prefill and decode apart are looked at too"})

@@ -3,6 +3,7 @@
 
 #include "hardware/description.hpp"
 #include "sim/base/params.hpp"
+#include "workloads/serving_job.hpp"
 
 #include <optional>
 #include <vector>
@@ -12,6 +13,7 @@ namespace orrery {
 /// What a deployment that serves may be made of.
 struct ServingChoices {
   std::vector<int> tp;            ///< empty = powers of two up to a node's devices
+  std::vector<ServingPlan> plans; ///< of one replica; not empty = instead of tp
   std::vector<int> max_sequences; ///< in a batch; empty = as the scenario says
   bool disaggregated = false;     ///< look at prefill and decode apart too
   int max_devices = 64;

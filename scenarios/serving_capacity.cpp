@@ -14,11 +14,14 @@ namespace {
 std::string percent_text(double share) { return fmt::format("{:.1f}%", 100 * share); }
 
 /// Why a deployment does not do; empty = it meets the bounds.
-std::string shortfall(const ServingResult& result) {
+std::string shortfall(const ServingResult& result, const ServiceTarget& target) {
   if (!result.violations.empty())
     return result.violations.front();
   if (result.saturation.saturated)
     return fmt::format("{:.3g} requests/s come, {:.3g} are served: the queue grows", result.saturation.offered, result.saturation.served);
+  if (target.itl_p99 && result.itl.p99 > *target.itl_p99)
+    return fmt::format("{:.1f} ms between tokens at the 99th percentile > {:.1f} ms", 1e3 * result.itl.p99.si(),
+                       1e3 * target.itl_p99->si());
   if (result.attainment >= result.attainment_due)
     return {};
   std::string text = fmt::format("{} < {} keep their bounds", percent_text(result.attainment), percent_text(result.attainment_due));
@@ -55,13 +58,21 @@ private:
     return {.pools = ServingPools{.prefill = {.plan = prefill}, .decode = {.plan = decode}}};
   }
 
-  [[nodiscard]] std::vector<int> degrees(const NodeType& node) const {
-    if (!options_.serving.tp.empty())
-      return options_.serving.tp;
-    std::vector<int> all;
-    for (int tp = 1; tp <= node.devices; tp *= 2)
-      all.push_back(tp);
+  /// Layouts of one replica.
+  [[nodiscard]] std::vector<ServingPlan> layouts(const NodeType& node) const {
+    std::vector<ServingPlan> all = options_.serving.plans;
+    if (all.empty())
+      for (const int tp : options_.serving.tp)
+        all.push_back({.tp = tp});
+    if (all.empty())
+      for (int tp = 1; tp <= node.devices; tp *= 2)
+        all.push_back({.tp = tp});
     return all;
+  }
+
+  static ServingPlan times(ServingPlan plan, int replicas) {
+    plan.replicas = replicas;
+    return plan;
   }
 
   void look_at(const NodeType& node, int sequences) {
@@ -70,20 +81,18 @@ private:
       return simulate(node, std::move(point));
     };
     const int devices = options_.serving.max_devices;
-    for (const int tp : degrees(node))
-      fewest(devices / tp, [&](int replicas) { return meets(deployment({.tp = tp, .replicas = replicas})); });
+    for (const ServingPlan& plan : layouts(node))
+      fewest(devices / plan.replica_devices(), [&](int replicas) { return meets(deployment(times(plan, replicas))); });
     if (!options_.serving.disaggregated)
       return;
-    for (const int prefill : degrees(node))
-      for (const int decode : degrees(node)) {
-        const auto both = [&](int p, int d) { return meets(deployment({.tp = prefill, .replicas = p}, {.tp = decode, .replicas = d})); };
-        const int most_prefill = (devices - decode) / prefill;
-        const int most_decode = (devices - prefill) / decode;
-        if (most_prefill < 1 || most_decode < 1)
-          continue;
-        const std::optional<int> p = fewest(most_prefill, [&](int n) { return both(n, std::max(1, (devices - n * prefill) / decode)); });
+    for (const ServingPlan& prefill : layouts(node))
+      for (const ServingPlan& decode : layouts(node)) {
+        const auto both = [&](int p, int d) { return meets(deployment(times(prefill, p), times(decode, d))); };
+        const auto beside = [&](int p) { return (devices - p * prefill.replica_devices()) / decode.replica_devices(); };
+        const int most = (devices - decode.replica_devices()) / prefill.replica_devices();
+        const std::optional<int> p = fewest(most, [&](int n) { return both(n, beside(n)); });
         if (p)
-          fewest((devices - *p * prefill) / decode, [&](int n) { return both(*p, n); });
+          fewest(beside(*p), [&](int n) { return both(*p, n); });
       }
   }
 
@@ -133,7 +142,7 @@ private:
       point.binds = fmt::format("{} nodes > 1 of the fabric single_node", point.nodes);
     } else {
       point.result = std::move(run_scenario(scenario).serving.front());
-      point.binds = shortfall(point.result);
+      point.binds = shortfall(point.result, job.slo);
     }
     found_.points.push_back(std::move(point));
     if (progress_)

@@ -248,10 +248,14 @@ void fill_device_metrics(ServingResult& result, const Cluster& cluster, Precisio
     memory += totals.cost.memory;
     iterations += totals.iterations;
   }
-  // Between iterations a device draws its idle power.
+  // Between iterations a device draws its idle power. Pools on the same devices have a part of each.
+  int of_pools = 0;
+  for (const PoolResult& pool : result.pools)
+    of_pools += pool.plan.devices();
+  const double part = static_cast<double>(result.devices) / of_pools;
   Seconds device_time;
   for (const PoolResult& pool : result.pools) {
-    const Seconds there = pool.active * pool.plan.replica_devices();
+    const Seconds there = pool.active * (pool.plan.replica_devices() * part);
     device_time += there;
     energy += idle_power(device) * ((1 - pool.busy) * there);
   }

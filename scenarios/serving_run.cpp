@@ -145,7 +145,7 @@ ServingSystem system_of(const Scenario& scenario, const ServingScenario& job, co
                              .stages = pool.plan.pp,
                              .pool = pool.pool,
                              .prefix_cache = job.prefix_cache.value_or(engine.prefix_cache),
-                             .tokens_per_iteration = job.tokens_per_iteration};
+                             .tokens_per_iteration = pool.model->graph().job().speculation.tokens_per_iteration()};
       if (guest)
         replica.shares_memory_with = static_cast<std::uint32_t>(r);
       if (job.swap)
@@ -164,6 +164,7 @@ ServingSystem system_of(const Scenario& scenario, const ServingScenario& job, co
 /// What the host does with a request before the engine sees it comes after its arrival and before its first iteration: the engine is told
 /// of arrivals that much later.
 void delay(RequestStream& stream, Seconds request_host) {
+  stream.pause += request_host;
   for (Request& request : stream.requests)
     request.arrival += request_host;
 }

@@ -42,7 +42,7 @@ void time_anew(RequestStream& stream, const ArrivalLaw& law, std::uint64_t seed)
     if (request.follows == no_request)
       request.arrival = clock.next();
   if (const auto* loop = std::get_if<ClosedLoop>(&law))
-    stream.concurrency = loop->concurrency;
+    close_loop(stream, *loop);
 }
 
 /// Deals classes out by their shares; turns of a session are of one class.
@@ -93,6 +93,11 @@ ServingJob serving_job(const ServingScenario& job) {
   const auto format = std::ranges::find(weight_formats(), name, &WeightFormat::name);
   assert(format != weight_formats().end() && "the table knows the names");
   served.weights = *format;
+  if (job.speculation)
+    served.speculation = {.drafter = job.speculation->drafter,
+                          .drafts = job.speculation->drafts,
+                          .acceptance = job.speculation->acceptance,
+                          .model = job.speculation->model.value_or(TransformerModel{})};
   return served;
 }
 

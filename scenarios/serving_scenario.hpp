@@ -28,6 +28,14 @@ struct ServingPool {
   BatchingChoice batching;
 };
 
+/// Tokens guessed ahead: see Speculation.
+struct SpeculationChoice {
+  Drafter drafter = Drafter::lookup;
+  int drafts = 1;
+  double acceptance = 0.8;
+  std::optional<TransformerModel> model; ///< that guesses, of Drafter::model
+};
+
 /// Prefill and decode on replicas of their own.
 struct ServingPools {
   ServingPool prefill;
@@ -70,9 +78,9 @@ struct ServingScenario {
   BatchingChoice batching;           ///< of `plan`
   Router router = Router::round_robin;
   std::optional<Autoscaling> autoscaling;
-  std::optional<bool> prefix_cache;  ///< by default as the software does
-  bool swap = false;                 ///< preempted sequences go to host memory; else they are computed again
-  double tokens_per_iteration = 1;   ///< of a decoding sequence: above 1 with accepted drafts
+  std::optional<bool> prefix_cache; ///< by default as the software does
+  bool swap = false;                ///< preempted sequences go to host memory; else they are computed again
+  std::optional<SpeculationChoice> speculation;
   std::optional<Traffic> traffic;    ///< this
   std::optional<TraceTraffic> trace; ///< or this
   ServiceTarget slo;
@@ -82,6 +90,7 @@ struct ServingScenario {
 };
 
 const Table<ServingScenario>& serving_table();
+const Table<ServingPlan>& serving_plan_table();
 
 /// Whether its requests, or some of them, have bounds on latencies.
 [[nodiscard]] bool has_bounds(const ServingScenario& job);

@@ -35,27 +35,6 @@ const std::vector<std::string>& weight_names() {
   return names;
 }
 
-const Table<ServingPlan>& serving_plan_table() {
-  using P = ServingPlan;
-  static const Table<P> table =
-      Table<P>("serving_plan", "How replicas are laid out. Devices of one = tp x pp x attention_dp.")
-          .count("tp", &P::tp, {.min = 1, .max = 1024, .help = "tensor-parallel degree of attention and dense layers"})
-          .count("pp", &P::pp, {.min = 1, .max = 1024, .help = "pipeline stages"})
-          .count("ep", &P::ep, {.min = 1, .max = 10'000, .help = "ranks over which experts are spread, among tp x attention_dp"})
-          .count("attention_dp", &P::attention_dp,
-                 {.min = 1, .max = 10'000, .help = "groups of tp devices that attend to sequences of their own and share the experts"})
-          .count("replicas", &P::replicas, {.min = 1, .max = 100'000, .help = "alike"})
-          .number("host_weights", &P::host_weights,
-                  {.max = 1, .help = "share of the weights that lies in host memory and comes in for every iteration"})
-          .check([](const P& plan, const Report& report) {
-            const double devices = static_cast<double>(plan.tp) * plan.pp * plan.attention_dp * plan.replicas;
-            if (devices > most_devices)
-              report.error("", fmt::format("tp x pp x attention_dp x replicas = {} devices", exact_number(devices)),
-                           fmt::format("at most {}", exact_number(most_devices)));
-          });
-  return table;
-}
-
 const Table<BatchingChoice>& batching_table() {
   using B = BatchingChoice;
   static const Table<B> table =
@@ -139,6 +118,25 @@ const Table<ServiceTarget>& target_table() {
   return table;
 }
 
+const Table<SpeculationChoice>& speculation_table() {
+  using S = SpeculationChoice;
+  static const Choices<Drafter> drafters = {
+      {"lookup", Drafter::lookup}, {"prediction_layers", Drafter::prediction_layers}, {"model", Drafter::model}};
+  static const Table<S> table =
+      Table<S>("speculation", "Tokens guessed ahead of the model, which checks them together.")
+          .choice(
+              "drafter", &S::drafter, drafters,
+              {.required = true, .help = "who guesses: earlier text, layers behind the model's last (MTP, EAGLE), or a model of its own"})
+          .count("drafts", &S::drafts, {.min = 1, .max = 100, .required = true, .help = "tokens guessed per sequence and iteration"})
+          .number("acceptance", &S::acceptance, {.max = 1, .required = true, .help = "of a guess, those before it being right"})
+          .reference("model", &S::model, model_table(), model_catalogue(), {.help = "that guesses, with 'drafter: model'"})
+          .check([](const S& speculation, const Report& report) {
+            if ((speculation.drafter == Drafter::model) != speculation.model.has_value())
+              report.error("model", speculation.model ? "beside another drafter" : "missing", "a model with 'drafter: model' alone");
+          });
+  return table;
+}
+
 const Table<Autoscaling>& autoscaling_table() {
   using A = Autoscaling;
   static const Table<A> table =
@@ -189,9 +187,8 @@ void check_serving(const ServingScenario& job, const Report& report) {
     report.error("", job.traffic ? "both 'traffic' and 'trace'" : "neither 'traffic' nor 'trace'", "one of them");
   else if (job.goodput)
     check_goodput(job, report);
-  if (job.traffic && std::holds_alternative<ClosedLoop>(job.traffic->arrivals) &&
-      (job.traffic->sessions.turns > 1 || job.traffic->continuations.levels > 1))
-    report.error("traffic.arrivals", "a closed loop of requests that follow others", "a law with times");
+  if (job.traffic && std::holds_alternative<ClosedLoop>(job.traffic->arrivals) && job.traffic->continuations.levels > 1)
+    report.error("traffic.arrivals", "a closed loop of trees, of which several requests end", "a law with times");
   if (job.rollouts && (job.goodput || job.autoscaling))
     report.error("rollouts", "beside goodput or autoscaling", "rollouts alone");
   if (job.autoscaling && job.autoscaling->least > job.plan.replicas)
@@ -207,6 +204,27 @@ void check_serving(const ServingScenario& job, const Report& report) {
 }
 
 } // namespace
+
+const Table<ServingPlan>& serving_plan_table() {
+  using P = ServingPlan;
+  static const Table<P> table =
+      Table<P>("serving_plan", "How replicas are laid out. Devices of one = tp x pp x attention_dp.")
+          .count("tp", &P::tp, {.min = 1, .max = 1024, .help = "tensor-parallel degree of attention and dense layers"})
+          .count("pp", &P::pp, {.min = 1, .max = 1024, .help = "pipeline stages"})
+          .count("ep", &P::ep, {.min = 1, .max = 10'000, .help = "ranks over which experts are spread, among tp x attention_dp"})
+          .count("attention_dp", &P::attention_dp,
+                 {.min = 1, .max = 10'000, .help = "groups of tp devices that attend to sequences of their own and share the experts"})
+          .count("replicas", &P::replicas, {.min = 1, .max = 100'000, .help = "alike"})
+          .number("host_weights", &P::host_weights,
+                  {.max = 1, .help = "share of the weights that lies in host memory and comes in for every iteration"})
+          .check([](const P& plan, const Report& report) {
+            const double devices = static_cast<double>(plan.tp) * plan.pp * plan.attention_dp * plan.replicas;
+            if (devices > most_devices)
+              report.error("", fmt::format("tp x pp x attention_dp x replicas = {} devices", exact_number(devices)),
+                           fmt::format("at most {}", exact_number(most_devices)));
+          });
+  return table;
+}
 
 const Table<ServingScenario>& serving_table() {
   using S = ServingScenario;
@@ -232,8 +250,7 @@ const Table<ServingScenario>& serving_table() {
           .object("autoscaling", &S::autoscaling, autoscaling_table(), {.help = "replicas started and stopped with the load"})
           .flag("prefix_cache", &S::prefix_cache, {.help = "KV memory of prompts is kept for those that start alike"})
           .flag("swap", &S::swap, {.help = "preempted sequences go to host memory and back; else they are computed again"})
-          .number("tokens_per_iteration", &S::tokens_per_iteration,
-                  {.min = 1, .max = 100, .help = "of a decoding sequence, on average: above 1 with accepted drafts"})
+          .object("speculation", &S::speculation, speculation_table(), {.help = "tokens guessed ahead and checked together"})
           .object("traffic", &S::traffic, traffic_table(), {.help = "requests drawn from laws"})
           .object("trace", &S::trace, trace_traffic_table(), {.help = "instead of traffic: requests from a file"})
           .object("slo", &S::slo, target_table(), {.help = "what requests are promised"})

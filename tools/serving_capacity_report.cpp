@@ -16,7 +16,12 @@ constexpr std::size_t most_rows = 16;
 
 /// "3 x TP 2 + 1 x TP 4" = prefill + decode.
 std::string layout(const DeploymentPoint& point) {
-  const auto pool = [](const ServingPlan& plan) { return fmt::format("{} x TP {}", plan.replicas, plan.tp); };
+  const auto pool = [](const ServingPlan& plan) {
+    ServingPlan one = plan;
+    one.replicas = 1;
+    const std::string text = serving_plan_text(one);
+    return fmt::format("{} x {}", plan.replicas, text.substr(0, text.rfind(" · ")));
+  };
   return point.pools ? pool(point.pools->prefill.plan) + " + " + pool(point.pools->decode.plan) : pool(point.plan);
 }
 
@@ -59,7 +64,9 @@ std::string missed(const ServingCapacity& result, const Style& style) {
          columns.str() + (shown > most ? fmt::format("  and {} more: --format csv\n", shown - most) : "");
 }
 
-OrderedJson plan_json(const ServingPlan& plan) { return {{"tp", plan.tp}, {"replicas", plan.replicas}}; }
+OrderedJson plan_json(const ServingPlan& plan) {
+  return {{"tp", plan.tp}, {"pp", plan.pp}, {"ep", plan.ep}, {"attention_dp", plan.attention_dp}, {"replicas", plan.replicas}};
+}
 
 OrderedJson point_json(const DeploymentPoint& point) {
   OrderedJson out = {{"node", point.node}, {"nodes", point.nodes}, {"devices", point.devices}};
@@ -128,19 +135,33 @@ OrderedJson serving_capacity_json(const ServingCapacity& result) {
 }
 
 std::string serving_capacity_csv(const ServingCapacity& result) {
-  std::string out = csv_line({"node", "nodes", "devices", "prefill_tp", "prefill_replicas", "tp", "replicas", "max_sequences",
-                              "meets_bounds", "attainment_share", "ttft_p90_s", "tpot_mean_s", "output_tokens_per_second_per_device",
-                              "cost_per_million_output_tokens_usd", "binds"});
+  std::vector<std::string> header = {"node", "nodes", "devices"};
+  for (const char* pool : {"prefill_", ""})
+    for (const char* key : {"tp", "pp", "ep", "attention_dp", "replicas"})
+      header.push_back(std::string(pool) + key);
+  for (const char* key : {"max_sequences", "meets_bounds", "attainment_share", "ttft_p90_s", "tpot_mean_s",
+                          "output_tokens_per_second_per_device", "cost_per_million_output_tokens_usd", "binds"})
+    header.emplace_back(key);
+  std::string out = csv_line(header);
   for (const DeploymentPoint& point : result.points) {
-    const ServingPlan& plan = point.pools ? point.pools->decode.plan : point.plan;
+    std::vector<std::string> cells = {point.node, std::to_string(point.nodes), std::to_string(point.devices)};
+    const auto add_plan = [&cells](const ServingPlan* plan) {
+      for (const int ServingPlan::* degree :
+           {&ServingPlan::tp, &ServingPlan::pp, &ServingPlan::ep, &ServingPlan::attention_dp, &ServingPlan::replicas})
+        cells.push_back(plan == nullptr ? "" : std::to_string(plan->*degree));
+    };
+    add_plan(point.pools ? &point.pools->prefill.plan : nullptr);
+    add_plan(point.pools ? &point.pools->decode.plan : &point.plan);
     const auto figure = [&](double value) { return point.ran() ? exact_number(value) : std::string(); };
-    out += csv_line({point.node, std::to_string(point.nodes), std::to_string(point.devices),
-                     point.pools ? std::to_string(point.pools->prefill.plan.tp) : "",
-                     point.pools ? std::to_string(point.pools->prefill.plan.replicas) : "", std::to_string(plan.tp),
-                     std::to_string(plan.replicas), point.max_sequences > 0 ? std::to_string(point.max_sequences) : "",
-                     point.meets() ? "true" : "false", figure(point.result.attainment), figure(point.result.latencies.ttft.p90.si()),
-                     figure(point.result.latencies.tpot.mean.si()), figure(point.result.output_tokens_per_second_per_device),
-                     point.result.priced ? figure(point.result.cost_per_million_output_tokens.si()) : "", point.binds});
+    cells.push_back(point.max_sequences > 0 ? std::to_string(point.max_sequences) : "");
+    cells.emplace_back(point.meets() ? "true" : "false");
+    cells.push_back(figure(point.result.attainment));
+    cells.push_back(figure(point.result.latencies.ttft.p90.si()));
+    cells.push_back(figure(point.result.latencies.tpot.mean.si()));
+    cells.push_back(figure(point.result.output_tokens_per_second_per_device));
+    cells.push_back(point.result.priced ? figure(point.result.cost_per_million_output_tokens.si()) : "");
+    cells.push_back(point.binds);
+    out += csv_line(cells);
   }
   return out;
 }

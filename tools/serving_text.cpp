@@ -5,10 +5,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
 
 namespace orrery {
 
 namespace {
+
+constexpr std::array<const char*, 9> eighths = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
 
 std::string heading(const Style& style, std::string_view title, std::string_view note = {}) {
   return "\n" + style.heading(title) + (note.empty() ? "" : "  " + style.faint(note)) + "\n";
@@ -155,6 +160,44 @@ std::string replicas(const ServingResult& job, const Style& style) {
   return out;
 }
 
+/// Most of each of `columns` equal parts of the time, over all replicas at once, as a line of bars.
+template <class G> std::string over_time(const ServingResult& job, std::size_t columns, double& most, G get) {
+  std::map<std::uint32_t, double> now; // by replica
+  std::vector<double> values(columns, 0);
+  double sum = 0;
+  std::size_t at = 0;
+  for (const ServingSample& sample : job.samples) {
+    const auto column = static_cast<std::size_t>(sample.time / job.samples.back().time * static_cast<double>(columns));
+    for (; at < std::min(column, columns - 1); ++at)
+      values[at + 1] = sum; // what it was goes on
+    double& before = now[sample.replica];
+    sum += get(sample) - before;
+    before = get(sample);
+    values[at] = std::max(values[at], sum);
+  }
+  most = *std::ranges::max_element(values);
+  std::string line;
+  for (const double value : values)
+    line += most > 0 ? eighths[static_cast<std::size_t>(std::ceil(8 * value / most))] : " ";
+  return line;
+}
+
+std::string course(const ServingResult& job, const Style& style) {
+  if (job.samples.empty() || job.samples.back().time.si() <= 0)
+    return {};
+  constexpr std::size_t columns = 64;
+  Columns rows({Align::left, Align::left, Align::right});
+  const auto row = [&](const char* name, auto get, const char* unit) {
+    double most = 0;
+    const std::string line = over_time(job, columns, most, get);
+    rows.row({name, style.bars(line), fmt::format("at most {}{}", grouped(most), unit)});
+  };
+  row("waiting", [](const ServingSample& s) { return static_cast<double>(s.waiting); }, "");
+  row("running", [](const ServingSample& s) { return static_cast<double>(s.running); }, "");
+  row("KV cache", [](const ServingSample& s) { return static_cast<double>(s.blocks); }, " blocks");
+  return heading(style, "Over time", "all replicas, " + format_quantity(job.samples.back().time)) + rows.str();
+}
+
 std::string devices(const ServingResult& job, const Style& style) {
   Columns columns({Align::left, Align::right, Align::left});
   columns.row({"MFU", percent(job.mfu), "FLOPs as run over the devices' peak"});
@@ -214,7 +257,7 @@ std::string serving_text(const Result& result, const ServingResult& job, const S
     return out;
   return out + throughput(job, style) + latencies(job.latencies, job.itl, style, "Latency") + classes(job, style) +
          (job.goodput ? goodput(job, style) : "") + (job.rollouts ? rollouts(*job.rollouts, style) : "") + replicas(job, style) +
-         devices(job, style) + how_made(job, style);
+         course(job, style) + devices(job, style) + how_made(job, style);
 }
 
 } // namespace orrery

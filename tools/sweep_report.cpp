@@ -58,8 +58,9 @@ std::string label_of(const std::string& name) {
 std::vector<std::string> table_metrics(const SweepStore& store, const SweepView& view, const std::string& sort) {
   std::vector<std::string> shown = view.metrics;
   if (shown.empty()) {
-    static constexpr const char* telling[] = {"step_time_s", "tokens_per_second", "flop_rates.causal_attention.utilisation",
-                                              "memory.total_bytes", "budget.cost_usd"};
+    static constexpr const char* telling[] = {"step_time_s",          "tokens_per_second",     "flop_rates.causal_attention.utilisation",
+                                              "memory.total_bytes",   "budget.cost_usd",       "output_tokens_per_second",
+                                              "latencies.ttft.p99_s", "latencies.tpot.mean_s", "attainment_share"};
     const std::vector<std::string> there = ordered_metrics(store.metrics());
     for (const std::string& name : there)
       if (std::ranges::find(telling, inside_job(name)) != std::end(telling))
@@ -76,7 +77,7 @@ std::string sort_metric(const SweepStore& store, const SweepView& view) {
     return view.sort;
   // Not the step time: it does not compare points of unequal batches.
   for (const std::string& name : ordered_metrics(store.metrics()))
-    if (inside_job(name) == "tokens_per_second")
+    if (inside_job(name) == "tokens_per_second" || inside_job(name) == "output_tokens_per_second")
       return name;
   return {};
 }

@@ -36,7 +36,8 @@ struct RequestStream {
   std::vector<std::uint32_t> blocks; ///< identities of blocks of prompts, and of outputs behind them: those that start alike share a prefix
   int block_tokens = 512;            ///< tokens of one such block
   std::vector<ServiceClass> classes{{.name = "default"}};
-  int concurrency = 0; ///< closed loop: so many requests in the system, the next one arrives when one ends; 0 = open
+  int concurrency = 0; ///< closed loop: so many requests (or sessions) in the system, the next one arrives when one ends; 0 = open
+  Seconds pause;       ///< of a closed loop: from an end to the next arrival
 };
 
 } // namespace orrery

@@ -43,6 +43,7 @@ struct DiurnalArrivals {
 /// So many requests in the system at all times.
 struct ClosedLoop {
   int concurrency = 1;
+  Seconds pause; ///< from the end of a request to the next arrival
 };
 
 /// All at the start: an offline batch.

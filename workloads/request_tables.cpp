@@ -68,9 +68,10 @@ const Table<DiurnalArrivals>& diurnal_table() {
 
 const Table<ClosedLoop>& closed_loop_table() {
   using A = ClosedLoop;
-  static const Table<A> table =
-      Table<A>("closed_loop", "A new request arrives when one ends.")
-          .count("concurrency", &A::concurrency, {.min = 1, .max = 10'000'000, .required = true, .help = "requests in the system"});
+  static const Table<A> table = Table<A>("closed_loop", "A new request arrives when one ends.")
+                                    .count("concurrency", &A::concurrency,
+                                           {.min = 1, .max = 10'000'000, .required = true, .help = "requests, or sessions, in the system"})
+                                    .quantity("pause", &A::pause, time_options("from the end of one to the arrival of the next"));
   return table;
 }
 

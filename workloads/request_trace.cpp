@@ -64,10 +64,7 @@ RequestTraceReader::RequestTraceReader(TraceSelection selection)
     : selection_(std::move(selection)),
       lines_([this](std::string_view text, std::uint64_t line, bool too_long) { take(text, line, too_long); }) {}
 
-void RequestTraceReader::feed(std::string_view piece) {
-  bytes_ += piece.size();
-  lines_.feed(piece);
-}
+void RequestTraceReader::feed(std::string_view piece) { lines_.feed(piece); }
 
 void RequestTraceReader::stop(std::string problem) {
   trace_.problem = std::move(problem);
@@ -84,6 +81,7 @@ void RequestTraceReader::refuse(std::uint64_t line, std::string reason) {
 void RequestTraceReader::take(std::string_view text, std::uint64_t line, bool too_long) {
   if (done_)
     return;
+  bytes_ += text.size() + 1;
   if (too_long)
     return refuse(line, fmt::format("more than {} MiB in one line", TextRecords::longest >> 20U));
   if (!parser_ && choose_format(text, line))

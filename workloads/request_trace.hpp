@@ -85,7 +85,7 @@ private:
   std::vector<TraceRecord> records_;
   std::unordered_map<std::uint64_t, std::uint32_t> identities_; ///< of named blocks, counted from 0 as they are met
   std::uint32_t next_block_ = 0;                                ///< of conversations, whose blocks have no names
-  std::uint64_t bytes_ = 0;
+  std::uint64_t bytes_ = 0;                                     ///< of the records so far
   std::uint64_t expected_bytes_ = 0;
   std::uint64_t good_ = 0;         ///< records so far, left out or not
   RequestId before_ = no_request;  ///< accepted from the record before

@@ -23,7 +23,7 @@ public:
     if (traffic.requests)
       stream_.requests.reserve(limit_);
     if (const auto* loop = std::get_if<ClosedLoop>(&traffic.arrivals))
-      stream_.concurrency = loop->concurrency;
+      close_loop(stream_, *loop);
   }
 
   RequestStream run() {
@@ -192,6 +192,11 @@ private:
 };
 
 } // namespace
+
+void close_loop(RequestStream& stream, const ClosedLoop& loop) {
+  stream.concurrency = loop.concurrency;
+  stream.pause = loop.pause;
+}
 
 ServiceClass TrafficClass::service() const {
   return {.name = name,

@@ -62,6 +62,9 @@ struct Traffic {
 inline constexpr std::uint32_t standard_requests = 1000;
 inline constexpr std::uint32_t most_requests = 100'000'000;
 
+/// Requests, or sessions, arrive when earlier ones end.
+void close_loop(RequestStream& stream, const ClosedLoop& loop);
+
 /// The same traffic and seed give the same requests, whatever serves them.
 [[nodiscard]] RequestStream generate_requests(const Traffic& traffic, std::uint64_t seed);
 

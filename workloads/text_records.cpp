@@ -1,5 +1,7 @@
 #include "workloads/text_records.hpp"
 
+#include <algorithm>
+
 namespace orrery {
 
 namespace {

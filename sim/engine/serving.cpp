@@ -40,7 +40,7 @@ ServingSource::ServingSource(const RequestStream& stream, const ServingSystem& s
 void ServingSource::start(WorkScheduler& scheduler) {
   if (stream_.concurrency > 0)
     for (int i = 0; i < stream_.concurrency; ++i)
-      admit_next(Seconds{});
+      admit_next(scheduler);
   else
     admit_arrivals(Seconds{});
   serve_touched(scheduler);
@@ -66,10 +66,15 @@ void ServingSource::admit_arrivals(Seconds now) {
     arrive(next_, now);
 }
 
-/// The next request of a closed loop.
-void ServingSource::admit_next(Seconds now) {
-  if (skip_followers())
-    arrive(next_++, now);
+/// The next request of a closed loop that is not refused.
+void ServingSource::admit_next(WorkScheduler& scheduler) {
+  while (skip_followers()) {
+    const RequestId id = next_++;
+    if (stream_.pause > Seconds{})
+      return start_timer(Event::follower, id, stream_.pause, scheduler);
+    if (arrive(id, scheduler.now()))
+      return;
+  }
 }
 
 void ServingSource::wait_for_arrival(WorkScheduler& scheduler) {
@@ -78,7 +83,7 @@ void ServingSource::wait_for_arrival(WorkScheduler& scheduler) {
   start_timer(Event::arrival, 0, stream_.requests[next_].arrival - scheduler.now(), scheduler);
 }
 
-void ServingSource::arrive(RequestId id, Seconds now) {
+bool ServingSource::arrive(RequestId id, Seconds now) {
   requests_.records[id].arrival = now;
   const std::uint32_t r = route(id, false, now);
   const bool fits = replicas_[r].holds(stream_.requests[id]) && (decode_.empty() || replicas_[decode_.front()].holds(stream_.requests[id]));
@@ -87,11 +92,12 @@ void ServingSource::arrive(RequestId id, Seconds now) {
     ++refused_;
     requests_.records[id].outcome = Outcome::refused;
     requests_.records[id].end = now;
-    return;
+    return false;
   }
   requests_.records[id].replica = r;
   replicas_[r].enqueue(id);
   touched_.push_back(r);
+  return true;
 }
 
 std::uint32_t ServingSource::route(RequestId id, bool decode, Seconds now) {
@@ -146,10 +152,12 @@ void ServingSource::handle_ended(std::uint32_t replica, WorkScheduler& scheduler
     ++served_;
     last_served_ = scheduler.now();
     autoscaler_.served(requests_.records[id].end - requests_.records[id].arrival);
-    for (auto it = std::ranges::lower_bound(followers_, std::pair{id, RequestId{0}}); it != followers_.end() && it->first == id; ++it)
-      start_timer(Event::follower, it->second, stream_.requests[it->second].arrival, scheduler);
-    if (stream_.concurrency > 0)
-      admit_next(scheduler.now());
+    const auto first = std::ranges::lower_bound(followers_, std::pair{id, RequestId{0}});
+    auto follower = first;
+    for (; follower != followers_.end() && follower->first == id; ++follower)
+      start_timer(Event::follower, follower->second, stream_.requests[follower->second].arrival, scheduler);
+    if (stream_.concurrency > 0 && follower == first)
+      admit_next(scheduler);
   }
   ended_.clear();
 }
@@ -164,7 +172,8 @@ void ServingSource::completed(WorkId, const Work& work, WorkScheduler& scheduler
     admit_arrivals(now);
     break;
   case Event::follower:
-    arrive(static_cast<RequestId>(value), now);
+    if (!arrive(static_cast<RequestId>(value), now) && stream_.concurrency > 0)
+      admit_next(scheduler);
     break;
   case Event::transfer: {
     const auto id = static_cast<RequestId>(value);

@@ -49,8 +49,9 @@ private:
   void wait_for_arrival(WorkScheduler& scheduler);
   bool skip_followers();
   void admit_arrivals(Seconds now);
-  void admit_next(Seconds now);
-  void arrive(RequestId id, Seconds now);
+  void admit_next(WorkScheduler& scheduler);
+  /// Whether it fits into a replica.
+  bool arrive(RequestId id, Seconds now);
   std::uint32_t route(RequestId id, bool decode, Seconds now);
   void hand_over(RequestId id, std::uint32_t from, WorkScheduler& scheduler);
   void handle_ended(std::uint32_t replica, WorkScheduler& scheduler);

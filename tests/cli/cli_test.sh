@@ -152,6 +152,11 @@ expect 0 '"attainment_share"' "$orrery" run "$chat" "${short[@]}" --format json
 holds 'a serving result as JSON' is_json out
 cp out chat.json
 expect 0 'time to first token, p99' "$orrery" compare chat.json chat.json
+expect 0 'speculation|block_tokens' "$orrery" run "$chat" "${short[@]}" --dump resolved
+cp out resolved.yaml
+expect 0 '"attainment_share"' "$orrery" run resolved.yaml --format json
+holds 'a resolved scenario that serves is the same scenario' diff <(grep -v overrides out | sed '/"assumptions"/,$d') <(sed '/"assumptions"/,$d' chat.json)
+expect 0 'Over time' "$orrery" run "$chat" "${short[@]}" --set 'jobs.0.serving.sample=1 s'
 expect 0 'latencies.ttft.p99_s' "$orrery" run "$chat" "${short[@]}" --format csv
 expect 0 '' "$orrery" run "$chat" "${short[@]}" --trace serving.json --quiet
 holds 'a timeline of requests is JSON' is_json serving.json

@@ -71,6 +71,24 @@ TEST_CASE("a closed loop serves as fast as its concurrency allows", "[closed_for
   CHECK(result.saturation.offered == 0);
 }
 
+TEST_CASE("a closed loop goes on behind refused requests, sessions and pauses", "[closed_form][serving]") {
+  SimpleModel model;
+  Traffic traffic = short_requests(1, 900);
+  traffic.arrivals = ClosedLoop{.concurrency = 1, .pause = Seconds{service}};
+  RequestStream stream = generate_requests(traffic, 1);
+  const Seconds whole = simulate_serving(stream, one_server(model)).end;
+  CHECK(whole.si() == Approx(900 * 2 * service)); // a pause, a request, a pause, ...
+  for (std::size_t i = 0; i < 900; i += 3) {
+    stream.requests[i].input = 1'000'000;                           // longer than the KV cache
+    stream.requests[i + 2].follows = static_cast<RequestId>(i + 1); // a session of two turns, at once
+    stream.requests[i + 2].arrival = Seconds{};
+  }
+  const ServingResult result = result_of(stream, simulate_serving(stream, one_server(model)));
+  CHECK(result.served == 600);
+  CHECK(result.refused == 300);
+  CHECK(result.unfinished == 0);
+}
+
 TEST_CASE("the search finds the rate at which a share of M/D/1 still keeps its bound", "[closed_form][serving]") {
   SimpleModel model;
   const RequestStream stream = generate_requests(short_requests(0.1, 20'000), 3);

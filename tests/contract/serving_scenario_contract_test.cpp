@@ -124,3 +124,34 @@ TEST_CASE("a trace of requests is served as its laws were", "[contract][serving]
   CHECK(read.latencies.ttft.mean.si() == Approx(drawn.latencies.ttft.mean.si()).epsilon(1e-6));
   CHECK(read.latencies.end_to_end.p99.si() == Approx(drawn.latencies.end_to_end.p99.si()).epsilon(1e-6));
 }
+
+TEST_CASE("guesses that are never right cost time, those that are save it", "[contract][serving]") {
+  const auto tpot = [](const char* speculation) {
+    return serve({std::string("jobs.0.serving.speculation=") + speculation}).latencies.tpot.mean;
+  };
+  const Seconds none = serve({}).latencies.tpot.mean;
+  CHECK(tpot("{ drafter: lookup, drafts: 4, acceptance: 0 }") >= none);
+  CHECK(tpot("{ drafter: lookup, drafts: 4, acceptance: 0.9 }") < 0.7 * none);
+  CHECK(tpot("{ drafter: model, drafts: 4, acceptance: 0.9, model: llama3-8b }") < none);
+}
+
+TEST_CASE("replicas that are started with the load cost less than all of them", "[contract][serving]") {
+  const Overrides quiet{"jobs.0.serving.traffic.arrivals.poisson.rate=0.2 /s"};
+  Overrides scaled = quiet;
+  scaled.emplace_back("jobs.0.serving.autoscaling={ interval: 10 s, start_up: 60 s, least: 1, target: 50 }");
+  const ServingResult all = serve(quiet);
+  const ServingResult some = serve(scaled);
+  CHECK(all.mean_devices == Approx(8));
+  CHECK(some.mean_devices < 5);
+  CHECK(some.cost_per_million_output_tokens < 0.7 * all.cost_per_million_output_tokens);
+  check_conserved(some);
+}
+
+TEST_CASE("pools on the same devices count them once", "[contract][serving]") {
+  const ServingResult job = serve({"jobs.0.serving.pools={ prefill: { plan: { tp: 4, replicas: 2 } }, decode: { plan: { tp: 4, replicas: "
+                                   "2 } }, prefill_share: 0.5 }"},
+                                  "serving-disaggregated");
+  check_conserved(job);
+  CHECK(job.devices == 8);
+  CHECK(job.mean_devices == Approx(8));
+}
