@@ -169,6 +169,7 @@ constexpr std::array engine_rules = {EngineRule{"vLLM", 0, "vllm-0.2"},
                                      EngineRule{"SGLang", 0, "sglang-2025"},
                                      EngineRule{"TensorRT-LLM", 0, "tensorrt-llm-2024"},
                                      EngineRule{"TensorRT-LLM", 20, "tensorrt-llm-pytorch-2025"},
+                                     EngineRule{"TensorRT-LLM", 1001, "tensorrt-llm-pytorch-2026"},
                                      EngineRule{"llama.cpp", 0, "llama.cpp-2024"}};
 
 /// Words that stand where the engine's own version is due: that of TensorRT below it, of a service around it (NIM), of an orchestrator
@@ -191,11 +192,14 @@ int release_of(const Cells& row) {
   const auto major = first_number(row.text("engine_version"), R"(^(?:v|vLLM )?(\d+)\.\d+)");
   if (const auto minor = first_number(row.text("engine_version"), R"(^(?:v|vLLM )?\d+\.(\d+))"); major && minor)
     return static_cast<int>(1000 * *major + *minor);
-  // No version: what was new when it was measured. vLLM 0.12 is of December 2025.
+  // No version: what was new when it was measured. vLLM 0.12 and TensorRT-LLM 1.1 are of December 2025.
   const auto year = first_number(row.text("notes"), R"(measured (\d+)-\d+)");
   const auto month = first_number(row.text("notes"), R"(measured \d+-(\d+))");
-  if (row.contains("engine", "vLLM") && year && month && 12 * *year + *month < 12 * 2025 + 12)
+  const bool before = year && month && 12 * *year + *month < 12 * 2025 + 12;
+  if (before && row.contains("engine", "vLLM"))
     return 11;
+  if (before && row.contains("engine", "TensorRT-LLM"))
+    return 1000;
   return newest;
 }
 

@@ -22,6 +22,7 @@ struct Degrees {
   int ep = 0;
   int dp = 1;
   bool shared = false; ///< ranks of dp share the experts: attention-DP
+  bool open = false;   ///< how experts are spread is not known
 };
 
 /// The table of AIConfigurator multiplies expert-TP and expert-EP into the attention's degrees where a run had one of them: the same
@@ -47,8 +48,11 @@ Degrees stated_degrees(const Cells& row, const ServingRow& out) {
   const std::string& ep = row.text("ep");
   if (ep != "?" && ep != "on")
     said.ep = row.count("ep");
+  said.open = ep == "?";
   if (row.contains("source", "aiconfigurator"))
     undo_products(said);
+  if (row.contains("notes", "attention-DP") && said.dp == 1 && said.tp > 1) // the row counts its ranks as TP
+    std::swap(said.tp, said.dp);
   if (ep == "on")
     said.ep = said.tp * said.dp;
   const bool expert_tp = first_number(row.text("notes"), R"(moe tp (\d+))").value_or(1) > 1;
@@ -79,10 +83,15 @@ void fill_blanks(const Degrees& said, const ServingRow& row, std::vector<std::ve
     for (int tp = 1; tp <= ranks; tp *= 2)
       if (ranks % tp == 0)
         attention.emplace_back(tp, ranks / tp);
+  // Where the experts' plan is left open, so is whether attention is shared out by sequences, of engines that can.
+  if (experts && said.open && row.software.serving.data_parallel_dispatch && said.tp == ranks && ranks > 1)
+    attention.emplace_back(1, ranks);
   for (const auto& [tp, dp] : attention) {
     std::vector<int> spread{1};
     if (said.ep > 0)
       spread = {said.ep};
+    else if (experts && said.open && tp == 1)
+      spread = {dp};
     else if (experts && tp > 1)
       spread = {1, tp};
     for (const int ep : spread) {

@@ -94,6 +94,9 @@ bool find_serving_traffic(const Cells& row, ServingRow& out) {
     out.refusal = "prompt lengths are not stated";
     return false;
   }
+  // An engine that does not cut prompts is built for the longest one.
+  if (ServingTraits& engine = out.software.serving; engine.batching == "tensorrt-llm" && input > 8192)
+    engine.max_tokens = std::max(engine.max_tokens, static_cast<int>(input));
   if (out.kind != ServingKind::batch && out.kind != ServingKind::decode && !row.given("output_len")) {
     out.refusal = "output lengths are not stated";
     return false;

@@ -5,8 +5,8 @@
 #include <map>
 
 using namespace orrery;
-using Catch::Detail::Approx;
 using Catch::Contains;
+using Catch::Detail::Approx;
 
 namespace {
 
@@ -111,7 +111,8 @@ TEST_CASE("engines are told by their version, or by the date of a row without on
   CHECK(profile("vLLM", "", "measured 2025-10-08") == "vllm-v1-2025");
   CHECK(profile("vLLM", "", "measured 2026-01-08") == "vllm-2026");
   CHECK(profile("TensorRT-LLM", "0.17", "") == "tensorrt-llm-2024");
-  CHECK(profile("TensorRT-LLM", "0.8.1.post2", "") == "tensorrt-llm-pytorch-2025"); // the orchestrator's version
+  CHECK(profile("TensorRT-LLM", "1.0.0rc3", "") == "tensorrt-llm-pytorch-2025");
+  CHECK(profile("TensorRT-LLM", "0.8.1.post2", "") == "tensorrt-llm-pytorch-2026"); // the orchestrator's version
   CHECK(profile("TensorRT-LLM", "TensorRT 10.2.0, CUDA 12.4", "") == "tensorrt-llm-2024");
   CHECK(profile("SGLang", "0.5.9", "") == "sglang-2025");
   CHECK_THAT(row_of({{"engine", "in-house"}}).refusal, Contains("in-house"));
@@ -123,6 +124,9 @@ TEST_CASE("blanks of a plan are filled by every plan that the model's shape lets
   Given open = experts;
   open["tp"] = "";
   CHECK(row_of(open).layouts.size() > 3);
+  Given unknown = experts;
+  unknown["ep"] = "?";
+  CHECK(row_of(unknown).layouts.size() == 3); // attention shared out by sequences too
   Given shared = experts;
   shared["tp"] = "1";
   shared["dp"] = "4";
