@@ -126,7 +126,7 @@ void attention_forward(const BlockBuilder& b, List& list) {
   if (b.model.latent.kv_rank > 0) {
     latent_projections(b, list);
   } else {
-    b.linear(list, "qkv", OpClass::gemm, s.hidden, s.query + 2 * s.kv, Side::column);
+    b.linear(list, "qkv", OpClass::gemm, s.hidden, s.query + 2 * s.kv, Side::column, b.attention_parts());
     query_key_norm(b, list, false);
     if (b.model.position == PositionKind::rotary)
       rotary(b, list, "rotary");
@@ -149,7 +149,7 @@ void attention_backward(const BlockBuilder& b, List& list) {
     if (b.model.position == PositionKind::rotary)
       rotary(b, list, "rotary_backward");
     query_key_norm(b, list, true);
-    b.linear_backward(list, "qkv", OpClass::gemm, s.hidden, s.query + 2 * s.kv, Side::column);
+    b.linear_backward(list, "qkv", OpClass::gemm, s.hidden, s.query + 2 * s.kv, Side::column, b.attention_parts());
   }
   b.norm_backward(list, "input_norm");
 }

@@ -2,6 +2,8 @@
 
 #include "workloads/recompute.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -93,7 +95,36 @@ void BlockBuilder::recast(List& list, const std::string& name, double elements) 
             elements * (element_bytes(traits.operand) + traits.scale_bytes));
 }
 
-void BlockBuilder::linear(List& list, const std::string& name, OpClass op_class, double in, double out, Side side) const {
+namespace {
+
+std::vector<double> parts_or_whole(const std::vector<double>& parts, double out) { return parts.empty() ? std::vector{out} : parts; }
+
+std::string part_name(const std::string& name, std::size_t part) { return part == 0 ? name : fmt::format("{}_{}", name, part + 1); }
+
+} // namespace
+
+std::vector<double> BlockBuilder::attention_parts() const {
+  return software.fused_projections ? std::vector<double>{} : std::vector{size.query, size.kv, size.kv};
+}
+
+std::vector<double> BlockBuilder::feed_forward_parts() const {
+  return software.fused_projections || gates() < 2 ? std::vector<double>{} : std::vector{size.ffn, size.ffn};
+}
+
+void BlockBuilder::sum_input_gradients(List& list, const std::string& name, std::size_t products) const {
+  if (products < 2)
+    return;
+  const auto terms = static_cast<double>(products);
+  if (!software.fused_bias_activation) // one addition after the other
+    return streaming(list, name + "_dgrad_sum", OpClass::elementwise, 2 * (terms - 1) * activation(), (terms - 1) * activation(),
+                     static_cast<int>(products) - 1);
+  // A compiler adds them in the kernel that comes next, the norm's backward pass, unless tensor parallelism sums them first.
+  const bool alone = plan.tp > 1;
+  streaming(list, name + "_dgrad_sum", OpClass::elementwise, (alone ? terms : terms - 1) * activation(), alone ? activation() : 0);
+}
+
+void BlockBuilder::linear(List& list, const std::string& name, OpClass op_class, double in, double out, Side side,
+                          const std::vector<double>& parts) const {
   const bool fewer_bits = low_precision(op_class);
   const Overlap piecewise = software.overlap_tp_forward ? Overlap::next : Overlap::none;
   if (fewer_bits) {
@@ -107,7 +138,9 @@ void BlockBuilder::linear(List& list, const std::string& name, OpClass op_class,
   const CollectiveKind sum = plan.sequence_parallel ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce;
   if (side == Side::row && software.overlap_tp_forward)
     collective(list, name + "_reduce", sum, activation(), piecewise);
-  matmul(list, name, op_class, {.m = size.tokens, .n = out, .k = in});
+  const std::vector<double> widths = parts_or_whole(parts, out);
+  for (std::size_t part = 0; part < widths.size(); ++part)
+    matmul(list, part_name(name, part), op_class, {.m = size.tokens, .n = widths[part], .k = in});
   if (side == Side::row && !software.overlap_tp_forward)
     collective(list, name + "_reduce", sum, activation());
 }
@@ -128,8 +161,10 @@ void BlockBuilder::leave_parallel(List& list, const std::string& name) const {
   collective(list, name + "_reduce", plan.sequence_parallel ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce, activation());
 }
 
-void BlockBuilder::linear_backward(List& list, const std::string& name, OpClass op_class, double in, double out, Side side) const {
+void BlockBuilder::linear_backward(List& list, const std::string& name, OpClass op_class, double in, double out, Side side,
+                                   const std::vector<double>& parts) const {
   const bool column = side == Side::column;
+  const std::vector<double> widths = parts_or_whole(parts, out);
   if (low_precision(op_class))
     cast(list, name + "_grad", size.tokens * out);
   if (low_precision(op_class) && software.recast_inputs) {
@@ -140,11 +175,14 @@ void BlockBuilder::linear_backward(List& list, const std::string& name, OpClass 
   if (plan.sequence_parallel && side != Side::inner && !(column && has_gathered_input(name)))
     collective(list, name + (column ? "_input_gather" : "_grad_gather"), CollectiveKind::all_gather, activation(),
                (column ? software.overlap_tp_backward : software.overlap_tp_forward) ? Overlap::next : Overlap::none);
-  matmul(list, name + "_dgrad", op_class, {.m = size.tokens, .n = in, .k = out});
+  for (std::size_t part = 0; part < widths.size(); ++part)
+    matmul(list, part_name(name, part) + "_dgrad", op_class, {.m = size.tokens, .n = in, .k = widths[part]});
+  sum_input_gradients(list, name, widths.size());
   if (column)
     collective(list, name + "_dgrad_reduce", plan.sequence_parallel ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce,
                activation(), software.overlap_tp_backward ? Overlap::next : Overlap::none);
-  weight_gradient(list, name, op_class, {.m = out, .n = in, .k = size.tokens});
+  for (std::size_t part = 0; part < widths.size(); ++part)
+    weight_gradient(list, part_name(name, part), op_class, {.m = widths[part], .n = in, .k = size.tokens});
 }
 
 void BlockBuilder::weight_gradient(List& list, const std::string& name, OpClass op_class, Matmul shape) const {

@@ -64,9 +64,17 @@ public:
   void leave_parallel(List& list, const std::string& name) const;
   /// Output of a linear layer with `out` x `in` weights on this rank: casts of its operands, the product, and what `side` has the
   /// tensor-parallel ranks exchange.
-  void linear(List& list, const std::string& name, OpClass op_class, double in, double out, Side side) const;
+  /// `parts`: widths of the products that it is split into, which add up to `out`; empty = one.
+  void linear(List& list, const std::string& name, OpClass op_class, double in, double out, Side side,
+              const std::vector<double>& parts = {}) const;
   /// Input and weight gradients of a linear layer with `out` x `in` weights on this rank.
-  void linear_backward(List& list, const std::string& name, OpClass op_class, double in, double out, Side side) const;
+  void linear_backward(List& list, const std::string& name, OpClass op_class, double in, double out, Side side,
+                       const std::vector<double>& parts = {}) const;
+  /// Widths of the products of queries, keys and values, and of the gate and the up-projection.
+  [[nodiscard]] std::vector<double> attention_parts() const;
+  [[nodiscard]] std::vector<double> feed_forward_parts() const;
+  /// Adds up the gradients that several products leave for one input.
+  void sum_input_gradients(List& list, const std::string& name, std::size_t products) const;
 
   /// A collective over the context-parallel ranks; `bytes` of the full buffer.
   void context_collective(List& list, const char* name, CollectiveKind kind, double bytes, Overlap overlap) const;

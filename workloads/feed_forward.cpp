@@ -10,7 +10,8 @@ void feed_forward(const BlockBuilder& b, List& list) {
   const Sizes& s = b.size;
   const double gate = b.gates();
   b.norm(list, "ffn_norm");
-  b.linear(list, "ffn_up", OpClass::gemm, s.hidden, gate * s.ffn, b.model.parallel_block ? Side::inner : Side::column);
+  b.linear(list, "ffn_up", OpClass::gemm, s.hidden, gate * s.ffn, b.model.parallel_block ? Side::inner : Side::column,
+           b.feed_forward_parts());
   const double wide = s.tokens * s.ffn * s.element;
   if (b.software.fused_bias_activation)
     b.streaming(list, "activation", OpClass::elementwise, gate * wide, wide);
@@ -33,7 +34,8 @@ void feed_forward_backward(const BlockBuilder& b, List& list) {
   b.residual_backward(list, "ffn_residual");
   b.linear_backward(list, "ffn_down", OpClass::gemm, s.ffn, s.hidden, Side::row);
   b.streaming(list, "activation_backward", OpClass::elementwise, (1 + gate) * wide, gate * wide, b.software.fused_bias_activation ? 1 : 3);
-  b.linear_backward(list, "ffn_up", OpClass::gemm, s.hidden, gate * s.ffn, b.model.parallel_block ? Side::inner : Side::column);
+  b.linear_backward(list, "ffn_up", OpClass::gemm, s.hidden, gate * s.ffn, b.model.parallel_block ? Side::inner : Side::column,
+                    b.feed_forward_parts());
   b.norm_backward(list, "ffn_norm");
 }
 

@@ -89,6 +89,7 @@ struct SoftwareProfile {
   bool attention_dropout = false;
   bool fused_softmax = true;            ///< scale, mask and softmax in one kernel (unfused attention)
   bool fused_bias_activation = true;    ///< bias, activation / bias, dropout, residual as one kernel each
+  bool fused_projections = true;        ///< queries, keys and values, and gate and up-projection, as one product each
   bool fused_norms = true;              ///< RMS norms and rotary embeddings as one kernel each way, not as elementary operators in fp32
   bool fused_grad_accumulation = false; ///< weight-gradient products add to the accumulation buffer themselves
   bool fused_loss = false;              ///< cross-entropy in one pass over the logits each way

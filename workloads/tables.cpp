@@ -249,6 +249,8 @@ const Table<SoftwareProfile>& software_table() {
           .flag("fused_softmax", &S::fused_softmax, {.help = "scale, mask and softmax in one kernel (unfused attention)"})
           .flag("fused_bias_activation", &S::fused_bias_activation,
                 {.help = "bias and activation, and bias, dropout and residual, as one kernel each"})
+          .flag("fused_projections", &S::fused_projections,
+                {.help = "queries, keys and values, and gate and up-projection, as one product each"})
           .flag("fused_norms", &S::fused_norms,
                 {.help = "RMS norms and rotary embeddings as one kernel each way, not as elementary operators in fp32"})
           .flag("fused_grad_accumulation", &S::fused_grad_accumulation,

@@ -5,6 +5,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+
 namespace orrery {
 namespace {
 
@@ -204,6 +206,37 @@ TEST_CASE("inputs that are kept gathered are gathered again only where their nor
   const double whole = c.layer().activations.si();
   c.software.keep_gathered_inputs = false;
   CHECK(whole - c.layer().activations.si() == Approx(2 * tokens * (1 - 1.0 / c.plan.tp)).epsilon(1e-12));
+}
+
+TEST_CASE("projections apart multiply as much, and their input gradients are added up", "[closed_form][transformer]") {
+  Case c;
+  c.job.model.ffn = FfnKind::gated;
+  const auto products = [](const std::vector<Operator>& list) {
+    return std::count_if(list.begin(), list.end(), [](const Operator& op) {
+      return std::holds_alternative<Matmul>(op.shape) && std::get<Matmul>(op.shape).batch == 1;
+    });
+  };
+  const auto sums = [](const Block& layer) {
+    double bytes = 0;
+    for (const Operator& op : layer.backward)
+      if (op.name.ends_with("_dgrad_sum"))
+        bytes += (std::get<Streaming>(op.shape).read + std::get<Streaming>(op.shape).written).si();
+    return bytes;
+  };
+  const Block together = c.layer();
+  c.software.fused_projections = false;
+  const Block apart = c.layer();
+  CHECK(matmul_flops(apart.forward) == Approx(matmul_flops(together.forward)).epsilon(1e-12));
+  CHECK(matmul_flops(apart.backward) == Approx(matmul_flops(together.backward)).epsilon(1e-12));
+  CHECK(products(apart.forward) == products(together.forward) + 3);
+  CHECK(products(apart.backward) == products(together.backward) + 6);
+  CHECK(sums(together) == 0);
+  const double tokens = 2 * c.sbh();
+  CHECK(sums(apart) == Approx((4 + 3) * tokens)); // three terms and two, each sum written
+  c.plan.tp = 1;
+  CHECK(sums(c.layer()) == Approx((2 + 1) * tokens)); // read by the norm's backward pass
+  c.software.fused_bias_activation = false;
+  CHECK(sums(c.layer()) == Approx((6 + 3) * tokens));
 }
 
 TEST_CASE("what a loop over layers keeps passes through its stacked buffers", "[closed_form][transformer]") {
