@@ -92,6 +92,7 @@ Topology::Topology(const Cluster& cluster)
     : devices_(cluster.devices()), per_node_(cluster.node.devices), domain_(scale_up_domain(cluster)),
       ports_(std::min(cluster.node.nics.count, cluster.node.devices)), kind_(cluster.node.scale_up.kind),
       planned_(cluster.fabric.paths == PathKind::planned) {
+  links_.reserve(static_cast<std::size_t>(link_count(cluster)));
   add_scale_up(cluster.node);
   first_nic_ = id(static_cast<int>(links_.size()));
   first_spine_ = first_local_ = first_global_ = first_nic_;

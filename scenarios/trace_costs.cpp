@@ -224,12 +224,14 @@ private:
     std::vector<BytesPerSecond> bandwidths;
     for (const NetworkLink& link : replay.network.links)
       bandwidths.push_back(link.bandwidth);
-    fold_links(bandwidths, routes);
+    const std::vector<std::uint32_t> users = fold_links(bandwidths, routes);
     // A collective that is alone on the one link left to it is of known length. Messages of one pair may still meet there.
     for (ReplayTransfer& transfer : replay.transfers) {
       if (transfer.route == no_index || !collective_[transfer.route] || replay.routes[transfer.route].size() != 1)
         continue;
       const LinkLoad load = replay.routes[transfer.route].front();
+      if (users[load.link] > 1)
+        continue;
       transfer.time = std::max(transfer.time, transfer.latency + transfer.bytes * load.weight / bandwidths[load.link]);
       transfer.route = no_index;
     }

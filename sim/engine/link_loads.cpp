@@ -1,8 +1,11 @@
 #include "sim/engine/link_loads.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <limits>
 #include <map>
 #include <numeric>
+#include <utility>
 
 namespace orrery {
 
@@ -26,21 +29,6 @@ std::vector<LinkLoad> LoadCounter::take() {
   return loads;
 }
 
-void add_ring_over_domains(LoadCounter& counter, const Topology& topology, const std::vector<int>& members) {
-  std::vector<std::size_t> begins;
-  for (std::size_t i = 0; i < members.size(); ++i)
-    if (i == 0 || topology.domain_of(members[i]) != topology.domain_of(members[i - 1]))
-      begins.push_back(i);
-  if (begins.size() < 2)
-    return;
-  const auto end_of = [&](std::size_t d) { return d + 1 < begins.size() ? begins[d + 1] : members.size(); };
-  for (std::size_t d = 0; d < begins.size(); ++d) {
-    const std::size_t next = (d + 1) % begins.size();
-    for (std::size_t i = begins[d]; i < end_of(d); ++i)
-      counter.add(members[i], members[std::min(begins[next] + (i - begins[d]), end_of(next) - 1)]);
-  }
-}
-
 Work ring_all_reduce(LoadCounter& counter, const std::vector<int>& ring, Bytes bytes) {
   const auto n = static_cast<double>(ring.size());
   Seconds hop;
@@ -49,7 +37,33 @@ Work ring_all_reduce(LoadCounter& counter, const std::vector<int>& ring, Bytes b
   return {.bytes = bytes * (2 * (n - 1) / n), .latency = hop * (2 * (n - 1)), .route = counter.take()};
 }
 
-void fold_links(const std::vector<BytesPerSecond>& bandwidths, const std::vector<std::vector<LinkLoad>*>& routes) {
+namespace {
+
+/// A link and what transfers put on it: (transfer, weight over bandwidth) by ascending transfer.
+struct Constraint {
+  std::uint32_t link = 0;
+  std::vector<std::pair<std::uint32_t, double>> loads;
+
+  [[nodiscard]] double sum() const {
+    return std::accumulate(loads.begin(), loads.end(), 0.0, [](double sum, const auto& load) { return sum + load.second; });
+  }
+};
+
+/// Whether `link` is never full before `other` is.
+bool dominated(const Constraint& link, const Constraint& other) {
+  auto at = other.loads.begin();
+  for (const auto& [transfer, load] : link.loads) {
+    while (at != other.loads.end() && at->first < transfer)
+      ++at;
+    if (at == other.loads.end() || at->first != transfer || at->second < load)
+      return false;
+  }
+  return true;
+}
+
+/// One constraint for each link that a route names, without those that load it in the same proportions as a tighter one.
+std::vector<Constraint> distinct_constraints(const std::vector<BytesPerSecond>& bandwidths,
+                                             const std::vector<std::vector<LinkLoad>*>& routes) {
   struct Load {
     std::uint32_t link;
     std::uint32_t transfer;
@@ -66,7 +80,7 @@ void fold_links(const std::vector<BytesPerSecond>& bandwidths, const std::vector
     std::uint32_t link;
     double bandwidth; ///< for the weights of the key
   };
-  std::map<std::vector<std::uint32_t>, Tightest> constraints; // by (transfer, weight), ...
+  std::map<std::vector<std::uint32_t>, Tightest> tightest; // by (transfer, weight), ...
   std::vector<std::uint32_t> key;
   for (std::size_t i = 0; i < loads.size();) {
     const std::uint32_t link = loads[i].link;
@@ -79,15 +93,56 @@ void fold_links(const std::vector<BytesPerSecond>& bandwidths, const std::vector
     for (std::size_t j = 1; j < key.size(); j += 2)
       key[j] /= common;
     const double bandwidth = bandwidths[link].si() / common;
-    const auto [found, fresh] = constraints.try_emplace(key, Tightest{link, bandwidth});
+    const auto [found, fresh] = tightest.try_emplace(key, Tightest{link, bandwidth});
     if (!fresh && bandwidth < found->second.bandwidth)
       found->second = {link, bandwidth};
   }
-  std::vector<bool> kept(bandwidths.size(), false);
-  for (const auto& [transfers, tightest] : constraints)
-    kept[tightest.link] = true;
+  std::vector<Constraint> constraints;
+  for (const auto& [pattern, link] : tightest) {
+    Constraint& constraint = constraints.emplace_back(Constraint{.link = link.link, .loads = {}});
+    for (std::size_t j = 0; j < pattern.size(); j += 2)
+      constraint.loads.emplace_back(pattern[j], pattern[j + 1] / link.bandwidth);
+  }
+  return constraints;
+}
+
+/// The most that each transfer gets on the links that it has to itself.
+std::vector<double> own_rates(const std::vector<Constraint>& constraints, std::size_t transfers) {
+  std::vector<double> rates(transfers, std::numeric_limits<double>::infinity());
+  for (const Constraint& constraint : constraints)
+    if (constraint.loads.size() == 1) {
+      double& rate = rates[constraint.loads.front().first];
+      rate = std::min(rate, 1 / constraint.loads.front().second);
+    }
+  return rates;
+}
+
+} // namespace
+
+std::vector<std::uint32_t> fold_links(const std::vector<BytesPerSecond>& bandwidths, const std::vector<std::vector<LinkLoad>*>& routes) {
+  std::vector<Constraint> constraints = distinct_constraints(bandwidths, routes);
+  const std::vector<double> rates = own_rates(constraints, routes.size());
+  std::erase_if(constraints, [&](const Constraint& constraint) {
+    double most = 0;
+    for (const auto& [transfer, load] : constraint.loads)
+      most += load * rates[transfer];
+    return constraint.loads.size() > 1 && most <= 1;
+  });
+  // What dominates another has the larger sum, so that it is met first.
+  std::ranges::stable_sort(constraints, std::ranges::greater(), &Constraint::sum);
+  std::vector<std::uint32_t> users(bandwidths.size(), 0);
+  std::vector<std::vector<const Constraint*>> kept(routes.size()); // by transfer
+  for (const Constraint& constraint : constraints) {
+    const auto& rivals = kept[constraint.loads.front().first];
+    if (std::ranges::any_of(rivals, [&](const Constraint* rival) { return dominated(constraint, *rival); }))
+      continue;
+    users[constraint.link] = static_cast<std::uint32_t>(constraint.loads.size());
+    for (const auto& [transfer, load] : constraint.loads)
+      kept[transfer].push_back(&constraint);
+  }
   for (std::vector<LinkLoad>* route : routes)
-    std::erase_if(*route, [&](const LinkLoad& load) { return !kept[load.link]; });
+    std::erase_if(*route, [&](const LinkLoad& load) { return users[load.link] == 0; });
+  return users;
 }
 
 Network used_links(const Topology& topology, const std::vector<std::vector<LinkLoad>*>& routes) {

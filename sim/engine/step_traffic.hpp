@@ -12,7 +12,8 @@
 
 namespace orrery {
 
-/// Links that the traffic of one stage (of one replica) loads. A weight counts how many times the bytes of one rank cross the link: ranks
+/// Links that the traffic of one stage (of one replica) loads; of links that all transfers of the step load alike, the tightest
+/// (sim/engine/link_classes.hpp). A weight counts how many times the bytes of one rank cross the link: ranks
 /// that share a NIC, and replicas that are folded into one, add up. An empty route means that nothing else can be in the way: the transfer
 /// takes its costed time.
 struct StageTraffic {

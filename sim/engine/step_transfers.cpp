@@ -105,15 +105,35 @@ private:
     std::vector<BytesPerSecond> bandwidths;
     for (const NetworkLink& link : links)
       bandwidths.push_back(link.bandwidth);
-    fold_links(bandwidths, routes);
+    const std::vector<std::uint32_t> users = fold_links(bandwidths, routes);
     // Alone on the one link that is left to it, a transfer is of known length.
     each_transfer([&](Transfer& transfer) {
-      if (transfer.route.size() != 1)
+      if (transfer.route.size() != 1 || users[transfer.route.front().link] > 1)
         return;
       const LinkLoad load = transfer.route.front();
       transfer.time = std::max(transfer.time, transfer.latency + transfer.bytes * load.weight / bandwidths[load.link]);
       transfer.route.clear();
     });
+    forget_unused_links(routes);
+  }
+
+  void forget_unused_links(const std::vector<Route*>& routes) {
+    std::vector<NetworkLink>& links = plan_.network.links;
+    std::vector<bool> named(links.size(), false);
+    for (const Route* route : routes)
+      for (const LinkLoad& load : *route)
+        named[load.link] = true;
+    std::vector<std::uint32_t> number(links.size(), 0);
+    std::vector<NetworkLink> kept;
+    for (std::size_t link = 0; link < links.size(); ++link)
+      if (named[link]) {
+        number[link] = static_cast<std::uint32_t>(kept.size());
+        kept.push_back(std::move(links[link]));
+      }
+    links = std::move(kept);
+    for (Route* route : routes)
+      for (LinkLoad& load : *route)
+        load.link = number[load.link];
   }
 
   const CostedGraph& graph_;

@@ -64,13 +64,23 @@ void megatron_traffic() {
 }
 
 /// 999,936 GPUs, TP8 PP64 DP1953, 128 micro-batches, 2 chunks a stage.
-void million_devices() {
+const CostedGraph& million_step() {
   static const CostedGraph graph = [] {
     CostedGraph step = testing::full_pipeline(ScheduleKind::interleaved, 64, 2, 128);
     testing::lay_out(step, 8, 1953);
     return step;
   }();
-  expect(simulate_step(graph).step.si() > 1, "a step takes time");
+  return graph;
+}
+
+void million_devices() { expect(simulate_step(million_step()).step.si() > 1, "a step takes time"); }
+
+/// The same with the traffic of all its ranks on rails of 32 nodes; from the cluster to the end.
+void million_traffic() {
+  Cluster cluster = testing::rail_cluster(124'992);
+  cluster.fabric.nodes_per_leaf = 32;
+  const StepTraffic traffic = step_traffic(Topology(cluster), million_step(), false);
+  expect(simulate_step(million_step(), {.traffic = &traffic}).step.si() > 1, "a step takes time");
 }
 
 /// Transfers that start together.
@@ -176,6 +186,7 @@ Rows engine_rows() {
           {"step of 12,288 GPUs: folded, traffic of every rank on a 2:1 tree", 1.0, megatron_traffic},
           {"step of 12,288 GPUs: all 192 replicas, 5% jitter", 3.0, megatron_unfolded},
           {"step of 999,936 GPUs, TP8 PP64 DP1953, 128 micro-batches, 2 chunks: folded", 1.0, million_devices},
+          {"step of 999,936 GPUs: folded, traffic of every rank on rails of 32 nodes", 1.0, million_traffic, 3},
           {"ring all-reduce on 1,024 devices against two rings of 512", 0.050, contended_ring, 15},
           {"step with 48 kernels and 48 all-reduces of 64 MB on 256 devices, contended", 0.050, collectives_of_a_step, 15}};
 }
