@@ -70,6 +70,7 @@ constexpr Feature distributed_optimizer = {"distributed-optimizer", "states shar
                                            [](TrainingScenario& job, SoftwareProfile&) {
                                              job.plan.zero = 0;
                                              job.plan.secondary_shard = 0;
+                                             job.plan.quantize_weights = job.plan.quantize_gradients = Wire::plain;
                                              job.plan.overlap_param_gather = false;
                                              use_whole_group(job.plan);
                                            }};
@@ -80,6 +81,7 @@ constexpr Feature sharded_gradients = {
     [](TrainingScenario& job, SoftwareProfile&) {
       job.plan.zero = 1;
       job.plan.secondary_shard = 0;
+      job.plan.quantize_weights = job.plan.quantize_gradients = Wire::plain;
       job.plan.shard_parameters = job.plan.shard_gradients = 0;
     }};
 
@@ -88,6 +90,7 @@ constexpr Feature sharded_parameters = {"sharded-parameters", "ZeRO-3, FSDP; off
                                         [](TrainingScenario& job, SoftwareProfile&) {
                                           job.plan.zero = 2;
                                           job.plan.secondary_shard = 0;
+                                          job.plan.quantize_weights = Wire::plain;
                                           job.plan.shard_parameters = 0;
                                         }};
 
@@ -103,6 +106,12 @@ constexpr Feature secondary_shard = {
     [](const TrainingScenario& job, const SoftwareProfile&) { return job.plan.secondary_shard > 0 && splits_batch(job); },
     [](TrainingScenario& job, SoftwareProfile&) { job.plan.secondary_shard = 0; }};
 
+template <auto Member> constexpr Feature quantized(std::string_view name, std::string_view help) {
+  return {name, help,
+          [](const TrainingScenario& job, const SoftwareProfile&) { return job.plan.*Member != Wire::plain && splits_batch(job); },
+          [](TrainingScenario& job, SoftwareProfile&) { job.plan.*Member = Wire::plain; }};
+}
+
 constexpr Feature recomputation = {
     "recomputation", "activations computed again",
     [](const TrainingScenario& job, const SoftwareProfile&) { return job.plan.recompute != Recompute::none; },
@@ -111,6 +120,11 @@ constexpr Feature recomputation = {
       job.plan.recompute_layers = 0;
       job.plan.recompute_modules.clear();
     }};
+
+constexpr Feature attention_servers = {
+    "attention-servers", "attention of documents spread evenly",
+    [](const TrainingScenario& job, const SoftwareProfile&) { return job.plan.attention_servers && job.job->documents.unequal(); },
+    [](TrainingScenario& job, SoftwareProfile&) { job.plan.attention_servers = false; }};
 
 constexpr Feature low_precision = {"recipe", "matmuls in fewer bits",
                                    [](const TrainingScenario& job, const SoftwareProfile&) { return job.job->recipe != Recipe::none; },
@@ -174,7 +188,10 @@ const std::vector<Feature>& features() {
       sharded_parameters,
       hybrid_sharding,
       secondary_shard,
+      quantized<&Plan::quantize_weights>("quantized-weights", "fewer bits in parameter gathers"),
+      quantized<&Plan::quantize_gradients>("quantized-gradients", "fewer bits in gradient scatters"),
       recomputation,
+      attention_servers,
       low_precision,
       flash_attention,
       fused_softmax,

@@ -65,6 +65,7 @@ bool shards(const SpaceInput& in, const Plan& plan) { return splits_batch(in, pl
 bool recomputes(const SpaceInput&, const Plan& plan) { return plan.recompute != Recompute::none; }
 bool recomputes_selectively(const SpaceInput&, const Plan& plan) { return plan.recompute == Recompute::selective; }
 bool shards_parameters(const SpaceInput& in, const Plan& plan) { return splits_batch(in, plan) && plan.zero >= 3; }
+bool shards_gradients(const SpaceInput& in, const Plan& plan) { return splits_batch(in, plan) && plan.zero >= 2; }
 bool orders(const SpaceInput&, const Plan& plan) { return plan.pp > 1 && plan.dp * plan.cp > 1; }
 bool interleaves(const SpaceInput&, const Plan& plan) { return plan.pp > 1 && plan.schedule == ScheduleKind::interleaved; }
 
@@ -86,7 +87,7 @@ std::vector<int> rank_orders(const SpaceInput&, const Plan& plan) {
   inner.order = {RankAxis::tensor, RankAxis::pipeline, RankAxis::context, RankAxis::data};
   return {get_order(Plan{}), get_order(inner)};
 }
-/// All replicas, all layers, the attention core: anything less is the user's to list.
+/// All replicas, all layers, the attention core, nothing quantised: anything else is the user's to list.
 std::vector<int> the_usual(const SpaceInput&, const Plan&) { return {0}; }
 std::vector<int> micro_batches(const SpaceInput& in, const Plan& plan) { return divisors(std::max(1, in.job.global_batch / plan.dp)); }
 /// Chunks of equal depth, as frameworks ask for.
@@ -156,6 +157,8 @@ const std::vector<SearchDimension>& search_dimensions() {
         row<&Plan::zero>("zero", splits_batch),
         row<&Plan::shard>("shard", shards, the_usual),
         row<&Plan::secondary_shard>("secondary_shard", shards_parameters, the_usual),
+        row<&Plan::quantize_weights>("quantize_weights", shards_parameters, the_usual),
+        row<&Plan::quantize_gradients>("quantize_gradients", shards_gradients, the_usual),
         switch_row<&Plan::overlap_grad_reduce, &SoftwareAbilities::overlap_grad_reduce>("overlap_grad_reduce", splits_batch),
         switch_row<&Plan::overlap_param_gather, &SoftwareAbilities::overlap_param_gather>("overlap_param_gather", shards),
     };

@@ -142,6 +142,7 @@ struct TrainingResult {
   MemoryFootprint memory; ///< of the fullest stage
   int memory_stage = 0;
   Bytes memory_capacity;
+  Bytes memory_traffic; ///< per step of one device, mean over stages
   StepPower power;
   std::optional<Goodput> goodput;
   Seconds goodput_run_length;

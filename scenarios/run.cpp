@@ -5,8 +5,10 @@
 #include "models/offload_cost.hpp"
 #include "models/training_cost.hpp"
 #include "scenarios/data_files.hpp"
+#include "scenarios/document_loads.hpp"
 #include "scenarios/error_band.hpp"
 #include "scenarios/kernel_jitter.hpp"
+#include "scenarios/memory_traffic.hpp"
 #include "scenarios/serving_run.hpp"
 #include "scenarios/timeline_rows.hpp"
 #include "scenarios/trace_run.hpp"
@@ -56,7 +58,8 @@ void check_memory(TrainingResult& result, const Scenario& scenario, const OpGrap
 }
 
 /// The step by events where asked for, else the estimate.
-StepEstimate timed_step(TrainingResult& result, const Scenario& scenario, const Stages& stages, const RunOptions& options) {
+StepEstimate timed_step(TrainingResult& result, const Scenario& scenario, const TrainingScenario& job, const Stages& stages,
+                        const RunOptions& options) {
   const SimulationOptions& simulation = scenario.simulation;
   const LaneClocks clocks = lane_clocks(simulation.slow, scenario.cluster.node.devices, stages.graph, stages.costs);
   StepEstimate estimate = estimate_step(clocks.empty() ? stages.costs : at_lowest_clocks(stages.costs, clocks));
@@ -66,13 +69,14 @@ StepEstimate timed_step(TrainingResult& result, const Scenario& scenario, const 
   if (options.fidelity == Fidelity::estimate)
     return estimate;
   const int replicas = stages.costs.replicas;
-  const ReplicaFold fold = simulation.unfold_replicas || simulation.jitter > 0 || simulation.kernel_jitter > 0
+  const ReplicaFold fold = simulation.unfold_replicas || simulation.jitter > 0 || simulation.kernel_jitter > 0 || has_unequal_passes(job)
                                ? each_by_itself(replicas)
                                : fold_by_clocks(replicas, clocks);
   const StepTraffic traffic = step_traffic(Topology(scenario.cluster), stages.costs, fold);
   StepTimeline timeline =
       simulate_step(stages.costs, {.jitter = simulation.jitter,
                                    .noise = kernel_noise(simulation.kernel_jitter, stages.graph, stages.costs),
+                                   .loads = document_loads(job, stages, simulation.seed),
                                    .seed = simulation.seed,
                                    .weights = fold.weights(),
                                    .clocks = simulated_clocks(fold, static_cast<int>(stages.costs.stages.size()), clocks),
@@ -98,8 +102,9 @@ TrainingResult run_job(const Scenario& scenario, const TrainingScenario& job, co
   check_memory(result, scenario, stages.graph);
   if (!result.violations.empty())
     return result;
-  const StepEstimate times = timed_step(result, scenario, stages, options);
+  const StepEstimate times = timed_step(result, scenario, job, stages, options);
   fill_step_metrics(result, scenario, stages, times);
+  result.memory_traffic = memory_traffic(stages);
   fill_run_metrics(result, scenario, job, stages);
   result.error_band = error_band(job.job ? run_kind(*job.job, job.plan, scenario.cluster.node.device) : RunKind::half);
   if (scenario.power.feed && result.power.facility_peak > *scenario.power.feed)

@@ -190,6 +190,8 @@ std::optional<double> metric_of(const Ran& ran, ClaimMetric metric) {
   switch (metric) {
   case ClaimMetric::step_time:
     return job.step_time.si();
+  case ClaimMetric::memory_traffic:
+    return job.memory_traffic.si();
   case ClaimMetric::tokens_per_second:
     return job.tokens_per_second;
   case ClaimMetric::tokens_per_second_per_device:

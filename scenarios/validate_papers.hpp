@@ -70,6 +70,7 @@ enum class ClaimMetric {
   job_flops_full, ///< of all devices
   job_flops_executed,
   memory,
+  memory_traffic, ///< of one device and step
   devices,
   ttft_mean, ///< this and the following: of a serving job
   ttft_p50,

@@ -48,6 +48,7 @@ const Choices<ClaimMetric>& metric_words() {
                                              {"job_flops_full", ClaimMetric::job_flops_full},
                                              {"job_flops_executed", ClaimMetric::job_flops_executed},
                                              {"memory", ClaimMetric::memory},
+                                             {"memory_traffic", ClaimMetric::memory_traffic},
                                              {"devices", ClaimMetric::devices},
                                              {"ttft_mean", ClaimMetric::ttft_mean},
                                              {"ttft_p50", ClaimMetric::ttft_p50},

@@ -223,6 +223,8 @@ const JsonObject<TrainingResult>& job_object() {
           .object("memory", "", memory_object(), part_if_trained(&T::memory, false))
           .value("memory_stage", "the pipeline stage that needs most memory", if_trained<int>([](const T& t) { return t.memory_stage; }))
           .value("memory_capacity_bytes", "of one device", if_trained<double>([](const T& t) { return t.memory_capacity.si(); }))
+          .value("memory_traffic_bytes", "read and written by one device in a step, mean over stages",
+                 if_trained<double>([](const T& t) { return t.memory_traffic.si(); }, true))
           .object("power", "", power_object(), part_if_trained(&T::power, true))
           .object("goodput", "", goodput_object(), [](const T& t) { return t.goodput ? &*t.goodput : nullptr; })
           .value("goodput_run_length_s", "over which failures are counted",

@@ -10,25 +10,29 @@ namespace {
 
 using List = BlockBuilder::List;
 
+/// Length of the equal documents that take as much attention. Kernels of their own compute all scores of a sequence.
+double attended(const BlockBuilder& b) { return mean_attended_length(b.job.documents, b.job.sequence); }
+
 Operator fused_attention(const BlockBuilder& b, bool backward) {
   const Sizes& s = b.size;
   // Ring and gather: a rank's queries are an early and a late part of the sequence, so that each sees half of the keys on average.
   const bool parts = b.plan.cp > 1 && b.plan.context != ContextParallel::ulysses;
   const double spread = b.plan.cp > 1 && !parts ? b.plan.cp : 1;
-  const bool windowed = b.kind.mixer == Mixer::windowed_attention && b.model.attention_window < b.job.sequence;
+  const double length = attended(b);
+  const bool windowed = b.kind.mixer == Mixer::windowed_attention && b.model.attention_window < length;
   const double window = windowed ? b.model.attention_window : 0;
-  const double seen = windowed ? std::min(window, s.sequence / 2) : s.sequence / 2;
+  const double seen = windowed ? std::min(window, length / 2) : length / 2;
   return {.name = backward ? "attention_backward" : "attention",
           .op_class = OpClass::attention,
           .precision = b.job.precision,
-          .shape = FusedAttention{.batch = s.batch,
+          .shape = FusedAttention{.batch = parts ? s.batch : s.batch * (s.sequence / length),
                                   .heads = s.heads / spread,
                                   .kv_heads = std::max(1.0, s.kv_heads / spread),
                                   .head_dim = s.head_dim,
                                   .value_dim = s.value_dim == s.head_dim ? 0 : s.value_dim,
                                   .window = parts ? 0 : window,
-                                  .queries = parts ? s.queries : s.sequence,
-                                  .keys = parts ? seen : s.sequence,
+                                  .queries = parts ? s.queries : length,
+                                  .keys = parts ? seen : length,
                                   .causal = !parts,
                                   .backward = backward},
           .kernels = backward ? 3 : 1};
@@ -51,6 +55,18 @@ void exchange_context(const BlockBuilder& b, List& list, bool backward) {
                        b.plan.context == ContextParallel::ring ? Overlap::next : Overlap::none);
 }
 
+/// Attention that others compute: queries, keys and values leave and the output returns, or their gradients. Two halves of a micro-batch
+/// alternate, so that this runs beside the rest of the pass.
+void serve_attention(const BlockBuilder& b, List& list, bool backward) {
+  const Sizes& s = b.size;
+  if (!b.plan.attention_servers || !b.job.documents.unequal())
+    return;
+  const double widths = s.query + key_value_width(s) + s.context;
+  const double moved = excess_share(drawn_attended_lengths(b.job.documents, b.job.sequence));
+  b.collective_over(list, "attention_dispatch", CollectiveKind::all_to_all, Group::data, b.plan.dp * b.plan.cp,
+                    (backward ? 2 : 1) * moved * s.tokens * widths * s.element, Overlap::pass);
+}
+
 /// Ulysses brings the output back to sequence shards, and backwards the gradients of queries, keys and values.
 void return_context(const BlockBuilder& b, List& list, bool backward) {
   const Sizes& s = b.size;
@@ -63,6 +79,7 @@ void core_attention_backward(const BlockBuilder& b, List& list) {
   const Sizes& s = b.size;
   exchange_context(b, list, true);
   if (is_fused(b.software.attention)) {
+    serve_attention(b, list, true);
     list.push_back(fused_attention(b, true));
     return return_context(b, list, true);
   }
@@ -104,6 +121,7 @@ void core_attention(const BlockBuilder& b, List& list) {
   const Sizes& s = b.size;
   exchange_context(b, list, false);
   if (is_fused(b.software.attention)) {
+    serve_attention(b, list, false);
     list.push_back(fused_attention(b, false));
     return return_context(b, list, false);
   }

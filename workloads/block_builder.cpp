@@ -1,5 +1,6 @@
 #include "workloads/block_builder.hpp"
 
+#include "workloads/adapters.hpp"
 #include "workloads/recompute.hpp"
 
 #include <fmt/format.h>
@@ -127,6 +128,8 @@ void BlockBuilder::linear(List& list, const std::string& name, OpClass op_class,
                           const std::vector<double>& parts) const {
   const bool fewer_bits = low_precision(op_class);
   const Overlap piecewise = software.overlap_tp_forward ? Overlap::next : Overlap::none;
+  if (packed(op_class))
+    unpack_weights(*this, list, name, in * out);
   if (fewer_bits) {
     const double copies = software.recast_inputs ? 1 : 2;
     cast(list, name, side == Side::column ? size.shard * in : size.tokens * in, 1, 1, copies);
@@ -141,6 +144,8 @@ void BlockBuilder::linear(List& list, const std::string& name, OpClass op_class,
   const std::vector<double> widths = parts_or_whole(parts, out);
   for (std::size_t part = 0; part < widths.size(); ++part)
     matmul(list, part_name(name, part), op_class, {.m = size.tokens, .n = widths[part], .k = in});
+  if (has_adapter(job, name))
+    adapter_forward(*this, list, name, in, out);
   if (side == Side::row && !software.overlap_tp_forward)
     collective(list, name + "_reduce", sum, activation());
 }
@@ -165,6 +170,10 @@ void BlockBuilder::linear_backward(List& list, const std::string& name, OpClass 
                                    const std::vector<double>& parts) const {
   const bool column = side == Side::column;
   const std::vector<double> widths = parts_or_whole(parts, out);
+  const bool adapted = has_adapter(job, name);
+  const bool needs_input = adapted || !job.tuning.freezes_weights(); // for the gradient of a weight
+  if (packed(op_class))
+    unpack_weights(*this, list, name + "_dgrad", in * out);
   if (low_precision(op_class))
     cast(list, name + "_grad", size.tokens * out);
   if (low_precision(op_class) && software.recast_inputs) {
@@ -172,16 +181,21 @@ void BlockBuilder::linear_backward(List& list, const std::string& name, OpClass 
     cast_weights(list, name, in * out, 1, 1);
   }
   // The sharded operand is gathered again: the input of a column layer, the output gradient of a row layer.
-  if (plan.sequence_parallel && side != Side::inner && !(column && has_gathered_input(name)))
+  const bool gathers = !column || (needs_input && !has_gathered_input(name));
+  if (plan.sequence_parallel && side != Side::inner && gathers)
     collective(list, name + (column ? "_input_gather" : "_grad_gather"), CollectiveKind::all_gather, activation(),
                (column ? software.overlap_tp_backward : software.overlap_tp_forward) ? Overlap::next : Overlap::none);
   for (std::size_t part = 0; part < widths.size(); ++part)
     matmul(list, part_name(name, part) + "_dgrad", op_class, {.m = size.tokens, .n = in, .k = widths[part]});
   sum_input_gradients(list, name, widths.size());
+  if (adapted)
+    adapter_backward(*this, list, name, in, out);
   if (column)
     collective(list, name + "_dgrad_reduce", plan.sequence_parallel ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce,
-               activation(), software.overlap_tp_backward ? Overlap::next : Overlap::none);
-  for (std::size_t part = 0; part < widths.size(); ++part)
+               activation(), software.overlap_tp_backward && needs_input ? Overlap::next : Overlap::none);
+  if (adapted)
+    return adapter_gradients(*this, list, name, in, out);
+  for (std::size_t part = 0; needs_input && part < widths.size(); ++part)
     weight_gradient(list, part_name(name, part), op_class, {.m = widths[part], .n = in, .k = size.tokens});
 }
 
@@ -218,7 +232,7 @@ void BlockBuilder::norm_backward(List& list, const std::string& name) const {
     return streaming(list, name + "_backward", OpClass::normalization, 5 * shard() + 10 * wide, 3 * shard() + 7 * wide, 13);
   }
   // Input and output gradient are read, the input gradient written; a second kernel sums the weight gradients.
-  streaming(list, name + "_backward", OpClass::normalization, 3 * shard(), shard(), 2);
+  streaming(list, name + "_backward", OpClass::normalization, 3 * shard(), shard(), job.tuning.freezes_weights() ? 1 : 2);
 }
 
 void BlockBuilder::residual(List& list, const std::string& name) const {

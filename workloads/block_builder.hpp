@@ -95,6 +95,10 @@ public:
 
   /// Whether the products of this class run in fewer bits than the model is kept in.
   [[nodiscard]] bool low_precision(OpClass op_class) const { return job.recipe != Recipe::none && op_class == OpClass::gemm; }
+  /// Whether the weights of this class are frozen and held in fewer bits.
+  [[nodiscard]] bool packed(OpClass op_class) const {
+    return op_class == OpClass::gemm && job.tuning.freezes_weights() && job.tuning.frozen_weights != Packing::none;
+  }
   /// Writes `elements` of so many tensors in the recipe's precision, row by row and column by column. `times` = per micro-batch.
   void cast(List& list, const std::string& name, double elements, double times = 1, double tensors = 1, double copies = 2) const;
   /// The input of a linear layer once more, for its weight gradient.

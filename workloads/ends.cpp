@@ -13,13 +13,17 @@ Block embedding_block(const TrainingJob& job, const Plan& plan, const SoftwarePr
     b.streaming(block.forward, "position_add", OpClass::elementwise, 2 * b.shard(), b.shard());
   if (software.hidden_dropout)
     b.streaming(block.forward, "embedding_dropout", OpClass::elementwise, b.shard(), b.shard() * (1 + 1 / b.size.element));
-  b.enter_parallel(block.backward, "embedding_grad");
-  // Rows of the table's gradient are read, added to and written.
-  b.streaming(block.backward, "embedding_backward", OpClass::embedding, 3 * b.activation(), b.activation(), 4);
-  block.activations = Bytes{b.size.tokens * 8 + (software.hidden_dropout ? b.size.shard * b.size.hidden : 0)};
+  const bool frozen = job.tuning.freezes_embedding();
+  if (!frozen) {
+    b.enter_parallel(block.backward, "embedding_grad");
+    // Rows of the table's gradient are read, added to and written.
+    b.streaming(block.backward, "embedding_backward", OpClass::embedding, 3 * b.activation(), b.activation(), 4);
+    block.activations = Bytes{b.size.tokens * 8 + (software.hidden_dropout ? b.size.shard * b.size.hidden : 0)};
+  }
   block.working_set = Bytes{b.activation()};
   block.parameters = static_cast<double>(job.model.vocabulary) * job.model.hidden / plan.tp +
                      static_cast<double>(job.model.max_positions) * job.model.hidden;
+  block.frozen_parameters = frozen ? block.parameters : 0;
   return block;
 }
 
@@ -45,6 +49,7 @@ Block head_block(const TrainingJob& job, const Plan& plan, const SoftwareProfile
   block.activations = Bytes{2 * b.shard() + logits * logit_bytes};
   block.working_set = Bytes{logits * (software.fused_loss ? b.size.element : 4)};
   block.parameters = job.model.norm_parameters() + width * job.model.hidden;
+  block.frozen_parameters = job.tuning.freezes_weights() ? block.parameters : 0;
   return block;
 }
 
@@ -62,6 +67,7 @@ Block prediction_entry_block(const TrainingJob& job, const Plan& plan, const Sof
   block.activations = Bytes{4 * b.shard()}; // inputs and outputs of the norms
   block.working_set = Bytes{2 * b.activation()};
   block.parameters = 2 * job.model.norm_parameters() + 2 * b.size.hidden * width;
+  block.frozen_parameters = job.tuning.freezes_weights() ? block.parameters : 0;
   return block;
 }
 
@@ -69,6 +75,7 @@ Block prediction_head_block(const TrainingJob& job, const Plan& plan, const Soft
   Block block = head_block(job, plan, software);
   block.name = "prediction_head";
   block.parameters = job.model.norm_parameters();
+  block.frozen_parameters = job.tuning.freezes_weights() ? block.parameters : 0;
   return block;
 }
 

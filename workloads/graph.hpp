@@ -103,6 +103,7 @@ struct Collective {
   Group group = Group::tensor;
   Bytes bytes;
   Overlap overlap = Overlap::none;
+  bool in_memory = false; ///< sums are made by the memory that parts arrive in, and the producer starts them (T3)
 };
 
 /// Bytes between device memory and a tier outside it, over the device's link to its host.
@@ -148,6 +149,12 @@ struct Block {
   Bytes working_set;              ///< live at once at the peak inside the block, beyond what is kept
   double parameters = 0;          ///< elements held by one rank, experts apart
   double expert_parameters = 0;   ///< elements of experts held by one rank
+  bool frozen = false;            ///< runs forward alone; nothing of it is trained
+  double frozen_parameters = 0;   ///< of `parameters`, elements that have no gradient
+  double packed_parameters = 0;   ///< of these, elements that are held in fewer bits
+
+  [[nodiscard]] double trained_parameters() const { return parameters - frozen_parameters; }
+  [[nodiscard]] double trained_experts() const { return frozen ? 0 : expert_parameters; }
 };
 
 struct BlockUse {

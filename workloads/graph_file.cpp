@@ -136,7 +136,8 @@ const Table<Collective>& collective_table() {
           .choice("kind", &Collective::kind, kinds, {.required = true, .help = "what is done"})
           .choice("group", &Collective::group, group_words(), {.required = true, .help = "who takes part"})
           .quantity("bytes", &Collective::bytes, bytes)
-          .choice("overlap", &Collective::overlap, overlap_words(), {.help = "what it runs beside: the next operator, or the whole pass"});
+          .choice("overlap", &Collective::overlap, overlap_words(), {.help = "what it runs beside: the next operator, or the whole pass"})
+          .flag("in_memory", &Collective::in_memory, {.help = "sums are made by the memory that parts arrive in (T3)"});
   return table;
 }
 

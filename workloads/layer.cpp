@@ -1,5 +1,6 @@
 #include "workloads/layer.hpp"
 
+#include "workloads/adapters.hpp"
 #include "workloads/attention.hpp"
 #include "workloads/experts.hpp"
 #include "workloads/feed_forward.hpp"
@@ -61,6 +62,7 @@ double kept_activations(const BlockBuilder& b, bool keep_core) {
     kept += feed_forward_kept(b) + mask;
   else if (b.kind.feed_forward == FeedForward::experts)
     kept += experts_kept(b) + mask;
+  kept += adapter_kept(b);
   return kept;
 }
 
@@ -141,6 +143,7 @@ Block layer_block(const TrainingJob& job, const Plan& plan, const SoftwareProfil
   block.parameters = rank_parameters(b);
   if (kind.feed_forward == FeedForward::experts)
     block.expert_parameters = expert_rank_parameters(b);
+  freeze_weights(b, block);
   return block;
 }
 

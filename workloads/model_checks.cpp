@@ -40,6 +40,23 @@ void require_divisible(std::vector<Violation>& found, const char* what, long lon
     found.push_back({fmt::format("{} {} is not divisible by {} {}", what, value, by, divisor)});
 }
 
+void check_tuning(std::vector<Violation>& found, const TrainingJob& job) {
+  const TransformerModel& m = job.model;
+  const FineTuning& tuning = job.tuning;
+  if (tuning.frozen_layers > m.layers)
+    found.push_back({fmt::format("frozen_layers {} > {} layers of {}", tuning.frozen_layers, m.layers, m.name)});
+  if (tuning.frozen_layers > 0 && m.tied_embedding)
+    found.push_back({fmt::format("frozen_layers {} > 0: the embedding of {} is its head, which is trained", tuning.frozen_layers, m.name)});
+  if (!tuning.freezes_weights())
+    return;
+  if (m.experts.count > 0 || m.latent.kv_rank > 0 || m.recurrent.heads > 0 || m.prediction_layers > 0)
+    found.push_back(
+        {fmt::format("adapter_rank {} > 0: adapters are modelled beside plain attention and dense feed-forward layers, {} has others",
+                     tuning.adapter_rank, m.name)});
+  if (job.recipe != Recipe::none)
+    found.push_back({fmt::format("adapter_rank {} > 0: frozen weights are not cast by a recipe", tuning.adapter_rank)});
+}
+
 void check_split(std::vector<Violation>& found, const TrainingJob& job, const Plan& plan) {
   const TransformerModel& m = job.model;
   if (has_mixer(m, false)) {

@@ -37,13 +37,14 @@ void offload_block(Block& block, int micro_batches, const TrainingJob& job, cons
     return;
   if (const Tier tier = plan.offload.parameters; tier != Tier::device) {
     const double own = block.parameters / sizes.parameters + block.expert_parameters / (plan.zero >= 3 ? sizes.experts : 1);
-    block.forward.push_back(transfer("parameter_fetch", tier, job.precision, own * half, 0));
-    block.backward.push_back(transfer("parameter_fetch", tier, job.precision, own * half, 0));
+    const double bytes = own * half - block.packed_parameters / sizes.parameters * (half - job.tuning.packed_bytes(half));
+    block.forward.push_back(transfer("parameter_fetch", tier, job.precision, bytes, 0));
+    block.backward.push_back(transfer("parameter_fetch", tier, job.precision, bytes, 0));
     if (plan.zero < 3) // the block at work and the one fetched ahead
       block.working_set += Bytes{2 * elements * half};
   }
   if (const Tier tier = plan.offload.optimizer; tier != Tier::device && leave_in_pass(plan)) {
-    const double own = block.parameters / sizes.gradients + block.expert_parameters / (plan.zero >= 2 ? sizes.experts : 1);
+    const double own = block.trained_parameters() / sizes.gradients + block.trained_experts() / (plan.zero >= 2 ? sizes.experts : 1);
     const double again = static_cast<double>(micro_batches - 1) / micro_batches;
     block.backward.push_back(transfer("gradient_offload", tier, software.reduction, own * wire * again, own * wire));
     if (plan.zero < 2)

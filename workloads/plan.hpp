@@ -24,6 +24,13 @@ enum class ContextParallel {
 /// Dimensions of the rank grid.
 enum class RankAxis { tensor, context, data, pipeline };
 
+/// What elements of sharded states travel as between the ranks that share them.
+enum class Wire {
+  plain, ///< the precision that they are kept or reduced in
+  int8,  ///< blocks of integers with a scale each
+  int4
+};
+
 /// Where bytes lie: in the device's own memory, in its node's, on its node's drives.
 enum class Tier { device, host, storage };
 
@@ -65,7 +72,8 @@ struct Plan {
   int etp = 0; ///< tensor-parallel degree of an expert; 0 = tp
   std::vector<RankAxis> order{RankAxis::tensor, RankAxis::context, RankAxis::data, RankAxis::pipeline}; ///< fastest first
   ContextParallel context = ContextParallel::ring;
-  int micro_batch = 1; ///< sequences per micro-batch and replica
+  bool attention_servers = false; ///< attention of unequal documents is spread evenly over all ranks (core attention disaggregation)
+  int micro_batch = 1;            ///< sequences per micro-batch and replica
   ScheduleKind schedule = ScheduleKind::one_f_one_b;
   int virtual_stages = 1;        ///< model chunks per pipeline stage (interleaved)
   std::vector<int> stage_layers; ///< layers per chunk in pipeline order (pp * virtual_stages entries); empty = as even as possible
@@ -73,14 +81,16 @@ struct Plan {
   int recompute_layers = 0;              ///< layers of a chunk that are computed again, the first ones; 0 = all
   std::vector<Module> recompute_modules; ///< what selective recomputation computes again; empty = the attention core
   bool sequence_parallel = false;
-  int zero = 0;                      ///< states sharded over dp x cp: 1 optimizer, 2 gradients too, 3 parameters too (FSDP)
-  int shard = 0;                     ///< replicas that share one copy of the sharded states (HSDP); 0 = all dp x cp of them
-  int shard_parameters = 0;          ///< the same for parameters alone (zero 3); 0 = shard
-  int shard_gradients = 0;           ///< the same for gradients alone (zero 2 and 3); 0 = shard
-  int secondary_shard = 0;           ///< zero 3: backward passes gather from a second copy inside this many neighbours (ZeRO++); 0 = none
-  bool overlap_grad_reduce = false;  ///< gradient reduction in the shadow of the last micro-batch's backward pass
-  bool overlap_param_gather = false; ///< ZeRO-1 parameter gather in the shadow of the next forward pass
-  bool overlap_p2p = false;          ///< pipeline sends do not hold up the compute stream
+  int zero = 0;                        ///< states sharded over dp x cp: 1 optimizer, 2 gradients too, 3 parameters too (FSDP)
+  int shard = 0;                       ///< replicas that share one copy of the sharded states (HSDP); 0 = all dp x cp of them
+  int shard_parameters = 0;            ///< the same for parameters alone (zero 3); 0 = shard
+  int shard_gradients = 0;             ///< the same for gradients alone (zero 2 and 3); 0 = shard
+  int secondary_shard = 0;             ///< zero 3: backward passes gather from a second copy inside this many neighbours (ZeRO++); 0 = none
+  Wire quantize_weights = Wire::plain; ///< zero 3: of the gathers of parameters (ZeRO++)
+  Wire quantize_gradients = Wire::plain; ///< zero 2 and 3: of the scatters of gradients (ZeRO++)
+  bool overlap_grad_reduce = false;      ///< gradient reduction in the shadow of the last micro-batch's backward pass
+  bool overlap_param_gather = false;     ///< ZeRO-1 parameter gather in the shadow of the next forward pass
+  bool overlap_p2p = false;              ///< pipeline sends do not hold up the compute stream
   Offload offload;
 
   [[nodiscard]] int ranks() const { return tp * cp * dp * pp; }

@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
-#include <optional>
-#include <string_view>
 
 namespace orrery {
 
@@ -37,16 +35,16 @@ constexpr std::array prefixes{Prefix{"input_norm", Module::norms},
                               Prefix{"expert_down", Module::ffn_down},
                               Prefix{"shared_down", Module::ffn_down}};
 
-std::optional<Module> module_of(std::string_view name) {
-  const auto found = std::find_if(prefixes.begin(), prefixes.end(), [&](Prefix each) { return name.starts_with(each.name); });
-  return found == prefixes.end() ? std::nullopt : std::optional(found->module);
-}
-
 bool contains(const std::vector<Module>& modules, Module module) {
   return std::find(modules.begin(), modules.end(), module) != modules.end();
 }
 
 } // namespace
+
+std::optional<Module> module_of(std::string_view name) {
+  const auto found = std::find_if(prefixes.begin(), prefixes.end(), [&](Prefix each) { return name.starts_with(each.name); });
+  return found == prefixes.end() ? std::nullopt : std::optional(found->module);
+}
 
 std::vector<Operator> recomputed_operators(const std::vector<Operator>& forward, const std::vector<Module>& modules) {
   std::vector<Operator> repeated;

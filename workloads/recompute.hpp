@@ -7,10 +7,14 @@
 
 #include "workloads/block_builder.hpp"
 
+#include <optional>
 #include <string_view>
 #include <vector>
 
 namespace orrery {
+
+/// The module of a layer that an operator of this name belongs to; nothing for one that no module has.
+std::optional<Module> module_of(std::string_view name);
 
 /// The operators of `forward` that belong to the modules, in order.
 std::vector<Operator> recomputed_operators(const std::vector<Operator>& forward, const std::vector<Module>& modules);

@@ -1,6 +1,7 @@
 #include "workloads/sharding.hpp"
 
 #include "workloads/offload.hpp"
+#include "workloads/quantized_wire.hpp"
 
 #include <fmt/format.h>
 
@@ -67,6 +68,56 @@ double optimizer_bytes(const TrainingJob& job, const SoftwareProfile& software) 
   return 8 + (element_bytes(job.precision) < 4 ? 4 : 0) + (element_bytes(software.gradient) < 4 ? 4 : 0);
 }
 
+/// Gathers and scatters of the states of one block.
+struct Exchange {
+  Exchange(const TrainingJob& training_job, const Plan& parallel_plan, const SoftwareProfile& profile)
+      : job(training_job), plan(parallel_plan), software(profile), groups(group_shapes(parallel_plan)),
+        half(element_bytes(training_job.precision)), wire(element_bytes(profile.reduction)),
+        overlap(profile.gather_blocking ? Overlap::none : Overlap::pass) {}
+
+  const TrainingJob& job;
+  const Plan& plan;
+  const SoftwareProfile& software;
+  GroupShapes groups;
+  double half; ///< bytes of a parameter
+  double wire; ///< of a gradient that is reduced
+  Overlap overlap;
+
+  /// Alone, the four matrices of a layer travel without its eight vectors of biases and norms, which are too small to be partitioned
+  /// (stage3_param_persistence_threshold). Their gradients are.
+  [[nodiscard]] int matrices() const { return software.gather_per_tensor ? 4 : 1; }
+  [[nodiscard]] int vectors() const { return software.gather_per_tensor ? 8 : 0; }
+
+  void copy_pieces(std::vector<Operator>& list, Group group, double bytes) const {
+    if (software.gather_as_list)
+      list.push_back(streaming("piece_copies", OpClass::cast, bytes, bytes, groups.at(group).size));
+  }
+
+  /// Of these elements, `fewer_bits` are held packed and travel so.
+  void gather(std::vector<Operator>& list, const char* name, Group group, double elements, double fewer_bits) const {
+    const double bytes = (elements - fewer_bits) * wire_bytes(plan.quantize_weights, half) + fewer_bits * job.tuning.packed_bytes(half);
+    if (bytes <= 0)
+      return;
+    for (int i = 0; i < matrices(); ++i) {
+      list.push_back(collective(name, CollectiveKind::all_gather, group, bytes / matrices(), job.precision, overlap));
+      copy_pieces(list, group, bytes / matrices());
+    }
+    convert_gathered(list, plan.quantize_weights, elements - fewer_bits, groups.at(group).size, half);
+  }
+
+  void scatter(std::vector<Operator>& list, const char* name, Group group, double elements) const {
+    const double bytes = elements * wire_bytes(plan.quantize_gradients, wire);
+    if (bytes <= 0)
+      return;
+    for (int i = 0; i < matrices() + vectors(); ++i) {
+      const double part = i < matrices() ? bytes / matrices() : job.model.hidden * half;
+      copy_pieces(list, group, part);
+      list.push_back(collective(name, CollectiveKind::reduce_scatter, group, part, job.precision, overlap));
+    }
+    convert_scattered(list, plan.quantize_gradients, elements, groups.at(group).size, half, wire);
+  }
+};
+
 } // namespace
 
 ShardSizes shard_sizes(const Plan& plan) {
@@ -117,6 +168,10 @@ std::vector<Violation> check_placement(const Plan& plan) {
   divides("shard of parameters", sizes.parameters, "the optimizer's shard", sizes.optimizer);
   if (plan.secondary_shard > 0)
     divides("secondary_shard", plan.secondary_shard, "the parameters' shard", sizes.parameters);
+  if (plan.quantize_weights != Wire::plain && plan.zero < 3)
+    found.push_back({fmt::format("quantize_weights needs sharded parameters: zero {} < 3", plan.zero)});
+  if (plan.quantize_gradients != Wire::plain && plan.zero < 2)
+    found.push_back({fmt::format("quantize_gradients needs sharded gradients: zero {} < 2", plan.zero)});
   const int etp = plan.expert_tensor();
   divides("ep x etp", plan.ep * etp, "tp x cp x dp", plan.tp * sizes.data);
   if (plan.cp > 1 && plan.dp > 1) {
@@ -132,76 +187,67 @@ std::vector<Violation> check_placement(const Plan& plan) {
 
 void shard_block(Block& block, const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
   const ShardSizes sizes = shard_sizes(plan);
-  const double half = element_bytes(job.precision);
-  const double wire = element_bytes(software.reduction);
-  // Alone, the four matrices of a layer travel without its eight vectors of biases and norms, which are too small to be partitioned
-  // (stage3_param_persistence_threshold). Their gradients are.
-  const int matrices = software.gather_per_tensor ? 4 : 1;
-  const int vectors = software.gather_per_tensor ? 8 : 0;
-  const Overlap overlap = software.gather_blocking ? Overlap::none : Overlap::pass;
-  const auto pieces = [&](std::vector<Operator>& list, Group group, double bytes) {
-    if (software.gather_as_list)
-      list.push_back(streaming("piece_copies", OpClass::cast, bytes, bytes, group_shapes(plan)[group].size));
-  };
-  const auto gather = [&](std::vector<Operator>& list, const char* name, Group group, double bytes) {
-    if (bytes <= 0)
-      return;
-    for (int i = 0; i < matrices; ++i) {
-      list.push_back(collective(name, CollectiveKind::all_gather, group, bytes / matrices, job.precision, overlap));
-      pieces(list, group, bytes / matrices);
-    }
-  };
-  const auto scatter = [&](const char* name, Group group, double bytes) {
-    if (bytes <= 0)
-      return;
-    for (int i = 0; i < matrices + vectors; ++i) {
-      const double part = i < matrices ? bytes / matrices : job.model.hidden * half;
-      pieces(block.backward, group, part);
-      block.backward.push_back(collective(name, CollectiveKind::reduce_scatter, group, part, job.precision, overlap));
-    }
-  };
+  const Exchange exchange(job, plan, software);
+  const double half = exchange.half;
+  const double wire = exchange.wire;
   // Hooks that free a tensor after each use gather it for the recomputation and again for the backward pass proper.
   const int backward_gathers = software.gather_blocking && plan.recompute == Recompute::full ? 2 : 1;
-  if (sizes.parameters > 1) {
-    gather(block.forward, "parameter_gather", Group::shard, block.parameters * half);
+  const auto gather = [&](const char* name, Group forward, Group backward, double elements, double fewer_bits) {
+    exchange.gather(block.forward, name, forward, elements, fewer_bits);
     for (int i = 0; i < backward_gathers; ++i)
-      gather(block.backward, "parameter_gather", Group::secondary_shard, block.parameters * half);
-  }
-  if (plan.zero >= 3 && sizes.experts > 1) {
-    gather(block.forward, "expert_gather", Group::expert_data, block.expert_parameters * half);
-    for (int i = 0; i < backward_gathers; ++i)
-      gather(block.backward, "expert_gather", Group::expert_data, block.expert_parameters * half);
-  }
+      exchange.gather(block.backward, name, backward, elements, fewer_bits);
+  };
+  if (sizes.parameters > 1)
+    gather("parameter_gather", Group::shard, Group::secondary_shard, block.parameters, block.packed_parameters);
+  if (plan.zero >= 3 && sizes.experts > 1)
+    gather("expert_gather", Group::expert_data, Group::expert_data, block.expert_parameters, 0);
   if (sizes.gradients > 1)
-    scatter("gradient_scatter", Group::gradient_shard, block.parameters * wire);
+    exchange.scatter(block.backward, "gradient_scatter", Group::gradient_shard, block.trained_parameters());
   if (plan.zero >= 2 && sizes.experts > 1)
-    scatter("expert_gradient_scatter", Group::expert_data, block.expert_parameters * wire);
+    exchange.scatter(block.backward, "expert_gradient_scatter", Group::expert_data, block.trained_experts());
   const double elements = block.parameters + block.expert_parameters;
-  const auto copy = [&](std::vector<Operator>& list, const char* name, double written) {
-    list.push_back(streaming(name, OpClass::cast, elements * half, elements * written, 1));
+  const double trained = block.trained_parameters() + block.trained_experts();
+  const auto copy = [&](std::vector<Operator>& list, const char* name, double copied, double written) {
+    list.push_back(streaming(name, OpClass::cast, copied * half, copied * written, 1));
   };
   if (software.copy_gathered && plan.zero >= 3) {
-    copy(block.forward, "parameter_copy", half);
-    copy(block.backward, "parameter_copy", half);
+    copy(block.forward, "parameter_copy", elements, half);
+    copy(block.backward, "parameter_copy", elements, half);
   }
   if (software.copy_scattered && plan.zero >= 2)
-    copy(block.backward, "gradient_copy", wire);
+    copy(block.backward, "gradient_copy", trained, wire);
   if (plan.zero >= 3) // the layer at work and the one gathered ahead
     block.working_set += Bytes{2 * elements * half};
   if (plan.zero >= 2)
-    block.working_set += Bytes{elements * wire};
+    block.working_set += Bytes{trained * wire};
 }
 
-void expose_ends(Block& block, double outer, double layer, const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
+void HeldElements::add(const Block& block, int times) {
+  dense += times * block.parameters;
+  experts += times * block.expert_parameters;
+  frozen += times * block.frozen_parameters;
+  frozen_experts += times * (block.expert_parameters - block.trained_experts());
+  packed += times * block.packed_parameters;
+}
+
+void HeldElements::add(const HeldElements& other) {
+  dense += other.dense;
+  experts += other.experts;
+  frozen += other.frozen;
+  frozen_experts += other.frozen_experts;
+  packed += other.packed;
+}
+
+void expose_ends(Block& block, const HeldElements& held, const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
   const ShardSizes sizes = shard_sizes(plan);
-  if (software.gather_blocking) // all of them are exposed already
-    layer = 0;
   if (sizes.parameters > 1)
     block.forward.insert(block.forward.begin(), collective("first_gather", CollectiveKind::all_gather, Group::shard,
-                                                           (outer + layer) * element_bytes(job.precision), job.precision, Overlap::none));
-  if (sizes.gradients > 1)
+                                                           held.dense * wire_bytes(plan.quantize_weights, element_bytes(job.precision)),
+                                                           job.precision, Overlap::none));
+  if (sizes.gradients > 1 && held.trained() > 0)
     block.backward.push_back(collective("last_scatter", CollectiveKind::reduce_scatter, Group::gradient_shard,
-                                        (outer + layer) * element_bytes(software.reduction), job.precision, Overlap::none));
+                                        held.trained() * wire_bytes(plan.quantize_gradients, element_bytes(software.reduction)),
+                                        job.precision, Overlap::none));
 }
 
 std::vector<Operator> step_operators(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software, const HeldElements& held) {
@@ -216,15 +262,15 @@ std::vector<Operator> step_operators(const TrainingJob& job, const Plan& plan, c
       list.push_back(collective(name, kind, group, bytes, software.reduction, overlapped ? Overlap::pass : Overlap::none));
   };
   add("gradient_reduce", CollectiveKind::reduce_scatter, Group::optimizer_scatter, sizes.optimizer / sizes.gradients,
-      held.dense / sizes.gradients * wire, plan.overlap_grad_reduce);
+      held.trained() / sizes.gradients * wire, plan.overlap_grad_reduce);
   const bool whole = sizes.optimizer == 1;
   add("gradient_reduce", CollectiveKind::all_reduce, whole ? Group::data : Group::gradient_replica, sizes.data / sizes.optimizer,
-      held.dense / sizes.optimizer * wire, plan.overlap_grad_reduce);
+      held.trained() / sizes.optimizer * wire, plan.overlap_grad_reduce);
   if (plan.zero <= 1)
     add("expert_gradient_reduce", plan.zero == 1 ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce, Group::expert_data,
-        sizes.experts, held.experts * wire, plan.overlap_grad_reduce);
+        sizes.experts, held.trained_experts() * wire, plan.overlap_grad_reduce);
   add("embedding_reduce", CollectiveKind::all_reduce, Group::embedding, 2, held.tied_embedding * wire, false);
-  const double owned = held.dense / sizes.optimizer + held.experts / (plan.zero >= 1 ? sizes.experts : 1);
+  const double owned = held.trained() / sizes.optimizer + held.trained_experts() / (plan.zero >= 1 ? sizes.experts : 1);
   // Gradients held in half precision are copied to fp32 once. Overflow check and norm each read all.
   const double copy = kept < 4 ? kept + 4 : 0;
   list.push_back(streaming("gradient_norm", OpClass::optimizer, owned * (2 * 4 + copy), owned * (copy > 0 ? 4 : 0), 8));
@@ -233,12 +279,13 @@ std::vector<Operator> step_operators(const TrainingJob& job, const Plan& plan, c
   list.push_back(streaming("adam", OpClass::optimizer, owned * 16, owned * 12, 8));
   if (half < 4)
     list.push_back(streaming("parameter_cast", OpClass::cast, owned * 4, owned * half, 4));
-  const double gradients = held.dense / sizes.gradients + held.experts / (plan.zero >= 2 ? sizes.experts : 1);
+  const double gradients = held.trained() / sizes.gradients + held.trained_experts() / (plan.zero >= 2 ? sizes.experts : 1);
   list.push_back(streaming("gradient_zero", OpClass::optimizer, 0, gradients * kept, 2));
   add("parameter_gather", CollectiveKind::all_gather, Group::optimizer_gather, sizes.optimizer / sizes.parameters,
-      held.dense / sizes.parameters * half, plan.overlap_param_gather);
+      held.trained() / sizes.parameters * half, plan.overlap_param_gather);
   if (plan.zero == 1 || plan.zero == 2)
-    add("expert_gather", CollectiveKind::all_gather, Group::expert_data, sizes.experts, held.experts * half, plan.overlap_param_gather);
+    add("expert_gather", CollectiveKind::all_gather, Group::expert_data, sizes.experts, held.trained_experts() * half,
+        plan.overlap_param_gather);
   if (plan.offload.any())
     offload_update(list, owned, job, plan, software);
   return list;
@@ -246,11 +293,14 @@ std::vector<Operator> step_operators(const TrainingJob& job, const Plan& plan, c
 
 void fill_states(Stage& stage, const TrainingJob& job, const Plan& plan, const SoftwareProfile& software, const HeldElements& held) {
   const ShardSizes sizes = shard_sizes(plan);
+  const auto sharded_experts = [&](double elements, int from_zero) { return elements / (plan.zero >= from_zero ? sizes.experts : 1); };
   const auto per_rank = [&](int dense, int from_zero) {
-    return held.dense / dense + held.experts / (plan.zero >= from_zero ? sizes.experts : 1);
+    return held.trained() / dense + sharded_experts(held.trained_experts(), from_zero);
   };
-  const double secondary = plan.secondary_shard > 0 ? held.dense / plan.secondary_shard : 0;
-  stage.parameters = Bytes{(per_rank(sizes.parameters, 3) + secondary) * element_bytes(job.precision)};
+  const double half = element_bytes(job.precision);
+  const double dense = (held.dense - held.packed) * half + held.packed * job.tuning.packed_bytes(half);
+  const double secondary = plan.secondary_shard > 0 ? dense / plan.secondary_shard : 0;
+  stage.parameters = Bytes{dense / sizes.parameters + secondary + sharded_experts(held.experts, 3) * half};
   stage.gradients = Bytes{per_rank(sizes.gradients, 2) * element_bytes(software.gradient)};
   stage.optimizer = Bytes{per_rank(sizes.optimizer, 1) * optimizer_bytes(job, software)};
   stage.host = stage.storage = Bytes{};

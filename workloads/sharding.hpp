@@ -40,18 +40,26 @@ std::vector<Violation> check_placement(const Plan& plan);
 /// Adds the gathers and scatters of one block (zero 2 and 3) to its passes, and the layers gathered at once to its working set.
 void shard_block(Block& block, const TrainingJob& job, const Plan& plan, const SoftwareProfile& software);
 
-/// Adds what no pass hides to the block that starts the model: the gathers of the parameters outside the layers and of the first layer, and
-/// their reductions after the last backward operator. `outer` = elements outside the layers, `layer` = of one layer.
-void expose_ends(Block& block, double outer, double layer, const TrainingJob& job, const Plan& plan, const SoftwareProfile& software);
-
 /// Elements that one rank holds before sharding.
 struct HeldElements {
   double dense = 0;
   double experts = 0;
   double tied_embedding = 0; ///< of a table that the first and the last stage share
+  double frozen = 0;         ///< of `dense`, without gradients
+  double frozen_experts = 0; ///< of `experts`
+  double packed = 0;         ///< of `frozen`, held in fewer bits
+
+  [[nodiscard]] double trained() const { return dense - frozen; }
+  [[nodiscard]] double trained_experts() const { return experts - frozen_experts; }
+  void add(const Block& block, int times);
+  void add(const HeldElements& other);
 
   friend bool operator==(const HeldElements&, const HeldElements&) = default;
 };
+
+/// Adds what no pass hides to the block that starts the model: the gathers of the parameters outside the layers and of the first layer, and
+/// their reductions after the last backward operator. `held` = elements outside the layers and of one layer.
+void expose_ends(Block& block, const HeldElements& held, const TrainingJob& job, const Plan& plan, const SoftwareProfile& software);
 
 /// build_training_graph, and what each stage holds: all that other ways to share and reduce the states need.
 OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software, std::vector<HeldElements>& held);

@@ -1,5 +1,6 @@
 #include "workloads/step_flops.hpp"
 
+#include "workloads/adapters.hpp"
 #include "workloads/layer.hpp"
 #include "workloads/recurrent.hpp"
 
@@ -9,12 +10,19 @@ namespace orrery {
 
 namespace {
 
-/// Forward FLOPs of some layers for all tokens of a step.
-struct ForwardFlops {
+/// FLOPs of some layers for all tokens of a step.
+struct LayerFlops {
   double linear = 0;
   double attention = 0; ///< scores and context over the full square (within the window)
   double causal = 0;
   double kernels = 0; ///< of attention, what its kernels compute
+
+  void add(const LayerFlops& other, double times) {
+    linear += times * other.linear;
+    attention += times * other.attention;
+    causal += times * other.causal;
+    kernels += times * other.kernels;
+  }
 };
 
 /// Elements of the matrices that a token meets, forward, in the attention of one layer.
@@ -47,23 +55,38 @@ double feed_forward_elements(const TransformerModel& m, FeedForward kind) {
   return matrices * m.hidden * experts + static_cast<double>(m.hidden) * m.experts.count;
 }
 
-ForwardFlops layer_flops(const TrainingJob& job, bool fused, LayerKind kind) {
+LayerFlops layer_flops(const TrainingJob& job, bool fused, LayerKind kind) {
   const TransformerModel& m = job.model;
   const double tokens = static_cast<double>(job.global_batch) * job.sequence;
-  ForwardFlops flops{.linear = 2 * tokens * feed_forward_elements(m, kind.feed_forward)};
+  LayerFlops flops{.linear = 2 * tokens * feed_forward_elements(m, kind.feed_forward)};
   if (kind.mixer == Mixer::recurrent) {
     flops.linear += tokens * (2 * recurrent_elements(m) + scan_flops(m.recurrent));
   } else if (kind.mixer != Mixer::none) {
     flops.linear += 2 * tokens * attention_elements(m);
     const double value_dim = m.latent.kv_rank > 0 ? m.latent.value_dim : m.head_dim;
     const double pair = 2 * m.heads * (m.head_dim + value_dim); // a query and a key
-    const double reach = kind.mixer == Mixer::windowed_attention ? std::min(m.attention_window, job.sequence) : job.sequence;
+    const double length = mean_attended_length(job.documents, job.sequence);
+    const double reach = kind.mixer == Mixer::windowed_attention ? std::min<double>(m.attention_window, length) : length;
     flops.attention = tokens * reach * pair;
-    flops.causal = tokens * (reach - reach * reach / (2 * job.sequence)) * pair;
+    flops.causal = tokens * (reach - reach * reach / (2 * length)) * pair;
     // A fused causal kernel skips what is masked.
     flops.kernels = fused ? flops.causal : tokens * job.sequence * pair;
   }
   return flops;
+}
+
+/// Elements of the adapters of one layer.
+double adapter_elements(const TrainingJob& job) {
+  const TransformerModel& m = job.model;
+  const double queries = static_cast<double>(m.heads) * m.head_dim;
+  const double keys = static_cast<double>(m.kv_heads) * m.head_dim;
+  const double gates = m.ffn == FfnKind::gated ? 2 : 1;
+  double width = 0;
+  for (const auto& [name, both] :
+       {std::pair("qkv", m.hidden + queries + 2 * keys), std::pair("projection", queries + m.hidden),
+        std::pair("ffn_up", m.hidden + gates * m.ffn_hidden), std::pair("ffn_down", m.ffn_hidden + static_cast<double>(m.hidden))})
+    width += has_adapter(job, name) ? both : 0;
+  return job.tuning.adapter_rank * width;
 }
 
 double ranks_of_stage(const OpGraph& graph) {
@@ -86,25 +109,30 @@ StepFlops step_flops(const TrainingJob& job, const SoftwareProfile& software) {
   const TransformerModel& m = job.model;
   const double tokens = static_cast<double>(job.global_batch) * job.sequence;
   const bool fused = is_fused(software.attention);
-  ForwardFlops layers;
-  Chunk all;
   const std::vector<LayerKind> kinds = layer_kinds(job);
-  add_layers(all, job, kinds, 0, m.layers);
+  const auto forward = [&](int first, int count) {
+    Chunk chunk;
+    add_layers(chunk, job, kinds, first, count);
+    LayerFlops sum;
+    for (const BlockUse& use : chunk.blocks)
+      sum.add(layer_flops(job, fused, kinds[static_cast<std::size_t>(use.block)]), use.count);
+    return sum;
+  };
+  const int frozen_layers = job.tuning.frozen_layers;
+  const LayerFlops frozen = forward(0, frozen_layers);
+  LayerFlops trained = forward(frozen_layers, m.layers - frozen_layers);
   if (m.prediction_layers > 0)
-    add_layers(all, job, kinds, m.layers - 1, m.prediction_layers);
-  for (const BlockUse& use : all.blocks) {
-    const ForwardFlops one = layer_flops(job, fused, kinds[static_cast<std::size_t>(use.block)]);
-    layers.linear += use.count * one.linear;
-    layers.attention += use.count * one.attention;
-    layers.causal += use.count * one.causal;
-    layers.kernels += use.count * one.kernels;
-  }
+    trained.add(forward(m.layers - 1, m.prediction_layers), 1);
   const double hidden = m.hidden;
   const double head = 2 * tokens * hidden * ((1.0 + m.prediction_layers) * m.vocabulary + m.prediction_layers * 2 * hidden);
+  // Frozen weights have no gradient of their own.
+  const double passes = job.tuning.freezes_weights() ? 2 : 3;
+  const double adapters = 3 * 2 * tokens * (m.layers - frozen_layers) * adapter_elements(job);
+  const double linear = passes * (trained.linear + head) + adapters + frozen.linear;
   const double executed =
-      3 * (layers.linear + head) + 3 * layers.kernels + (fused ? layers.kernels / 2 : 0); // its backward repeats the scores
-  return {.full_attention = Flops{3 * (layers.linear + head + layers.attention)},
-          .causal = Flops{3 * (layers.linear + head + layers.causal)},
+      linear + 3 * trained.kernels + frozen.kernels + (fused ? trained.kernels / 2 : 0); // a fused backward pass repeats the scores
+  return {.full_attention = Flops{linear + 3 * trained.attention + frozen.attention},
+          .causal = Flops{linear + 3 * trained.causal + frozen.causal},
           .executed = Flops{executed}};
 }
 

@@ -51,6 +51,38 @@ const Table<Offload>& offload_table() {
   return table;
 }
 
+const Table<Documents>& documents_table() {
+  using D = Documents;
+  static const Table<D> table =
+      Table<D>("documents", "Documents packed into sequences: tokens attend within theirs.")
+          .count("median", &D::median, {.max = 100'000'000, .help = "tokens of a document; 0 = a sequence is one document"})
+          .number("spread", &D::spread, {.max = 3, .help = "standard deviation of the logarithm of the lengths; 0 = all alike"})
+          .check([](const D& documents, const Report& report) {
+            if (documents.median == 0 && documents.spread > 0)
+              report.error("spread", fmt::format("{} without a median length", documents.spread), "0, or 'median' too");
+          });
+  return table;
+}
+
+const Table<FineTuning>& fine_tuning_table() {
+  static const Choices<Packing> packings = {{"none", Packing::none}, {"int8", Packing::int8}, {"nf4", Packing::nf4}};
+  static const Choices<Module> linear = {
+      {"qkv", Module::qkv}, {"projection", Module::projection}, {"ffn_up", Module::ffn_up}, {"ffn_down", Module::ffn_down}};
+  using F = FineTuning;
+  static const Table<F> table =
+      Table<F>("fine_tuning", "Training of a part of a model.")
+          .count("adapter_rank", &F::adapter_rank, {.max = 100'000, .help = "of low-rank adapters beside frozen weights (LoRA); 0 = none"})
+          .value("adapters", &F::adapters, detail::list_codec(detail::choice_codec(linear)),
+                 {.help = "linear layers that have one; empty = all of them"})
+          .choice("frozen_weights", &F::frozen_weights, packings, {.help = "how the layers' frozen weights are held (nf4: QLoRA)"})
+          .count("frozen_layers", &F::frozen_layers, {.max = 100'000, .help = "first layers, with the embedding, that are not trained"})
+          .check([](const F& tuning, const Report& report) {
+            if (tuning.adapter_rank == 0 && (!tuning.adapters.empty() || tuning.frozen_weights != Packing::none))
+              report.error("adapter_rank", "0, with adapters or frozen weights", "the rank of the adapters");
+          });
+  return table;
+}
+
 void check_plan_keys(const Plan& plan, const Report& report) {
   const double ranks = static_cast<double>(plan.tp) * plan.cp * plan.pp * plan.dp;
   std::vector<RankAxis> axes = plan.order;
@@ -124,6 +156,11 @@ const Choices<Recompute>& recompute_words() {
   return words;
 }
 
+const Choices<Wire>& wire_words() {
+  static const Choices<Wire> words = {{"none", Wire::plain}, {"int8", Wire::int8}, {"int4", Wire::int4}};
+  return words;
+}
+
 const Choices<Module>& module_words() {
   static const Choices<Module> words = {{"norms", Module::norms},           {"qkv", Module::qkv},       {"attention", Module::attention},
                                         {"projection", Module::projection}, {"ffn_up", Module::ffn_up}, {"activation", Module::activation},
@@ -141,6 +178,8 @@ const Table<Plan>& plan_table() {
           .count("tp", &Plan::tp, {.min = 1, .max = 100'000, .help = "tensor-parallel degree"})
           .count("cp", &Plan::cp, {.min = 1, .max = 100'000, .help = "context-parallel degree: ranks that share a sequence"})
           .choice("context", &Plan::context, contexts, {.help = "how keys and values reach the ranks that share a sequence"})
+          .flag("attention_servers", &Plan::attention_servers,
+                {.help = "attention of documents of unequal length is spread evenly over all ranks (DistCA)"})
           .count("pp", &Plan::pp, {.min = 1, .max = 10'000, .help = "pipeline stages"})
           .count("ep", &Plan::ep,
                  {.min = 1, .max = 100'000, .help = "ranks over which experts are spread, among the tp x cp x dp of a stage"})
@@ -170,6 +209,9 @@ const Table<Plan>& plan_table() {
           .count(
               "secondary_shard", &Plan::secondary_shard,
               {.max = max_ranks, .help = "zero 3: backward passes gather from a second copy inside so many neighbours (ZeRO++); 0 = none"})
+          .choice("quantize_weights", &Plan::quantize_weights, wire_words(), {.help = "zero 3: what gathers of parameters carry (ZeRO++)"})
+          .choice("quantize_gradients", &Plan::quantize_gradients, wire_words(),
+                  {.help = "zero 2 and 3: what scatters of gradients carry (ZeRO++)"})
           .value("order", &Plan::order, detail::list_codec(detail::choice_codec(axes)),
                  {.help = "axes of the rank grid, the one whose neighbours sit side by side first"})
           .flag("overlap_grad_reduce", &Plan::overlap_grad_reduce,
@@ -319,6 +361,8 @@ const Table<TrainingJob>& training_table() {
                  {.min = 1, .max = 10'000'000, .required = true, .help = "sequences per step over all replicas"})
           .choice("precision", &J::precision, training_precision_words(), {.help = "of weights and activations in the passes"})
           .choice("recipe", &J::recipe, recipes, {.help = "how linear layers multiply in fewer bits"})
+          .object("documents", &J::documents, documents_table(), {.help = "what sequences are packed of"})
+          .object("fine_tuning", &J::tuning, fine_tuning_table(), {.help = "what is not trained"})
           .object("routing", &J::routing, routing_table(), {.help = "how tokens spread over experts"})
           .count("tokens", &J::tokens, {.max = 9e15, .help = "budget of the whole run; 0 = none"});
   return table;

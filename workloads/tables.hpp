@@ -25,6 +25,7 @@ const Choices<Tier>& tier_words();
 const Choices<UpdatePlace>& update_place_words();
 const Choices<Recompute>& recompute_words();
 const Choices<Module>& module_words();
+const Choices<Wire>& wire_words();
 /// Precisions that a model is trained in.
 const Choices<Precision>& training_precision_words();
 

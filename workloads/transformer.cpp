@@ -51,7 +51,8 @@ struct BlockPlaces {
   int receive = 0;
   int prediction_entry = 0; ///< where the model has prediction layers
   int prediction_head = 0;
-  int kept_layers = 0; ///< first of the layers of which nothing is computed again, where a plan has some of them
+  int kept_layers = 0;   ///< first of the layers of which nothing is computed again, where a plan has some of them
+  int frozen_layers = 0; ///< first of the layers that are not trained, where there are some of them
 };
 
 BlockPlaces add_blocks(OpGraph& graph, const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
@@ -77,6 +78,17 @@ BlockPlaces add_blocks(OpGraph& graph, const TrainingJob& job, const Plan& plan,
     for (const LayerKind kind : places.kinds)
       graph.blocks[static_cast<std::size_t>(add(layer_block(job, kept, software, kind)))].name += "_kept";
   }
+  if (job.tuning.frozen_layers > 0) {
+    places.frozen_layers = static_cast<int>(graph.blocks.size());
+    TrainingJob frozen = job;
+    frozen.tuning.adapts = false;
+    for (const LayerKind kind : places.kinds) {
+      Block& block = graph.blocks[static_cast<std::size_t>(add(layer_block(frozen, plan, software, kind)))];
+      block.name += "_frozen";
+      block.frozen = true;
+      block.frozen_parameters = block.parameters;
+    }
+  }
   return places;
 }
 
@@ -89,6 +101,16 @@ std::vector<std::size_t> layers_of(const BlockPlaces& places) {
       layers.push_back(static_cast<std::size_t>(places.kept_layers) + k);
   }
   return layers;
+}
+
+/// Frozen layers run forward alone.
+void clear_frozen(OpGraph& graph) {
+  for (Block& block : graph.blocks) {
+    if (!block.frozen)
+      continue;
+    block.backward.clear();
+    block.activations = Bytes{};
+  }
 }
 
 /// Finds an equal chunk or adds one: most chunks of a pipeline are alike, and each kind is costed once.
@@ -107,7 +129,12 @@ int intern(std::vector<Chunk>& chunks, const Chunk& chunk) {
 Chunk chunk_of(const TrainingJob& job, const BlockPlaces& places, int first, int layers, bool begins, bool last) {
   Chunk chunk;
   chunk.blocks.push_back({begins ? places.embedding : places.receive, 1});
-  add_layers(chunk, job, places.kinds, first, layers);
+  const int frozen = std::clamp(job.tuning.frozen_layers - first, 0, layers);
+  Chunk untrained;
+  add_layers(untrained, job, places.kinds, first, frozen);
+  for (const BlockUse use : untrained.blocks)
+    chunk.blocks.push_back({places.frozen_layers + use.block, use.count});
+  add_layers(chunk, job, places.kinds, first + frozen, layers - frozen);
   if (!last)
     return chunk;
   chunk.blocks.push_back({places.head, 1});
@@ -150,6 +177,7 @@ std::vector<Violation> check_plan(const TrainingJob& job, const Plan& plan, int 
     found.push_back({fmt::format("tp x {}pp x dp = {} x {}{} x {} = {} ranks {} {} devices", plan.cp > 1 ? "cp x " : "", plan.tp,
                                  plan.cp > 1 ? fmt::format("{} x ", plan.cp) : "", plan.pp, plan.dp, plan.ranks(),
                                  plan.ranks() > devices ? ">" : "<", devices)});
+  check_tuning(found, job);
   for (Violation& violation : check_placement(plan))
     found.push_back(std::move(violation));
   check_split(found, job, plan);
@@ -190,20 +218,27 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
   graph.groups = group_shapes(plan);
   const BlockPlaces places = add_blocks(graph, job, plan, software);
   if (plan.zero >= 2) {
-    double layer = 0; // of the first chunk's widest
+    HeldElements outer;
+    const Block* widest = nullptr;
     for (std::size_t k = 0; k < places.kinds.size(); ++k) {
-      layer = std::max(layer, graph.blocks[k].parameters);
+      if (widest == nullptr || graph.blocks[k].parameters > widest->parameters)
+        widest = &graph.blocks[k];
       shard_block(graph.blocks[k], job, plan, software);
-      if (places.kept_layers > 0)
-        shard_block(graph.blocks[static_cast<std::size_t>(places.kept_layers) + k], job, plan, software);
+      for (const int others : {places.kept_layers, places.frozen_layers})
+        if (others > 0)
+          shard_block(graph.blocks[static_cast<std::size_t>(others) + k], job, plan, software);
     }
     Block& embedding = graph.blocks[static_cast<std::size_t>(places.embedding)];
-    const Block& head = graph.blocks[static_cast<std::size_t>(places.head)];
-    const double outer = embedding.parameters + (one_stage && job.model.tied_embedding ? 0 : head.parameters);
-    expose_ends(embedding, outer, layer, job, plan, software);
+    if (!software.gather_blocking) // else all of them are exposed already
+      outer.add(*widest, 1);
+    outer.add(embedding, 1);
+    if (!one_stage || !job.model.tied_embedding)
+      outer.add(graph.blocks[static_cast<std::size_t>(places.head)], 1);
+    expose_ends(embedding, outer, job, plan, software);
   }
   if (plan.offload.any())
     offload_passes(graph, layers_of(places), job, plan, software);
+  clear_frozen(graph);
   graph.flops = step_flops(job, software);
   graph.sequences = job.global_batch;
   graph.tokens = graph.sequences * job.sequence;
@@ -239,9 +274,7 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
     first += count;
     HeldElements part;
     for (const BlockUse& use : chunk.blocks) {
-      const Block& block = graph.blocks[static_cast<std::size_t>(use.block)];
-      part.dense += use.count * block.parameters;
-      part.experts += use.count * block.expert_parameters;
+      part.add(graph.blocks[static_cast<std::size_t>(use.block)], use.count);
     }
     placed.push_back({intern(graph.chunks, chunk), part});
   }
@@ -259,14 +292,16 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
       const Placed& part = placed[static_cast<std::size_t>(c)];
       first = first || c == 0;
       last = last || c == chunk_count - 1;
-      own.dense += part.held.dense;
-      own.experts += part.held.experts;
+      own.add(part.held);
       stage.chunks.push_back(part.chunk);
     }
     // A stage that holds both ends of the model holds a tied table once; ends on two stages sum its gradient.
-    if (job.model.tied_embedding && first && last)
+    const bool trained_table = !job.tuning.freezes_embedding();
+    if (job.model.tied_embedding && first && last) {
       own.dense -= table;
-    own.tied_embedding = job.model.tied_embedding && first != last ? table : 0;
+      own.frozen -= trained_table ? 0 : table;
+    }
+    own.tied_embedding = job.model.tied_embedding && trained_table && first != last ? table : 0;
     if (!held.empty() && held.back() == own) { // as the stage before
       std::vector<int> chunks = std::move(stage.chunks);
       stage = graph.stages[static_cast<std::size_t>(s) - 1];

@@ -1,6 +1,8 @@
 // Builds the operator graph of a training step of a dense decoder-only transformer.
 #pragma once
 
+#include "workloads/documents.hpp"
+#include "workloads/fine_tuning.hpp"
 #include "workloads/graph.hpp"
 #include "workloads/model.hpp"
 #include "workloads/plan.hpp"
@@ -21,6 +23,8 @@ struct TrainingJob {
   int global_batch = 1; ///< sequences per step over all replicas
   Precision precision = Precision::bf16;
   Recipe recipe = Recipe::none; ///< precision of the linear layers' products, where it is lower
+  Documents documents;          ///< packed into the sequences
+  FineTuning tuning;            ///< what is frozen
   Routing routing;              ///< of tokens to experts
   double tokens = 0;            ///< budget of the whole run; 0 = none
 };

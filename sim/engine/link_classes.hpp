@@ -2,8 +2,8 @@
 //
 // What:    the loads of many transfers on the links of a topology, without a list of all links: those that the same transfers load with the
 //          same weights are one class, and its tightest link stands for it.
-// Formula: every transfer divides each class by the weight that it puts on a link. Max-min sharing does not see the difference: of links with
-//          the same loads only the one of the least bandwidth can be full.
+// Formula: every transfer divides each class by the weight that it puts on a link. Max-min sharing does not see the difference: of links
+//          with the same loads only the one of the least bandwidth can be full.
 // Valid:   transfers that are all that may be in flight together. Error: none.
 // Costs:   one look-up for each link of each transfer: a third of a second for a step of a million devices.
 #pragma once

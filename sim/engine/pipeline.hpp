@@ -30,10 +30,17 @@ struct PassNoise {
   double spread = 0; ///< relative standard deviation
 };
 
+/// Work that differs from micro-batch to micro-batch.
+struct PassLoads {
+  std::vector<double> factors; ///< of micro-batch m of simulated replica r at [r * micro_batches + m], over what is costed; empty = 1
+  std::vector<double> shares;  ///< part of each kind of pass that they apply to, in the order of StepOptions::noise
+};
+
 struct StepOptions {
   bool unfold_replicas = false; ///< simulate every replica instead of one for all
   double jitter = 0;            ///< relative standard deviation of each pass
   std::vector<PassNoise> noise; ///< besides it, of pass kind k of chunk c of stage s at [(s * chunks + c) * 3 + k]; empty = none
+  PassLoads loads;
   std::uint64_t seed = 1;
   std::vector<int> weights; ///< replicas that each simulated one stands for (sim/engine/replica_fold.hpp); empty = as unfold_replicas says
   std::vector<double> clocks; ///< relative clock of stage s of simulated replica r at [r * stages + s]; repeated when shorter; empty = 1

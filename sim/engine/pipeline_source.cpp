@@ -102,12 +102,26 @@ void PipelineSource::submit_transfer(Event event, std::uint32_t lane, std::uint3
     scheduler.submit({.actor = lane, .tag = tag, .bytes = transfer.bytes, .latency = transfer.latency, .route = transfer.route});
 }
 
+std::size_t PipelineSource::kind_of(std::uint32_t lane, const Pass& pass) const {
+  const std::size_t chunk =
+      static_cast<std::size_t>(stage_of(lane)) * static_cast<std::size_t>(graph_.virtual_stages) + static_cast<std::size_t>(pass.chunk);
+  return chunk * 3 + static_cast<std::size_t>(pass.kind);
+}
+
+double PipelineSource::load_of(std::uint32_t lane, const Pass& pass) const {
+  const PassLoads& loads = options_.loads;
+  if (loads.factors.empty())
+    return 1;
+  const std::size_t replica = lane / static_cast<std::size_t>(stages_);
+  const double factor =
+      loads.factors[replica * static_cast<std::size_t>(graph_.micro_batches) + static_cast<std::size_t>(pass.micro_batch)];
+  return 1 + loads.shares[kind_of(lane, pass)] * (factor - 1);
+}
+
 PassNoise PipelineSource::noise_of(std::uint32_t lane, const Pass& pass) const {
   if (options_.noise.empty())
     return {.spread = options_.jitter};
-  const std::size_t chunk =
-      static_cast<std::size_t>(stage_of(lane)) * static_cast<std::size_t>(graph_.virtual_stages) + static_cast<std::size_t>(pass.chunk);
-  const PassNoise& kernels = options_.noise[chunk * 3 + static_cast<std::size_t>(pass.kind)];
+  const PassNoise& kernels = options_.noise[kind_of(lane, pass)];
   return {.mean = kernels.mean, .spread = std::hypot(options_.jitter, kernels.spread)};
 }
 
@@ -132,8 +146,9 @@ void PipelineSource::try_pass(std::uint32_t lane, WorkScheduler& scheduler) {
   const CostedChunk& chunk = costs(lane).chunks[static_cast<std::size_t>(pass.chunk)];
   const PassNoise noise = noise_of(lane, pass);
   const double factor = noise.spread > 0 ? noise.mean * log_normal_factor(noise.spread, options_.seed, lane, state.next) : noise.mean;
+  const double load = load_of(lane, pass);
   const Span& span = pass.kind == PassKind::forward ? chunk.forward : pass.backward() ? chunk.backward : chunk.weight;
-  submit_span(Event::pass, lane, span, factor, scheduler);
+  submit_span(Event::pass, lane, span, factor * load, scheduler);
 }
 
 void PipelineSource::pass_ended(std::uint32_t lane, WorkScheduler& scheduler) {

@@ -69,6 +69,9 @@ private:
   void submit_wait(Event event, std::uint32_t lane, Seconds time, WorkScheduler& scheduler);
   void submit_transfer(Event event, std::uint32_t lane, std::uint32_t argument, const Transfer& transfer, WorkScheduler& scheduler);
 
+  /// Place of a kind of pass in StepOptions::noise.
+  [[nodiscard]] std::size_t kind_of(std::uint32_t lane, const Pass& pass) const;
+  [[nodiscard]] double load_of(std::uint32_t lane, const Pass& pass) const;
   [[nodiscard]] PassNoise noise_of(std::uint32_t lane, const Pass& pass) const;
   void try_pass(std::uint32_t lane, WorkScheduler& scheduler);
   void pass_ended(std::uint32_t lane, WorkScheduler& scheduler);

@@ -1,0 +1,50 @@
+#include "scenarios/document_loads.hpp"
+
+#include <numeric>
+
+namespace orrery {
+
+namespace {
+
+/// Part of a pass that its fused attention kernels take.
+double attention_share(const Stages& stages, const Chunk& chunk, const Span& pass, bool backward) {
+  double sum = 0;
+  for (const BlockUse& use : chunk.blocks) {
+    const Block& block = stages.graph.blocks[static_cast<std::size_t>(use.block)];
+    const CostedBlock& costs = stages.costs.blocks[static_cast<std::size_t>(use.block)];
+    const std::vector<Operator>& operators = backward ? block.backward : block.forward;
+    const std::vector<OpCost>& times = backward ? costs.backward : costs.forward;
+    for (std::size_t i = 0; i < operators.size(); ++i)
+      if (std::holds_alternative<FusedAttention>(operators[i].shape))
+        sum += use.count * times[i].time.si();
+  }
+  const double whole = pass.total().si();
+  return whole > 0 ? sum / whole : 0;
+}
+
+} // namespace
+
+bool has_unequal_passes(const TrainingScenario& job) { return job.job && job.job->documents.unequal() && !job.plan.attention_servers; }
+
+PassLoads document_loads(const TrainingScenario& job, const Stages& stages, std::uint64_t seed) {
+  PassLoads loads;
+  if (!has_unequal_passes(job))
+    return loads;
+  const int sequences = job.job->global_batch;
+  const std::vector<double> lengths = attended_lengths(job.job->documents, job.job->sequence, sequences, seed);
+  const double all = std::accumulate(lengths.begin(), lengths.end(), 0.0) / sequences;
+  const int count = job.plan.micro_batch;
+  for (auto first = lengths.begin(); first != lengths.end(); first += count)
+    loads.factors.push_back(std::accumulate(first, first + count, 0.0) / count / all);
+  for (std::size_t s = 0; s < stages.graph.stages.size(); ++s)
+    for (std::size_t v = 0; v < stages.graph.stages[s].chunks.size(); ++v) {
+      const Chunk& chunk = stages.graph.chunks[static_cast<std::size_t>(stages.graph.stages[s].chunks[v])];
+      const CostedChunk& costs = stages.costs.stages[s].chunks[v];
+      loads.shares.push_back(attention_share(stages, chunk, costs.forward, false));
+      loads.shares.push_back(attention_share(stages, chunk, costs.backward, true));
+      loads.shares.push_back(0); // gradients of weights
+    }
+  return loads;
+}
+
+} // namespace orrery

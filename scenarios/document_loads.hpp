@@ -1,0 +1,22 @@
+// What documents of unequal length do to the passes of a step.
+//
+// What:    the attention of a micro-batch takes more or less than the mean, and with it its passes; other replicas and stages wait.
+// Formula: factor of micro-batch m of replica r = mean attended length of its sequences over that of the step's (workloads/documents.hpp),
+//          on the part of a pass that its fused attention takes. With attention servers all micro-batches take the mean.
+// Source:  DistCA (arXiv 2510.18121): core attention goes with the squares of documents, the rest with the tokens.
+// Units:   factors and shares.
+// Valid:   simulated steps: an estimate takes every micro-batch for the mean one.
+#pragma once
+
+#include "scenarios/run.hpp"
+#include "sim/engine/pipeline.hpp"
+
+namespace orrery {
+
+/// Whether micro-batches of a job take unequal times.
+bool has_unequal_passes(const TrainingScenario& job);
+
+/// StepOptions::loads of all replicas; empty where they take equal times.
+PassLoads document_loads(const TrainingScenario& job, const Stages& stages, std::uint64_t seed);
+
+} // namespace orrery
