@@ -182,7 +182,7 @@ expect 0 'mean over groups' "$orrery" validate training --rows rows.csv
 holds 'one line per measured row' grep -q '^group,id,measured_s,predicted_s,error_pct,refusal,plan$' rows.csv
 expect 2 'missing.csv' "$orrery" validate training --data missing.csv
 expect 2 'missing.csv' "$orrery" validate serving --data missing.csv
-expect 2 'allowed: training' "$orrery" validate serving
+expect 2 'allowed: training' "$orrery" validate weather
 expect 0 'h100-sxm-80gb .*decoding' "$orrery" validate kernels
 expect 2 'missing: is not a folder' "$orrery" validate kernels --data missing
 expect 0 'CT22 From FLOPs to Footprints: met' "$orrery" validate papers --claim CT22
