@@ -69,6 +69,17 @@ double fit_backward(const Rows& rows, const UnitRates& unit, const AttentionCurv
   return fit_parameters(residuals, rows.size(), {curve.backward_rate}, {{0.1, 1}})[0];
 }
 
+/// Share of the decode bandwidth that a cache in fewer bits leaves, where it was measured.
+double fit_narrow_cache(const Rows& rows, const UnitRates& unit, const AttentionCurve& curve) {
+  const Residuals residuals = [&](const std::vector<double>& p, std::vector<double>& out) {
+    AttentionCurve trial = curve;
+    trial.narrow_cache = p[0];
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      out[i] = std::log(attention_time(rows[i]->shape, unit, trial).time / rows[i]->time);
+  };
+  return fit_parameters(residuals, rows.size(), {0.9}, {{0.1, 1}})[0];
+}
+
 /// Rows of the fused kernel that a device has most forward rows of: generations differ by a factor of two, and are not mixed.
 Rows rows_of(const std::vector<AttentionRow>& table, const std::string& device, FitRows rows) {
   std::map<std::string, int> forward;
@@ -90,13 +101,16 @@ std::map<std::string, AttentionCurve> fit_table(const KernelTables& tables, cons
     Rows prefill;
     Rows backward;
     Rows decode;
+    Rows narrow;
     for (const AttentionRow* row : rows_of(table, name, rows))
-      (row->decode ? decode : row->shape.backward ? backward : prefill).push_back(row);
+      (row->shape.kept_bytes > 0 ? narrow : row->decode ? decode : row->shape.backward ? backward : prefill).push_back(row);
     if (prefill.empty() || decode.empty())
       continue;
     const UnitRates unit = device.rates(Precision::bf16);
     AttentionCurve curve = fit_prefill(prefill, unit);
     fit_decode(decode, unit, curve);
+    if (!narrow.empty())
+      curve.narrow_cache = fit_narrow_cache(narrow, unit, curve);
     curve.kernel = generation_of(prefill.front()->kernel, device.architecture);
     curve.backward_rate = backward_over_forward(curve.kernel);
     if (!backward.empty())

@@ -85,7 +85,7 @@ void round_curves(ArchitectureCurves& curves) {
     }
   for (auto* attention : {&curves.attention, &curves.latent_attention})
     for (auto& [precision, c] : *attention) {
-      for (double* value : {&c.rate, &c.softmax, &c.block_overhead, &c.memory, &c.decode_memory})
+      for (double* value : {&c.rate, &c.softmax, &c.block_overhead, &c.memory, &c.decode_memory, &c.narrow_cache})
         round_digits(*value);
       round_digits(c.floor);
       round_digits(c.decode_floor);

@@ -98,6 +98,10 @@ void attention_errors(const KernelTables& tables, const std::vector<AttentionRow
         attention_time(row.shape, tables.devices.at(row.device).rates(row.precision), (curves->*curves_in).at(row.precision));
     const double error = parts.time / row.time - 1;
     const auto add = [&](const char* group) { groups[{table, row.device, row.source, group}].push_back(error); };
+    if (row.shape.kept_bytes > 0) {
+      add("decode, fp8 cache");
+      continue;
+    }
     add(row.decode ? "decode" : row.shape.backward ? "backward" : "prefill");
     const bool forward = !row.decode && !row.shape.backward;
     if (forward && row.shape.queries >= 512)

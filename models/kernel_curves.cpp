@@ -69,6 +69,7 @@ const Table<AttentionCurve>& attention_table() {
           .number("memory", &C::memory, share("share of the memory bandwidth"))
           .quantity("floor", &C::floor, {.help = "added to every kernel"})
           .number("decode_memory", &C::decode_memory, share("share of the memory bandwidth with few queries"))
+          .number("narrow_cache", &C::narrow_cache, share("share of that with a cache in fewer bits"))
           .quantity("decode_floor", &C::decode_floor, {.help = "added to every kernel with few queries"})
           .count("largest_keys", &C::largest_keys, {.help = "longest sequence that was fitted"})
           .flag("assumed", &C::assumed);

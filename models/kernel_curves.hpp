@@ -46,6 +46,7 @@ struct AttentionCurve {
   double memory = 0.70;        ///< share of the memory bandwidth
   Seconds floor{8e-6};         ///< added to every kernel
   double decode_memory = 0.70; ///< share of the memory bandwidth where a sequence has few queries
+  double narrow_cache = 1;     ///< the same where the cache is kept in fewer bits than computed in, over that share
   Seconds decode_floor{10e-6};
   double largest_keys = 16384;
   bool assumed = true;

@@ -109,7 +109,8 @@ std::vector<AttentionRow> read_attention(Reader file, const KernelTables& tables
     row.device = file.text(i, 1);
     row.kernel = file.text(i, 2);
     row.precision = file.precision(i, 3);
-    row.decode = file.text(i, 4) == "decode";
+    row.decode = file.text(i, 4).starts_with("decode");
+    row.shape.kept_bytes = file.text(i, 4) == "decode_fp8_cache" ? 1 : 0;
     row.shape.backward = file.text(i, 4) == "backward";
     row.shape.batch = file.positive(i, 5);
     row.shape.queries = file.positive(i, 6);

@@ -183,7 +183,8 @@ TimeParts attention_time(const FusedAttention& shape, const UnitRates& unit, con
       shape.batch * shape.kv_heads * (decode ? seen : shape.keys) * (shape.head_dim + (shape.shared_values ? 0 : value_dim));
   const double held = shape.kept_bytes > 0 ? shape.kept_bytes : unit.element;
   parts.bytes = (shape.backward ? 2 : 1) * (unit.element * queries + held * kept);
-  parts.memory = parts.bytes / (unit.bandwidth * (decode ? curve.decode_memory : curve.memory));
+  const double share = decode ? curve.decode_memory * (held < unit.element ? curve.narrow_cache : 1) : curve.memory;
+  parts.memory = parts.bytes / (unit.bandwidth * share);
   parts.floor = decode ? curve.decode_floor.si() : curve.floor.si();
   parts.time = parts.floor + std::max(parts.compute, parts.memory);
   return parts;

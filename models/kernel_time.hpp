@@ -18,7 +18,8 @@
 //
 // Fused attention. Blocks of 128 queries of one head walk over their keys: FLOPs 4 (d + softmax) per score, d the mean width of keys and
 // values, plus k0 keys per block; a causal block skips the keys beyond its own queries, a window those out of its reach. With few queries,
-// the heads that share keys are packed into blocks of 16 rows. Memory: queries, keys, values, outputs once. Backward: 2.5 times the FLOPs
+// the heads that share keys are packed into blocks of 16 rows. Memory: queries, keys, values, outputs once, at a smaller share of the
+// bandwidth where the kernel widens what is kept in fewer bits (narrow_cache). Backward: 2.5 times the FLOPs
 // (five products for two).
 //
 // Streaming. kernels x floor + bytes / (bandwidth x share), or the FLOPs at the vector unit's peak if they take longer.

@@ -21,7 +21,7 @@
 namespace orrery {
 
 struct ServingMemory {
-  Bytes capacity;             ///< of a device
+  Bytes capacity;             ///< of a device, as its driver gives it
   Bytes weights;              ///< of the rank that decides
   Bytes workspace;            ///< its largest iteration
   Bytes framework;            ///< device context, libraries, communicator buffers

@@ -40,6 +40,8 @@ void add_attention(const std::vector<AttentionRow>& table, const char* name, boo
     KernelRow& out =
         rows.rows.emplace_back(KernelRow{.file = name, .line = ++line, .device = row.device, .precision = word(row.precision)});
     out.kind = std::string(latent ? "latent " : "") + (row.shape.backward ? "attention backward" : row.decode ? "decoding" : "prefill");
+    if (row.shape.kept_bytes > 0)
+      out.precision += ", fp8 cache";
     out.operators = {kernel_attention(row.precision, row.shape)};
     out.measured = row.time;
     if (row.kernel == "unfused")

@@ -33,7 +33,7 @@ std::map<std::string, double> constants(const Calibration& calibration) {
       for (const auto& [precision, c] : *attention)
         add(fmt::format("{}attention {}", attention == &curves.attention ? "" : "latent ", int(precision)),
             {double(c.kernel), c.rate, c.softmax, c.block_overhead, c.backward_rate, c.memory, c.floor.si(), c.decode_memory,
-             c.decode_floor.si(), c.largest_keys, double(c.assumed)});
+             c.narrow_cache, c.decode_floor.si(), c.largest_keys, double(c.assumed)});
     for (const auto& [op_class, c] : curves.streaming)
       add(fmt::format("streaming {}", int(op_class)), {c.memory, c.floor.si(), double(c.assumed)});
     for (const auto& [kind, c] : curves.collective)
