@@ -95,8 +95,6 @@ bool find_serving_machine(const Cells& row, ServingRow& out) {
   node = load_node(std::string(rule->node));
   if (!rule->device.empty())
     node.device = load_device(std::string(rule->device));
-  // Memory is sold in binary units: what drivers report, and engines fill, is 7% more than the catalogue's decimal figure.
-  node.device.memory.front().capacity = Bytes{node.device.memory.front().capacity.si() * 1.073741824};
   out.cluster.name = out.id;
   out.devices = row.count("devices");
   return true;

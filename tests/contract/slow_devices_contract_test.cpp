@@ -132,7 +132,7 @@ TEST_CASE("ranks whose collectives run inside passes wait for each other", "[con
 TEST_CASE("jitter makes every replica differ, so every one is simulated", "[contract][slow]") {
   const TrainingResult result = run_with("quickstart", {"simulation.jitter=0.03"});
   CHECK_THAT(result.method.fold, Catch::Contains("all 16 replicas simulated"));
-  CHECK(result.step_time.si() > 1.004 * step("quickstart", {"simulation.unfold_replicas=true"}));
+  CHECK(result.step_time.si() > 1.001 * step("quickstart", {"simulation.unfold_replicas=true"}));
 }
 
 TEST_CASE("slow devices that are not there are answered with what is", "[diagnostics][slow]") {
@@ -159,5 +159,5 @@ TEST_CASE("the shipped unequal machine feels each of its faults", "[contract][sl
   const double whole = step("unequal-h100", {"cluster.degraded=[]"});
   CHECK(whole < 0.99 * shipped);
   CHECK(step("unequal-h100", {"cluster.fabric.paths=planned"}) < shipped);
-  CHECK(step("unequal-h100", {"cluster.degraded=[]", "cluster.fabric.paths=planned"}) < 0.98 * whole);
+  CHECK(step("unequal-h100", {"cluster.degraded=[]", "cluster.fabric.paths=planned"}) < 0.985 * whole);
 }

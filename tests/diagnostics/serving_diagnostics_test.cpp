@@ -95,7 +95,7 @@ TEST_CASE("deployments that the machine or the model cannot carry are results wi
   const std::vector<std::pair<Overrides, std::string>> cases{
       {{"jobs.0.serving.plan.replicas=3"}, "replicas need 12 devices > 8 devices"},
       {{"jobs.0.serving.plan.tp=3"}, "attention heads 64 is not divisible by tp 3"},
-      {{"jobs.0.serving.plan.tp=1", "jobs.0.serving.weights=bf16"}, "> the engine's share of 80.0 GB"},
+      {{"jobs.0.serving.plan.tp=1", "jobs.0.serving.weights=bf16"}, "> the engine's share of 85.0 GB"},
       {{"jobs.0.serving.plan.ep=2"}, "ep 2 > 1: llama3-70b has no experts"},
       {{"power.feed=1 kW"}, "mean power of the facility"},
       {{"jobs.0.serving.traffic.input={ fixed: { tokens: 9000000 } }"}, "no request fits: the longest has"},

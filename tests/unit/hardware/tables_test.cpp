@@ -80,7 +80,7 @@ TEST_CASE("sources: the most particular one answers") {
   CHECK(source_of({{"cache", SourceKind::paper, "c"}}, "year") == nullptr);
   const Device h100 = load_device("h100-sxm-80gb");
   CHECK(source_of(h100.sources, "units.tensor.peak.bf16")->kind == SourceKind::datasheet);
-  CHECK(source_of(h100.sources, "units.tensor.energy")->kind == SourceKind::assumed);
+  CHECK(source_of(h100.sources, "max_clock")->kind == SourceKind::assumed);
 }
 
 TEST_CASE("islands lie inside a mesh") {
