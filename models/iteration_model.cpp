@@ -72,17 +72,8 @@ ReplicaModel::ReplicaModel(const Cluster& cluster, const ServingJob& job, const 
                            const Calibration& calibration, std::optional<Watts> device_cap)
     : cluster_(cluster), software_(software), graph_(resolved(cluster.node.device, job), plan, software),
       kernels_(cluster.node.device, calibration, software), collectives_(cluster, calibration, software.serving.custom_all_reduce),
-      power_(power_model(cluster.node.device, JoulesPerByte{}, JoulesPerByte{})), kernel_cap_(power_.cap), device_cap_(power_.cap),
-      tensor_(place_group(cluster, {.size = plan.tp})), expert_(place_group(cluster, {.size = plan.tp * plan.attention_dp})) {
-  if (power_.cap)
-    kernel_cap_ = std::max(*power_.cap, cluster.node.device.kernel_cap.value_or(*power_.cap));
-  if (device_cap && (!power_.cap || *device_cap < *power_.cap))
-    device_cap_ = device_cap;
-  for (const ComputeUnit& unit : cluster.node.device.units) {
-    auto& energies = arithmetic_.emplace_back();
-    for (std::size_t p = 0; p < energies.size(); ++p)
-      energies[p] = arithmetic_energy(unit, static_cast<Precision>(p));
-  }
+      power_(cluster.node.device, device_cap), tensor_(place_group(cluster, {.size = plan.tp})),
+      expert_(place_group(cluster, {.size = plan.tp * plan.attention_dp})) {
   const Bytes token{job.model.hidden * element_bytes(job.precision)};
   for (int stage = 0; stage + 1 < plan.pp; ++stage)
     messages_.push_back(collectives_.message(token, place_stages(cluster, plan.tp * plan.attention_dp, stage, stage + 1)));
@@ -123,7 +114,7 @@ ReplicaModel::Work ReplicaModel::price(const std::vector<Operator>& list) const 
   Work work;
   for (const Operator& op : list) {
     const OpCost cost = operator_cost(op);
-    work.span += activity(cost, arithmetic_[static_cast<std::size_t>(cost.unit)][static_cast<std::size_t>(op.precision)], power_);
+    work.span += power_.activity(cost, op.precision);
     work.flops += cost.flops;
     work.memory += cost.memory;
     work.kernels += op.kernels;
@@ -181,18 +172,6 @@ bool ReplicaModel::captured(int sequences, int tokens, bool prompts) const {
   return prompts ? tokens <= software_.serving.graph_tokens : sequences <= software_.serving.graph_sequences;
 }
 
-PowerPoint ReplicaModel::capped(Activity span) const {
-  // Only a cap below that under which the kernels were measured makes them slower.
-  const PowerPoint usual = under_cap(power_, span, kernel_cap_);
-  if (device_cap_ == kernel_cap_) {
-    const Seconds time = span.stretchable + span.rigid;
-    return {.clock = usual.clock, .time = time, .energy = usual.power() * time};
-  }
-  const PowerPoint slow = under_cap(power_, span, device_cap_);
-  const Seconds time = span.stretchable * (usual.clock / slow.clock) + span.rigid;
-  return {.clock = slow.clock, .time = time, .energy = slow.power() * time, .capped = slow.capped};
-}
-
 IterationCost ReplicaModel::finish(const Iteration& iteration, const Layers& linear, const Layers& attention, const Work& head) const {
   const std::vector<StageLayers>& stages = graph_.stages();
   const double ranks = static_cast<double>(graph_.plan().tp) * graph_.plan().attention_dp;
@@ -210,12 +189,13 @@ IterationCost ReplicaModel::finish(const Iteration& iteration, const Layers& lin
       work += head;
     if (!iteration.captured)
       work.span.rigid += std::max(Seconds{}, work.kernels * software_.kernel_launch - work.span.stretchable - work.span.rigid);
-    PowerPoint point = capped(work.span);
+    const Span span = power_.limited(work.span);
+    Seconds time = span.total();
     if (iteration.halved)
-      point.time -= hidden(work);
-    point.time = std::max(point.time, weights_in_[s]);
-    total += {.latency = point.time, .energy = ranks * point.energy, .flops = ranks * work.flops, .memory = ranks * work.memory};
-    total.occupancy = std::max(total.occupancy, point.time);
+      time -= hidden(work);
+    time = std::max(time, weights_in_[s]);
+    total += {.latency = time, .energy = ranks * (span.power * span.total()), .flops = ranks * work.flops, .memory = ranks * work.memory};
+    total.occupancy = std::max(total.occupancy, time);
     if (s + 1 < stages.size())
       total.latency += messages_[s].latency + iteration.tokens * (messages_[s].bytes / messages_[s].bandwidth);
   }
@@ -224,7 +204,7 @@ IterationCost ReplicaModel::finish(const Iteration& iteration, const Layers& lin
   const Seconds devices = total.latency;
   total.latency = engine.works_ahead ? std::max(devices, host) : devices + host;
   total.occupancy = stages.size() == 1 ? total.latency : std::max(total.occupancy, host);
-  total.energy += (total.latency - devices) * waiting_power(power_) * (ranks * static_cast<double>(stages.size()));
+  total.energy += (total.latency - devices) * waiting_power(power_.model()) * (ranks * static_cast<double>(stages.size()));
   return total;
 }
 

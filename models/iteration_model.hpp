@@ -22,12 +22,11 @@
 #pragma once
 
 #include "models/collective_cost.hpp"
+#include "models/device_power.hpp"
 #include "models/iteration_cost.hpp"
 #include "models/kernel_cost.hpp"
-#include "models/power.hpp"
 #include "workloads/serving_graph.hpp"
 
-#include <array>
 #include <map>
 #include <memory>
 #include <optional>
@@ -98,7 +97,6 @@ private:
   /// The shorter of the iteration as one and in halves.
   IterationCost quicker(const Iteration& iteration, const Layers& linear, const Layers& attention, const Work& head);
   [[nodiscard]] Seconds hidden(const Work& work) const;
-  [[nodiscard]] PowerPoint capped(Activity span) const;
   [[nodiscard]] bool captured(int sequences, int tokens, bool prompts) const;
 
   Cluster cluster_;
@@ -108,10 +106,7 @@ private:
   int checked_ = 1;                       ///< tokens of a decoding sequence in an iteration
   KernelModel kernels_;
   CollectiveModel collectives_;
-  PowerModel power_;
-  std::optional<Watts> kernel_cap_;
-  std::optional<Watts> device_cap_;
-  std::vector<std::array<JoulesPerFlop, 8>> arithmetic_; ///< by unit and precision
+  DevicePower power_;
   GroupPlacement tensor_;
   GroupPlacement expert_;
   std::vector<CostedMessage> messages_; ///< of one token, between neighbouring stages

@@ -91,7 +91,7 @@ std::vector<Bytes> stage_weights(const ServingGraph& graph) {
     double weights = (begins ? table : 0) + (ends && !(model.tied_embedding && begins) ? table : 0);
     for (std::size_t k = 0; k < graph.kinds().size(); ++k)
       weights += stage.counts[k] * layer_weights(graph, graph.kinds()[k]);
-    stages.push_back(Bytes{weights});
+    stages.emplace_back(weights);
   }
   stages.back() += drafter_weights(graph);
   return stages;

@@ -70,20 +70,7 @@ void hide_beside_pass(const std::vector<Operator>& list, std::vector<OpCost>& co
 TrainingCoster::TrainingCoster(const Cluster& cluster, const SoftwareProfile& software, const Calibration& calibration,
                                std::optional<Watts> device_cap)
     : cluster_(cluster), software_(software), kernels_(cluster.node.device, calibration, software, KernelStream::continuous),
-      collectives_(cluster, calibration), tiers_(cluster.node), power_(power_model(cluster.node.device, JoulesPerByte{}, JoulesPerByte{})),
-      kernel_cap_(power_.cap), device_cap_(power_.cap) {
-  if (power_.cap)
-    kernel_cap_ = std::max(*power_.cap, cluster.node.device.kernel_cap.value_or(*power_.cap));
-  if (device_cap && (!power_.cap || *device_cap < *power_.cap))
-    device_cap_ = device_cap;
-  for (const ComputeUnit& unit : cluster.node.device.units) {
-    auto& energies = arithmetic_.emplace_back();
-    for (std::size_t p = 0; p < energies.size(); ++p)
-      energies[p] = arithmetic_energy(unit, static_cast<Precision>(p));
-    if (unit.kind == UnitKind::vector)
-      vector_energy_ = arithmetic_energy(unit, Precision::fp32);
-  }
-}
+      collectives_(cluster, calibration), tiers_(cluster.node), power_(cluster.node.device, device_cap) {}
 
 OpCost TrainingCoster::own_cost(const Operator& op) const {
   if (const auto* transfer = std::get_if<TierTransfer>(&op.shape))
@@ -114,7 +101,7 @@ Joules TrainingCoster::softmax_energy(const Operator& op, const OpCost& cost) co
     return {};
   const double value_dim = attention->value_dim > 0 ? attention->value_dim : attention->head_dim;
   const double products = (attention->backward ? 2.5 : 1.0) * 2 * (attention->head_dim + value_dim); // FLOPs of a score's
-  return softmax_flops * (cost.flops / products) * vector_energy_;
+  return softmax_flops * (cost.flops / products) * power_.vector_energy();
 }
 
 std::vector<OpCost> TrainingCoster::list_costs(const OpGraph& graph, const std::vector<Operator>& list) const {
@@ -156,7 +143,7 @@ void TrainingCoster::add(Pass& pass, const Operator& op, const OpCost& cost) con
     pass.wait += cost.time;
     return;
   }
-  pass.work += activity(cost, arithmetic_[static_cast<std::size_t>(cost.unit)][static_cast<std::size_t>(op.precision)], power_);
+  pass.work += power_.activity(cost, op.precision);
   pass.work.arithmetic += softmax_energy(op, cost);
   pass.kernels += op.kernels;
 }
@@ -199,16 +186,7 @@ Span TrainingCoster::span(const Pass& pass, double slowest) const {
   work.rigid += software_.launch_blocking ? host : std::max(Seconds{}, host - work.stretchable - work.rigid);
   const Seconds wait = pass.wait + std::max(Seconds{}, pass.tiers.longest() - pass.wait - work.stretchable - work.rigid);
   work.rigid += wait;
-  // Only a cap below that under which the kernels were measured makes them slower.
-  const PowerPoint usual = under_cap(power_, work, kernel_cap_);
-  if (device_cap_ == kernel_cap_)
-    return {.stretchable = work.stretchable, .rigid = work.rigid, .power = usual.power(), .clock = usual.clock, .wait = wait};
-  const PowerPoint capped = under_cap(power_, work, device_cap_);
-  return {.stretchable = work.stretchable * (usual.clock / capped.clock),
-          .rigid = work.rigid,
-          .power = capped.power(),
-          .clock = capped.clock,
-          .wait = wait};
+  return power_.limited(work, wait);
 }
 
 CostedCollective TrainingCoster::collective(const GroupShapes& groups, const Operator& op) const {

@@ -17,13 +17,12 @@
 #include "hardware/description.hpp"
 #include "models/collective_cost.hpp"
 #include "models/cost.hpp"
+#include "models/device_power.hpp"
 #include "models/kernel_cost.hpp"
 #include "models/offload_cost.hpp"
-#include "models/power.hpp"
 #include "workloads/graph.hpp"
 #include "workloads/software.hpp"
 
-#include <array>
 #include <optional>
 #include <vector>
 
@@ -58,7 +57,7 @@ public:
   /// Reductions, optimizer and gathers of a stage.
   void cost_step(const GroupShapes& groups, const std::vector<Operator>& step, CostedStage& costed) const;
 
-  [[nodiscard]] const PowerModel& power() const { return power_; }
+  [[nodiscard]] const PowerModel& power() const { return power_.model(); }
 
 private:
   struct Pass; ///< what the operators of a pass add up to
@@ -82,11 +81,7 @@ private:
   KernelModel kernels_;
   CollectiveModel collectives_;
   TierModel tiers_;
-  PowerModel power_;
-  std::vector<std::array<JoulesPerFlop, 8>> arithmetic_; ///< energy of a FLOP by unit and precision
-  JoulesPerFlop vector_energy_;                          ///< the same of the vector unit
-  std::optional<Watts> kernel_cap_;                      ///< under which the kernels were measured
-  std::optional<Watts> device_cap_;                      ///< the lower of the device's own and the one asked for
+  DevicePower power_;
 };
 
 } // namespace orrery

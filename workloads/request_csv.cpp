@@ -68,6 +68,8 @@ std::int64_t days_of(int year, int month, int day) {
   return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
+std::int64_t seconds_of(std::int64_t hours, std::int64_t minutes) { return hours * 3600 + minutes * 60; }
+
 struct Moment {
   std::int64_t seconds = 0; ///< since 1970
   double fraction = 0;
@@ -85,7 +87,7 @@ std::optional<Moment> moment_of(std::string_view text) {
       (text[10] != ' ' && text[10] != 'T') || *month < 1 || *month > 12 || *day < 1 || *day > 31 || *hour > 23 || *minute > 59 ||
       *second > 60)
     return std::nullopt;
-  Moment moment{.seconds = days_of(*year, *month, *day) * 86400 + *hour * 3600 + *minute * 60 + *second};
+  Moment moment{.seconds = days_of(*year, *month, *day) * 86400 + seconds_of(*hour, *minute) + *second};
   std::size_t at = 19;
   if (at < text.size() && text[at] == '.') {
     const std::size_t end = std::min(text.find_first_not_of("0123456789", at + 1), text.size());
@@ -102,7 +104,7 @@ std::optional<Moment> moment_of(std::string_view text) {
   const auto minutes = digits(zone, 4, 2);
   if (zone.size() != 6 || (zone[0] != '+' && zone[0] != '-') || zone[3] != ':' || !hours || !minutes)
     return std::nullopt;
-  moment.seconds -= (zone[0] == '+' ? 1 : -1) * (*hours * 3600 + *minutes * 60);
+  moment.seconds -= (zone[0] == '+' ? 1 : -1) * seconds_of(*hours, *minutes);
   return moment;
 }
 

@@ -13,7 +13,7 @@ namespace orrery {
 class GapHistogram {
 public:
   void add(Seconds gap, double count) {
-    const double place = std::log2(std::max(gap.si(), shortest) / shortest) * per_octave;
+    const double place = std::log2(std::max(gap.si(), shortest) / shortest) * static_cast<double>(per_octave);
     counts_[std::min(static_cast<std::size_t>(place), bins - 1)] += count;
     total_ += count;
     sum_ += gap * count;
@@ -36,14 +36,14 @@ public:
     for (std::size_t i = 0; i < bins; ++i) {
       below += counts_[i];
       if (below >= share * total_ && total_ > 0)
-        return std::min(longest_, Seconds{shortest * std::exp2((static_cast<double>(i) + 0.5) / per_octave)});
+        return std::min(longest_, Seconds{shortest * std::exp2((static_cast<double>(i) + 0.5) / static_cast<double>(per_octave))});
     }
     return longest_;
   }
 
 private:
   static constexpr double shortest = 1e-6; ///< seconds
-  static constexpr int per_octave = 64;
+  static constexpr std::size_t per_octave = 64;
   static constexpr std::size_t bins = 40 * per_octave;
 
   std::array<double, bins> counts_{};

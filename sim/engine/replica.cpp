@@ -71,7 +71,9 @@ bool Replica::holds(const Request& request) const {
 /// Lets others share the sequence's blocks up to `tokens`. What another one has put there meanwhile is kept once.
 void Replica::share_blocks(RequestId id, std::uint64_t tokens) {
   const PrefixCache::Blocks whole = prefix(id, tokens);
-  for (Sequence& s = sequence(id); s.shared < whole.size(); ++s.shared)
+  Sequence& s = sequence(id);
+  const auto end = static_cast<std::uint16_t>(whole.size()); // of Request::prefix_blocks at most
+  for (; s.shared < end; ++s.shared)
     if (!memory_->cache.hold(whole[s.shared]))
       memory_->used -= memory_->cached;
 }

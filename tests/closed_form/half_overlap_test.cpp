@@ -2,6 +2,7 @@
 #include "hardware/catalogue.hpp"
 #include "models/iteration_model.hpp"
 #include "scenarios/data_files.hpp"
+#include "tests/unit/models/serving_models.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -16,13 +17,7 @@ IterationCost prefill(HalfOverlap overlap, int tp, std::uint32_t tokens) {
   software.serving.iteration_host = Seconds{};
   software.serving.sequence_host = Seconds{};
   software.kernel_launch = Seconds{};
-  TransformerModel model{.name = "70b", .layers = 80, .hidden = 8192, .heads = 64, .kv_heads = 8, .head_dim = 128, .ffn_hidden = 28672};
-  model.ffn = FfnKind::gated;
-  model.vocabulary = 128256;
-  model.tied_embedding = model.biases = false;
-  model.position = PositionKind::rotary;
-  model.norm = NormKind::rms_norm;
-  ReplicaModel replica(cluster, {.model = model}, {.tp = tp}, software, load_calibration());
+  ReplicaModel replica(cluster, {.model = llama(80, 8192)}, {.tp = tp}, software, load_calibration());
   const PrefillChunk chunk{.tokens = tokens};
   return replica.cost({&chunk, 1}, 0, 0);
 }

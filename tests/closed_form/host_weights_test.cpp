@@ -4,29 +4,18 @@
 #include "models/offload_cost.hpp"
 #include "models/serving_memory.hpp"
 #include "scenarios/data_files.hpp"
+#include "tests/unit/models/serving_models.hpp"
 
 #include <catch2/catch.hpp>
 
 using namespace orrery;
 
-namespace {
-
-TransformerModel llama_8b() {
-  TransformerModel model{.name = "8b", .layers = 32, .hidden = 4096, .heads = 32, .kv_heads = 8, .head_dim = 128, .ffn_hidden = 14336};
-  model.ffn = FfnKind::gated;
-  model.vocabulary = 128256;
-  model.tied_embedding = model.biases = false;
-  model.position = PositionKind::rotary;
-  model.norm = NormKind::rms_norm;
-  return model;
-}
-
-} // namespace
+namespace {} // namespace
 
 TEST_CASE("weights in host memory pace small batches and leave room for the KV cache", "[closed_form][serving]") {
   const Cluster cluster{.node = load_node("dgx-h100"), .nodes = 1};
   const SoftwareProfile software = load_software("vllm-v1-2025");
-  const ServingJob job{.model = llama_8b()};
+  const ServingJob job{.model = llama()};
   ReplicaModel resident(cluster, job, {}, software, load_calibration());
   ReplicaModel streamed(cluster, job, {.host_weights = 0.5}, software, load_calibration());
   const Bytes weights = stage_weights(resident.graph()).front();

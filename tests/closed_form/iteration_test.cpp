@@ -3,22 +3,13 @@
 #include "models/iteration_model.hpp"
 #include "models/serving_memory.hpp"
 #include "scenarios/data_files.hpp"
+#include "tests/unit/models/serving_models.hpp"
 
 #include <catch2/catch.hpp>
 
 using namespace orrery;
 
 namespace {
-
-TransformerModel llama(int layers = 32) {
-  TransformerModel model{.name = "8b", .layers = layers, .hidden = 4096, .heads = 32, .kv_heads = 8, .head_dim = 128, .ffn_hidden = 14336};
-  model.ffn = FfnKind::gated;
-  model.vocabulary = 128256;
-  model.tied_embedding = model.biases = false;
-  model.position = PositionKind::rotary;
-  model.norm = NormKind::rms_norm;
-  return model;
-}
 
 ServingJob job_in(const char* format, TransformerModel model = llama()) {
   ServingJob job{.model = std::move(model)};

@@ -3,6 +3,7 @@
 #include "models/iteration_model.hpp"
 #include "models/serving_memory.hpp"
 #include "scenarios/data_files.hpp"
+#include "tests/unit/models/serving_models.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -12,21 +13,10 @@ using namespace orrery;
 
 namespace {
 
-TransformerModel dense(int layers, int hidden) {
-  TransformerModel model{.name = "m", .layers = layers, .hidden = hidden, .heads = hidden / 128, .kv_heads = 8, .head_dim = 128};
-  model.ffn_hidden = 7 * hidden / 2;
-  model.ffn = FfnKind::gated;
-  model.vocabulary = 128256;
-  model.tied_embedding = model.biases = false;
-  model.position = PositionKind::rotary;
-  model.norm = NormKind::rms_norm;
-  return model;
-}
-
 ReplicaModel replica(const Speculation& speculation) {
   SoftwareProfile software = load_software("vllm-v1-2025");
   software.serving.iteration_host = software.serving.sequence_host = Seconds{};
-  return ReplicaModel({.node = load_node("dgx-h100"), .nodes = 1}, {.model = dense(32, 4096), .speculation = speculation}, {}, software,
+  return ReplicaModel({.node = load_node("dgx-h100"), .nodes = 1}, {.model = llama(32, 4096), .speculation = speculation}, {}, software,
                       load_calibration());
 }
 
@@ -55,14 +45,14 @@ TEST_CASE("checking guesses costs what as many prompt tokens cost, and reads the
 TEST_CASE("guesses of a layer and of a model cost their passes", "[closed_form][serving]") {
   const double lookup = replica({.drafter = Drafter::lookup, .drafts = 2}).decode(4).at(1000).memory.si();
   const double layer = replica({.drafter = Drafter::prediction_layers, .drafts = 2}).decode(4).at(1000).memory.si();
-  const double weights = 2 * (dense(1, 4096).parameters() - 128256.0 * 4096 + 2 * 4096.0 * 4096); // entry, layer, head
+  const double weights = 2 * (llama(1, 4096).parameters() - 128256.0 * 4096 + 2 * 4096.0 * 4096); // entry, layer, head
   CHECK(layer - lookup == Approx(2 * weights).epsilon(0.02));
-  Speculation small{.drafter = Drafter::model, .drafts = 2, .model = dense(8, 1024)};
+  Speculation small{.drafter = Drafter::model, .drafts = 2, .model = llama(8, 1024)};
   const double model = replica(small).decode(4).at(1000).memory.si();
-  const double own = 2 * (dense(8, 1024).parameters() - 128256.0 * 1024);
+  const double own = 2 * (llama(8, 1024).parameters() - 128256.0 * 1024);
   const double keys = 4 * 1000 * 8 * 2 * 8 * 128 * 2.0; // of its own cache
   CHECK(model - lookup == Approx(2 * (own + keys)).epsilon(0.03));
   ReplicaModel with = replica(small);
   CHECK(stage_weights(with.graph()).front().si() - stage_weights(replica({}).graph()).front().si() ==
-        Approx(2 * dense(8, 1024).parameters()).epsilon(0.001));
+        Approx(2 * llama(8, 1024).parameters()).epsilon(0.001));
 }
