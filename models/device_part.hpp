@@ -2,9 +2,10 @@
 //
 // What:    peaks and memory bandwidth that a share of the multiprocessors reaches while another part works beside it.
 // Formula: peaks x share; bandwidth x min(1, share / saturating_share) x (1 - what the other part takes of it).
-// Source:  semi-PD (arXiv 2504.19867) and Nexus (arXiv 2507.06608) for the law's form: compute grows with the share, bandwidth saturates
-// early. Units:   shares of one device. Valid:   partitions by whole multiprocessors (MPS, green contexts); memory is shared. Error:
-// saturating_share is assumed: no kernel measurement of partitions is public.
+// Source:  semi-PD (arXiv 2504.19867) and Nexus (arXiv 2507.06608) for the form: compute grows with the share, bandwidth saturates early.
+// Units:   shares of one device.
+// Valid:   partitions by whole multiprocessors (MPS, green contexts); memory is shared.
+// Error:   saturating_share is assumed: no kernel measurement of partitions is public.
 #pragma once
 
 #include "hardware/description.hpp"

@@ -1,11 +1,11 @@
 #include "scenarios/serving_predict.hpp"
 
+#include "scenarios/serving_run.hpp"
 #include "sim/engine/kv_transfer.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cassert>
 #include <cmath>
 
 namespace orrery {
@@ -14,15 +14,8 @@ namespace {
 
 constexpr std::uint64_t seed = 1;
 
-BatchingPolicy policy_of(const ServingTraits& engine, const ReplicaPool& pool) {
-  const auto& known = batching_policies();
-  const auto found = std::ranges::find(known, engine.batching, &BatchingPolicy::name);
-  assert(found != known.end());
-  BatchingPolicy policy = *found;
-  if (engine.max_sequences > 0)
-    policy.max_sequences = engine.max_sequences;
-  if (engine.max_tokens > 0)
-    policy.max_tokens = engine.max_tokens;
+BatchingPolicy policy_of(const SoftwareProfile& software, const ReplicaPool& pool) {
+  BatchingPolicy policy = batching_of({}, software);
   // Every attention group has a scheduler of its own.
   policy.max_sequences *= pool.plan.attention_dp;
   policy.max_tokens = static_cast<int>(std::min<std::int64_t>(std::int64_t{policy.max_tokens} * pool.plan.attention_dp, 1 << 24));
@@ -125,7 +118,7 @@ std::string ServingPredictor::build(const ServingRow& row, const std::vector<Rep
   std::vector<ReplicaPlace> places;
   Bytes per_token;
   for (const ReplicaPool& pool : layout) {
-    const BatchingPolicy policy = policy_of(row.software.serving, pool);
+    const BatchingPolicy policy = policy_of(row.software, pool);
     const double most = std::min<double>(policy.max_tokens, policy.max_sequences * length);
     Built& entry = built(row, pool, {.sequences = policy.max_sequences, .tokens = static_cast<int>(most), .typical_tokens = length});
     if (const auto wrong = check_serving_memory(entry.memory, static_cast<std::int64_t>(length)); !wrong.empty())

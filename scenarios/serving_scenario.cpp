@@ -90,8 +90,8 @@ int serving_devices(const ServingScenario& job) {
 ServingJob serving_job(const ServingScenario& job) {
   ServingJob served{.model = job.model, .precision = job.precision, .kv = job.kv.value_or(job.precision), .routing = job.routing};
   const std::string name = job.weights.value_or(choice_name(precision_words(), job.precision));
-  const auto format = std::ranges::find(weight_formats(), name, &WeightFormat::name);
-  assert(format != weight_formats().end() && "the table knows the names");
+  const WeightFormat* const format = find_weight_format(name);
+  assert(format != nullptr && "the table knows the names");
   served.weights = *format;
   if (job.speculation)
     served.speculation = {.drafter = job.speculation->drafter,

@@ -1,10 +1,8 @@
 // How many replicas should serve.
 //
-// What:    replicas wanted now, from the requests present (reactive) or from the arrivals expected when a replica started now would be
-// ready
-//          (forecast).
-// Formula: reactive: requests present / target. Forecast: (trend of the arrival rate over the window, carried on to the end of the
-// start-up,
+// What:    replicas wanted now, from the requests present (reactive) or from the arrivals expected once a replica started now would be
+//          ready (forecast).
+// Formula: reactive: requests present / target. Forecast: (trend of the arrival rate over the window, carried on to the end of a start-up,
 //          and `margin` standard deviations about it) x mean time of a request in the system (Little) / target.
 // Source:  Kubernetes' horizontal autoscaler (reactive); HARMONY (arXiv 2408.01000) for a forecast with a margin.
 // Units:   SI; requests.

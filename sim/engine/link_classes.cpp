@@ -5,32 +5,23 @@
 
 namespace orrery {
 
-void LinkClasses::add(int source, int destination) {
-  topology_.route(source, destination, 0, route_);
-  for (const LinkId link : route_.links)
-    if (weight_[link]++ == 0)
-      loaded_.push_back(link);
-}
-
 std::uint32_t LinkClasses::end_transfer() {
   const std::uint32_t transfer = transfers_++;
   std::unordered_map<std::uint64_t, std::uint32_t> parts; // of a class and a weight; only looked up, never walked
   std::uint64_t last_key = 0;
   std::uint32_t last_part = 0;
-  for (const LinkId link : loaded_) {
-    const std::uint64_t key = (static_cast<std::uint64_t>(class_[link]) << 32U) | weight_[link];
+  counter_.drain([&](LinkId link, std::uint32_t weight) {
+    const std::uint64_t key = (static_cast<std::uint64_t>(class_[link]) << 32U) | weight;
     // Neighbours are mostly alike. No key is 0, since no weight is.
     if (key != last_key) {
       const auto [found, fresh] = parts.try_emplace(key, static_cast<std::uint32_t>(classes_.size()));
       if (fresh)
-        classes_.push_back({.parent = class_[link], .transfer = transfer, .weight = weight_[link]});
+        classes_.push_back({.parent = class_[link], .transfer = transfer, .weight = weight});
       last_key = key;
       last_part = found->second;
     }
     class_[link] = last_part;
-    weight_[link] = 0;
-  }
-  loaded_.clear();
+  });
   return transfer;
 }
 

@@ -10,6 +10,7 @@
 
 #include "hardware/topology.hpp"
 #include "sim/base/work.hpp"
+#include "sim/engine/link_loads.hpp"
 
 #include <cstdint>
 #include <vector>
@@ -19,10 +20,10 @@ namespace orrery {
 class LinkClasses {
 public:
   explicit LinkClasses(const Topology& topology)
-      : topology_(topology), weight_(topology.links().size(), 0), class_(topology.links().size(), 0), classes_(1) {}
+      : topology_(topology), counter_(topology), class_(topology.links().size(), 0), classes_(1) {}
 
   /// One message of the transfer under way, from `source` to `destination`.
-  void add(int source, int destination);
+  void add(int source, int destination) { counter_.add(source, destination); }
   /// Ends the transfer under way and returns its number, from 0.
   std::uint32_t end_transfer();
 
@@ -38,12 +39,10 @@ private:
   };
 
   const Topology& topology_;
-  std::vector<std::uint32_t> weight_; ///< by link, of the transfer under way
-  std::vector<std::uint32_t> class_;  ///< by link; 0 = no transfer loads it
-  std::vector<Class> classes_;        ///< each after its parent
-  std::vector<LinkId> loaded_;        ///< by the transfer under way
+  LoadCounter counter_;              ///< of the transfer under way
+  std::vector<std::uint32_t> class_; ///< by link; 0 = no transfer loads it
+  std::vector<Class> classes_;       ///< each after its parent
   std::uint32_t transfers_ = 0;
-  Route route_;
 };
 
 } // namespace orrery

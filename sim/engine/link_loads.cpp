@@ -21,11 +21,7 @@ std::vector<LinkLoad> LoadCounter::take() {
   std::sort(loaded_.begin(), loaded_.end());
   std::vector<LinkLoad> loads;
   loads.reserve(loaded_.size());
-  for (const LinkId link : loaded_) {
-    loads.push_back({.link = link, .weight = weight_[link]});
-    weight_[link] = 0;
-  }
-  loaded_.clear();
+  drain([&](LinkId link, std::uint32_t weight) { loads.push_back({.link = link, .weight = weight}); });
   return loads;
 }
 

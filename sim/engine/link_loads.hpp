@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace orrery {
@@ -20,6 +21,12 @@ public:
   Seconds add(int source, int destination);
   /// The loads so far, by ascending link. Starts anew.
   std::vector<LinkLoad> take();
+  /// The same one by one to `visit(link, weight)`, in the order in which links were first loaded.
+  template <class Visit> void drain(Visit visit) {
+    for (const LinkId link : loaded_)
+      visit(link, std::exchange(weight_[link], 0));
+    loaded_.clear();
+  }
 
 private:
   const Topology& topology_;

@@ -1,8 +1,9 @@
 // KV memory of prompts that later requests may share: blocks by identity, kept after use until their room is needed.
 //
 // What:    which leading blocks of a request are resident; references of running sequences; eviction of the least recently used.
-// Source:  vLLM's automatic prefix caching: blocks are freed from the end of a sequence to its start, so that the shared start stays
-// longest. Units:   blocks of the request stream (RequestStream::block_tokens). Valid:   an identity stands for a block and all before it.
+// Source:  vLLM's automatic prefix caching: blocks are freed from the end of a sequence to its start, which stays longest.
+// Units:   blocks of the request stream (RequestStream::block_tokens).
+// Valid:   an identity stands for a block and all before it.
 #pragma once
 
 #include <cstdint>
