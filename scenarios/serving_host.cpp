@@ -90,7 +90,7 @@ Constants best_constants(const std::vector<SeenFigure>& seen) {
 
 bool fits_serving_host(const ServingRow& row) {
   const bool alone = row.kind == ServingKind::concurrency || row.kind == ServingKind::offline || row.kind == ServingKind::batch;
-  return alone && row.refusal.empty() && !row.flagged && row_hash(row.id) % 3 == 0;
+  return alone && row.refusal.empty() && !row.flagged && !row.stand_in && row_hash(row.id) % 3 == 0;
 }
 
 std::map<std::string, ServingHost> fit_serving_hosts(const std::vector<ServingRow>& rows, const Calibration& calibration) {

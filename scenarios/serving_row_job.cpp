@@ -30,34 +30,22 @@ constexpr std::array model_rules = {
     ModelRule{"llama-3.1-nemotron-70b", "llama3-70b"},
     ModelRule{"llama-3.3-nemotron", "", "layers of unequal shapes (neural architecture search) are not modelled"},
     ModelRule{"llama-3.1-nemotron", "", "layers of unequal shapes (neural architecture search) are not modelled"},
-    ModelRule{"llama-3.2-1b", "llama3.2-1b"},
-    ModelRule{"llama-3.2-3b", "llama3.2-3b"},
-    ModelRule{"llama-3-8b", "llama3-8b"},
     ModelRule{"llama-3.1-8b", "llama3-8b"},
-    ModelRule{"llama-3-70b", "llama3-70b"},
     ModelRule{"llama-3.1-70b", "llama3-70b"},
     ModelRule{"llama-3.3-70b", "llama3-70b"},
     ModelRule{"llama-3.1-405b", "llama3-405b"},
-    ModelRule{"llama-2-7b", "llama2-7b"},
     ModelRule{"llama-7b", "llama2-7b"},
     ModelRule{"vicuna-7b", "llama2-7b"},
-    ModelRule{"llama-2-13b", "llama2-13b"},
     ModelRule{"llama-13b", "llama2-13b"},
     ModelRule{"vicuna-13b", "llama2-13b"},
-    ModelRule{"llama-2-70b", "llama2-70b"},
     ModelRule{"llama-30b", "llama-33b"},
-    ModelRule{"llama-4-scout", "llama4-scout"},
-    ModelRule{"llama-4-maverick", "llama4-maverick"},
-    ModelRule{"gemma-2-9b", "gemma2-9b"},
-    ModelRule{"gemma-2-27b", "gemma2-27b"},
-    ModelRule{"gemma-3-1b", "gemma3-1b"},
-    ModelRule{"gemma-3-4b", "gemma3-4b"},
-    ModelRule{"gemma-3-12b", "gemma3-12b"},
-    ModelRule{"gemma-3-27b", "gemma3-27b"},
-    ModelRule{"gptj-6b", "gpt-j-6b"},
+    ModelRule{"mt-nlg-530b", "gpt-530b"},
+    ModelRule{"chatglm2-6b", "chatglm3-6b"},
+    ModelRule{"deepseek-llm-7b", "deepseek-7b"},
+    ModelRule{"deepseek-llm-67b", "deepseek-67b"},
+    ModelRule{"pixtral-12b", "mistral-nemo-12b"},
     ModelRule{"bloom", "bloom-176b"},
-    ModelRule{"gpt-3-175b", "gpt3-175b"},
-    ModelRule{"glm-4.5-air", "glm-4.5-air"},
+    ModelRule{"gpt-175b", "gpt3-175b"},
     ModelRule{"glm-4.6", "glm-4.5"},
     ModelRule{"glm-4.7-flash", "", "no model glm-4.7-flash in the catalogue"},
     ModelRule{"glm-4.7", "glm-4.5"},
@@ -68,18 +56,21 @@ constexpr std::array model_rules = {
     ModelRule{"mistral-large", "mistral-large-123b"},
     ModelRule{"nemotron-nano-9b-v2", "nemotron-nano-v2-9b"},
     ModelRule{"nemotron-nano-12b-v2", "nemotron-nano-v2-12b"},
-    ModelRule{"nemotron-h-8b", "nemotron-h-8b"},
     ModelRule{"phi-3-mini", "phi-3-mini-3.8b"},
     ModelRule{"phi-3-medium", "phi-3-medium-14b"},
-    ModelRule{"phi-4-mini", "", "no model phi-4-mini in the catalogue"},
+    ModelRule{"phi-4-mini", "phi-4-mini-3.8b"},
     ModelRule{"phi-4", "phi-4-14b"},
     ModelRule{"qwen2-7b", "qwen2.5-7b"},
     ModelRule{"qwen2-72b", "qwen2.5-72b"},
     ModelRule{"qwq-32b", "qwen2.5-32b"},
     ModelRule{"qwen3-coder-30b", "qwen3-30b-a3b"},
     ModelRule{"qwen3-coder-480b", "qwen3-coder-480b-a35b"},
+    ModelRule{"qwen3-vl-30b", "qwen3-30b-a3b"},
+    ModelRule{"qwen3-vl-235b", "qwen3-235b-a22b"},
     ModelRule{"qwen3-next-80b", "qwen3-next-80b-a3b"},
-    ModelRule{"command-r-plus", "command-r-plus-104b"}};
+    ModelRule{"starcoder", "starcoder-15b"},
+    ModelRule{"command-r-plus", "command-r-plus-104b"},
+    ModelRule{"command-r", "command-r-35b"}};
 
 /// Lower case, without the publisher.
 std::string simple_name(std::string name) {
@@ -91,15 +82,39 @@ std::string simple_name(std::string name) {
   for (const std::string_view publisher : {"nvidia-", "meta-"})
     if (name.starts_with(publisher))
       name.erase(0, publisher.size());
+  if (name.starts_with("llama3.")) // the rules have the dash
+    name.insert(5, "-");
   return name;
 }
 
-/// The catalogue's name of which `name` is a release: the longest that it begins with.
+/// Without the word of a speciality, which leaves the shape of a model's text part as it is.
+std::string without_speciality(std::string name) {
+  for (const std::string_view word : {"-coder", "-vl", "-math", "-code"})
+    if (const auto at = name.find(word); at != std::string::npos)
+      name.erase(at, word.size());
+  return name;
+}
+
+/// Whether `name` is `known` or a release of it, whatever dashes either has.
+bool is_release_of(std::string_view name, std::string_view known) {
+  std::size_t at = 0;
+  for (const char c : known) {
+    if (c == '-')
+      continue;
+    while (at < name.size() && name[at] == '-')
+      ++at;
+    if (at == name.size() || name[at] != c)
+      return false;
+    ++at;
+  }
+  return at == name.size() || name[at] == '-' || name[at] == '.' || name[at] == '/';
+}
+
+/// The catalogue's name of which `name` is a release: the longest.
 std::string catalogue_name(const std::string& name) {
   std::string best;
   for (const std::string& known : model_catalogue().names())
-    if (name.starts_with(known) && known.size() > best.size() &&
-        (name.size() == known.size() || name[known.size()] == '-' || name[known.size()] == '.' || name[known.size()] == '/'))
+    if (known.size() > best.size() && is_release_of(name, known))
       best = known;
   return best;
 }
@@ -155,14 +170,26 @@ Precision kv_precision(const Cells& row, const ServingRow& out) {
   return engine ? Precision::fp8 : out.job.precision;
 }
 
-/// Engines by name and version, oldest first: the last whose version is not later wins.
+/// Engines by name and version, oldest first: the last whose version is not later wins. An engine without a profile of its own takes that
+/// of its kind and date, one of unknown kind the newest vLLM's.
 struct EngineRule {
   std::string_view engine;
   int release = 0; ///< 1000 x major + minor
   std::string_view profile;
+  bool stand_in = false; ///< of another engine
 };
 constexpr int newest = 1'000'000;
-constexpr std::array engine_rules = {EngineRule{"vLLM", 0, "vllm-0.2"},
+constexpr std::array engine_rules = {EngineRule{"", 0, "vllm-2026", true},
+                                     EngineRule{"FasterTransformer", 0, "tensorrt-llm-2024", true},
+                                     EngineRule{"HF", 0, "vllm-0.2", true},
+                                     EngineRule{"Transformers", 0, "vllm-0.2", true},
+                                     EngineRule{"DeepSpeed", 0, "vllm-0.2", true},
+                                     EngineRule{"TGI", 0, "vllm-0.6", true},
+                                     EngineRule{"JetStream", 0, "vllm-0.6", true},
+                                     EngineRule{"MLC", 0, "vllm-0.6", true},
+                                     EngineRule{"LMDeploy", 0, "vllm-v1-2025", true},
+                                     EngineRule{"MindIE", 0, "vllm-v1-2025", true},
+                                     EngineRule{"vLLM", 0, "vllm-0.2"},
                                      EngineRule{"vLLM", 3, "vllm-0.6"},
                                      EngineRule{"vLLM", 8, "vllm-v1-2025"},
                                      EngineRule{"vLLM", 12, "vllm-2026"},
@@ -237,7 +264,9 @@ bool find_serving_model(const Cells& row, ServingRow& out) {
     out.refusal = rule->refusal;
     return false;
   }
-  const std::string known = rule != model_rules.end() ? std::string(rule->model) : catalogue_name(name);
+  std::string known = rule != model_rules.end() ? std::string(rule->model) : catalogue_name(name);
+  if (known.empty())
+    known = catalogue_name(without_speciality(name));
   if (known.empty()) {
     out.refusal = "no model " + out.model + " in the catalogue";
     return false;
@@ -267,19 +296,15 @@ bool find_serving_model(const Cells& row, ServingRow& out) {
   return true;
 }
 
-bool find_serving_engine(const Cells& row, ServingRow& out) {
+void find_serving_engine(const Cells& row, ServingRow& out) {
   const int release = release_of(row);
   const EngineRule* found = nullptr;
   for (const EngineRule& rule : engine_rules)
     if (row.contains("engine", rule.engine) && rule.release <= release)
       found = &rule;
-  if (found == nullptr) {
-    out.refusal = "no software profile of engine " + row.text("engine");
-    return false;
-  }
   out.software = load_software(std::string(found->profile));
+  out.stand_in = found->stand_in;
   set_limits(row, out);
-  return true;
 }
 
 } // namespace orrery

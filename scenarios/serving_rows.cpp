@@ -105,9 +105,11 @@ std::vector<ServingRow> serving_rows(const CsvTable& table, const std::string& f
         row.measured.push_back({each.metric, cells.number(each.column) * each.unit});
     if (row.measured.empty())
       continue;
-    if (row.refusal.empty() && find_serving_machine(cells, row) && find_serving_model(cells, row) && find_serving_engine(cells, row) &&
-        find_serving_layouts(cells, row))
-      find_serving_traffic(cells, row);
+    if (row.refusal.empty() && find_serving_machine(cells, row) && find_serving_model(cells, row)) {
+      find_serving_engine(cells, row);
+      if (find_serving_layouts(cells, row))
+        find_serving_traffic(cells, row);
+    }
     rows.push_back(std::move(row));
   }
   diagnostics.throw_if_any();

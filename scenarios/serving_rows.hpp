@@ -63,6 +63,7 @@ struct ServingRow {
   int devices = 0;
   Cluster cluster;
   SoftwareProfile software;
+  bool stand_in = false; ///< `software` is another engine's: its host constants are not fitted on this row
   ServingJob job;
   std::vector<std::vector<ReplicaPool>> layouts; ///< one where the row says all, else every plausible way to fill its blanks
   Traffic traffic;
@@ -74,8 +75,10 @@ std::vector<ServingRow> serving_rows(const CsvTable& table, const std::string& f
 // Each fills in its part of the row, or says in `refusal` what it needs that is not modelled and returns false.
 bool find_serving_machine(const Cells& row, ServingRow& out);
 bool find_serving_model(const Cells& row, ServingRow& out);
-bool find_serving_engine(const Cells& row, ServingRow& out);
 bool find_serving_layouts(const Cells& row, ServingRow& out);
 bool find_serving_traffic(const Cells& row, ServingRow& out);
+
+/// The profile of the row's engine and release, with the limits that the row states.
+void find_serving_engine(const Cells& row, ServingRow& out);
 
 } // namespace orrery

@@ -6,62 +6,74 @@ namespace orrery {
 
 namespace {
 
-/// Frameworks, first match wins: parts of the framework, group and precision columns.
+/// Frameworks, first match wins: parts of the framework, group, precision and accelerator columns. A framework without a profile of its own
+/// takes that of its kind, and one of unknown kind Megatron-Core's.
 struct SoftwareRule {
   std::string_view framework;
   std::string_view group;
   std::string_view precision;
   std::string_view profile;
   bool fp32_gradients_for_bf16 = false; ///< Megatron-LM insists; BLOOM's published memory has no room for them
+  std::string_view accelerator = {};
 };
 constexpr SoftwareRule software_rules[] = {{"NeMo-Megatron", "", "", "megatron-2022", true},
                                            {"DeepSpeed ZeRO-3", "", "", "deepspeed-zero3-2021"},
+                                           {"zero-infinity", "", "", "deepspeed-zero3-2021"},
                                            {"DeepSpeed", "mt-nlg", "", "megatron-deepspeed-2021"},
                                            {"DeepSpeed", "", "", "megatron-deepspeed-2022"},
+                                           {"GPT-NeoX", "", "", "megatron-deepspeed-2022"},
                                            {"Megatron-Bridge", "", "", "megatron-bridge-2025"},
+                                           {"NeMo", "", "", "megatron-core-2024", true},
                                            {"ModelLink", "", "", "modellink-2024"},
+                                           {"MindSpeed", "", "", "modellink-2024"},
                                            {"Megatron-LM fork", "", "", "megatron-2023", true},
+                                           {"Megatron-LM", "", "", "megatron-core-2024", true, "h100"},
+                                           {"Megatron-LM", "", "", "megatron-core-2024", true, "h200"},
+                                           {"Megatron-LM", "", "", "megatron-core-2024", true, "b200"},
+                                           {"Megatron-LM", "", "", "megatron-core-2024", true, "mi3"},
                                            {"Megatron-LM", "", "", "megatron-2021", true},
-                                           {"Mcore", "", "", "megatron-core-2024", true},
+                                           {"MegaScale", "", "", "megatron-2023", true},
                                            {"llm-foundry", "", "", "composer-fsdp-2023"},
                                            {"torchtitan+torch.compile", "", "", "torchtitan-compile-2025"},
                                            {"torchtitan", "", "", "torchtitan-2025"},
                                            {"FSDP + compile", "", "", "fsdp-compile-2024"},
+                                           {"FSDP", "", "", "composer-fsdp-2023"},
                                            {"MaxText", "maxtext-tpu", "", "maxtext-2024"},
+                                           {"MaxText", "", "", "maxtext-2024", false, "tpu"},
                                            {"MaxText", "", "", "maxtext-gpu-2024"},
                                            {"Paxml", "", "-te", "paxml-te-2024"},
-                                           {"Paxml", "", "", "paxml-2023"}};
+                                           {"Paxml", "", "", "paxml-2023"},
+                                           {"", "", "", "maxtext-2024", false, "tpu"},
+                                           {"", "", "", "maxtext-2024", false, "trn"},
+                                           {"JAX", "", "", "maxtext-gpu-2024"},
+                                           {"", "", "", "megatron-core-2024", true}};
 
-/// Published names of precisions. Empty: not stated, half precision.
+/// Published names of precisions; the first that the cell begins with wins. Empty: not stated, half precision.
 struct PrecisionRule {
   std::string_view name;
   Precision precision;
   Recipe recipe = Recipe::none;
 };
-constexpr PrecisionRule precision_rules[] = {{"", Precision::fp16},
-                                             {"bf16", Precision::bf16},
+constexpr PrecisionRule precision_rules[] = {{"bf16", Precision::bf16},
                                              {"fp16", Precision::fp16},
-                                             {"bf16-amp", Precision::bf16},
-                                             {"bf16-pure", Precision::bf16},
-                                             {"bf16-te", Precision::bf16},
+                                             {"tf32", Precision::tf32},
+                                             {"fp32", Precision::fp32},
+                                             {"fp8-tensor", Precision::bf16, Recipe::fp8_tensor},
                                              {"fp8-te", Precision::bf16, Recipe::fp8_delayed},
-                                             {"fp8-cs", Precision::bf16, Recipe::fp8_tensor},
-                                             {"fp8-tensorwise", Precision::bf16, Recipe::fp8_tensor},
-                                             {"fp8-rowwise", Precision::bf16, Recipe::fp8_row},
+                                             {"fp8-row", Precision::bf16, Recipe::fp8_row},
+                                             {"fp8-block", Precision::bf16, Recipe::fp8_block},
+                                             {"fp8", Precision::bf16, Recipe::fp8_tensor},
                                              {"mxfp8", Precision::bf16, Recipe::mxfp8},
-                                             {"mxfp8-cublas", Precision::bf16, Recipe::mxfp8},
-                                             {"mxfp8-cublas-rceil", Precision::bf16, Recipe::mxfp8}};
+                                             {"mxfp4", Precision::bf16, Recipe::mxfp4},
+                                             {"nvfp4", Precision::bf16, Recipe::nvfp4}};
 
 } // namespace
 
-bool find_software(const Cells& row, TrainingRow& out) {
-  const auto rule = std::find_if(std::begin(software_rules), std::end(software_rules), [&](const SoftwareRule& each) {
-    return row.contains("framework", each.framework) && row.contains("group", each.group) && row.contains("precision", each.precision);
+void find_software(const Cells& row, TrainingRow& out) {
+  const auto* const rule = std::find_if(std::begin(software_rules), std::end(software_rules), [&](const SoftwareRule& each) {
+    return row.contains("framework", each.framework) && row.contains("group", each.group) && row.contains("precision", each.precision) &&
+           row.contains("accelerator", each.accelerator);
   });
-  if (rule == std::end(software_rules)) {
-    out.refusal = "no software profile of framework " + row.text("framework");
-    return false;
-  }
   out.software = load_software(std::string(rule->profile));
   if (row.given("flash_attention")) {
     const bool fused = row.text("flash_attention") != "0";
@@ -78,7 +90,6 @@ bool find_software(const Cells& row, TrainingRow& out) {
     out.software.overlap_tp_backward = true;
   if (const auto nodes = first_number(row.text("notes"), R"(CUDA_LAUNCH_BLOCKING=1 used for >=(\d+)-node runs)"))
     out.software.launch_blocking = out.cluster.nodes >= *nodes;
-  return true;
 }
 
 /// What the columns cannot say of a model with experts (latent attention, norms of queries and keys, groups of experts) is taken from the
@@ -108,16 +119,16 @@ void read_experts(const Cells& row, TransformerModel& model) {
 
 bool find_job(const Cells& row, TrainingRow& out) {
   const std::string& precision = row.text("precision");
-  const auto rule = std::find_if(std::begin(precision_rules), std::end(precision_rules),
-                                 [&](const PrecisionRule& each) { return each.name == precision; });
-  if (rule == std::end(precision_rules)) {
+  const auto* const rule = std::find_if(std::begin(precision_rules), std::end(precision_rules),
+                                        [&](const PrecisionRule& each) { return precision.starts_with(each.name); });
+  if (rule == std::end(precision_rules) && !precision.empty()) {
     out.refusal = "precision " + precision + " is not modelled in training";
     return false;
   }
-  out.job.precision = rule->precision;
-  out.job.recipe = rule->recipe;
+  out.job.precision = precision.empty() ? Precision::fp16 : rule->precision;
+  out.job.recipe = precision.empty() ? Recipe::none : rule->recipe;
   // PyTorch multiplies rows that have scales of their own in CUTLASS kernels, as the serving engines do (RowwiseScaledMM.cu).
-  if (rule->recipe == Recipe::fp8_row)
+  if (out.job.recipe == Recipe::fp8_row)
     out.software.narrow_products = NarrowProducts::serving;
   for (const Precision each : arithmetic_precisions(out.job))
     if (!supports(out.cluster.node.device, each)) {

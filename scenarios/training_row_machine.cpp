@@ -1,5 +1,5 @@
-#include "hardware/catalogue.hpp"
 #include "hardware/topology.hpp"
+#include "scenarios/published_machine.hpp"
 #include "scenarios/training_row_cells.hpp"
 
 #include <fmt/format.h>
@@ -7,29 +7,6 @@
 namespace orrery {
 
 namespace {
-
-/// Published names of machines, and the node that each stands for; first match wins. Some are told apart by their network only.
-struct MachineRule {
-  std::string_view accelerator;
-  std::string_view node;
-  std::string_view network;
-};
-constexpr MachineRule machine_rules[] = {{"a100-80g-sxm", "dgx-a100"},
-                                         {"a100-sxm", "dgx-a100"},
-                                         {"a100-40g-sxm", "dgx-a100-40gb"},
-                                         {"h100-80g-sxm", "gcp-a3-high", "A3 GPUDirect-TCPX"},
-                                         {"h100-80g-sxm", "dgx-h100"},
-                                         {"h100-96g-hbm2e-500w", "h100-96gb-hbm2e"},
-                                         {"h200-141g-sxm", "dgx-h200"},
-                                         {"b200", "dgx-b200"},
-                                         {"b200-power-limited", "b200-power-limited"},
-                                         {"gb200-nvl72", "gb200-nvl72"},
-                                         {"v100-32g-sxm2", "jean-zay-v100"},
-                                         {"v100-32g-sxm3", "dgx-2"},
-                                         {"rtx4090-24g", "rtx-4090-single"},
-                                         {"tpu-v5e", "tpu-v5e-host"},
-                                         {"tpu-v5p", "tpu-v5p-host"},
-                                         {"ascend-910b-a2", "atlas-800i-a2"}};
 
 /// NICs as the row states them: "200 Gb/s HDR IB per GPU (8 HCA/node)", "800 Gb/s per node (100 Gb/s per GPU)", "4 links/node (about 50
 /// Gb/s per GPU)".
@@ -67,17 +44,13 @@ bool make_slices(int devices, TrainingRow& out) {
 
 bool find_machine(const Cells& row, TrainingRow& out) {
   const std::string& name = row.text("accelerator");
-  const auto* const rule = std::find_if(std::begin(machine_rules), std::end(machine_rules), [&](const MachineRule& each) {
-    return each.accelerator == name && row.contains("inter_node_link", each.network);
-  });
-  const std::string node(rule == std::end(machine_rules) ? std::string_view(name) : rule->node);
-  const std::vector<std::string> known = node_catalogue().names();
-  if (std::find(known.begin(), known.end(), node) == known.end()) {
+  const auto node = published_node(name, row.text("inter_node_link"));
+  if (!node) {
     out.refusal = "no node description of accelerator " + name;
     return false;
   }
   out.cluster.name = out.id;
-  out.cluster.node = load_node(node);
+  out.cluster.node = *node;
   const int devices = row.count("devices");
   const int per_node = row.count("devices_per_node", out.cluster.node.devices);
   if (per_node > 0 && per_node < out.cluster.node.devices)

@@ -34,7 +34,7 @@ std::vector<RecomputeMode> some_layers(int layers) {
   return modes;
 }
 
-/// Published words for what is computed again.
+/// Published words for what is computed again. A word that no framework here uses says no more than a blank.
 std::vector<RecomputeMode> recompute_modes(const Cells& row) {
   const std::string& text = row.text("recompute");
   const RecomputeMode none;
@@ -63,9 +63,7 @@ std::vector<RecomputeMode> recompute_modes(const Cells& row) {
     return {full};
   if (text == "block")
     return some_layers(row.count("layers") / std::max(1, row.count("pp", 1) * row.count("vpp", 1)));
-  if (text.empty())
-    return {none, core, elementwise, full};
-  return {};
+  return {none, core, elementwise, full};
 }
 
 /// Published words for what lies outside device memory.
@@ -73,6 +71,9 @@ const std::map<std::string, Offload>& offload_words() {
   static const std::map<std::string, Offload> words = {
       {"none", {}},
       {"cpu", {.optimizer = Tier::host}},
+      {"optimizer", {.optimizer = Tier::host}},
+      {"cpu-optimizer", {.optimizer = Tier::host}},
+      {"nvme", {.parameters = Tier::storage, .optimizer = Tier::storage}},
       {"cpu+nvme", {.parameters = Tier::storage, .optimizer = Tier::storage, .activations = Tier::host}}};
   return words;
 }
@@ -142,10 +143,6 @@ bool find_plans(const Cells& row, TrainingRow& out) {
   }
   if (row.given("offload") && !offload_words().contains(row.text("offload"))) {
     out.refusal = "offload '" + row.text("offload") + "' is not modelled";
-    return false;
-  }
-  if (recompute_modes(row).empty()) {
-    out.refusal = "recompute '" + row.text("recompute") + "' is not modelled";
     return false;
   }
   Plan plan = stated_plan(row, out);

@@ -74,8 +74,11 @@ std::vector<TrainingRow> training_rows(const CsvTable& table, const std::string&
       row.memory = Bytes{cells.number("mem_gb_per_gpu") * 1e9};
     if (cells.count("devices") < 1)
       row.refusal = "devices is not stated";
-    else if (find_machine(cells, row) && find_software(cells, row) && find_job(cells, row))
-      find_plans(cells, row);
+    else if (find_machine(cells, row)) {
+      find_software(cells, row);
+      if (find_job(cells, row))
+        find_plans(cells, row);
+    }
   }
   diagnostics.throw_if_any();
   return rows;

@@ -115,7 +115,6 @@ TEST_CASE("engines are told by their version, or by the date of a row without on
   CHECK(profile("TensorRT-LLM", "0.8.1.post2", "") == "tensorrt-llm-pytorch-2026"); // the orchestrator's version
   CHECK(profile("TensorRT-LLM", "TensorRT 10.2.0, CUDA 12.4", "") == "tensorrt-llm-2024");
   CHECK(profile("SGLang", "0.5.9", "") == "sglang-2025");
-  CHECK_THAT(row_of({{"engine", "in-house"}}).refusal, Contains("in-house"));
 }
 
 TEST_CASE("blanks of a plan are filled by every plan that the model's shape lets pass", "[scenarios][serving]") {
@@ -176,4 +175,30 @@ TEST_CASE("a row says what it needs that is not modelled", "[scenarios][serving]
   CHECK_THAT(row_of({{"concurrency", ""}}).refusal, Contains("concurrency"));
   CHECK_THAT(row_of({{"tp", "3"}, {"devices", "3"}}).refusal, Contains("infeasible as stated"));
   CHECK_THROWS_AS(serving_rows(CsvTable{.columns = {"id"}}, "rows.csv"), UserError);
+}
+
+TEST_CASE("models are found whatever dashes and specialities their published names have", "[scenarios]") {
+  struct Named {
+    const char* published;
+    const char* known;
+  };
+  const Named named =
+      GENERATE(Named{"Llama3.1-8B", "llama3-8b"}, Named{"meta-llama/Llama-2-13b-chat", "llama2-13b"}, Named{"gemma-2-9b-it", "gemma2-9b"},
+               Named{"Qwen-2.5-32B-Instruct", "qwen2.5-32b"}, Named{"Qwen2.5-Coder-32B", "qwen2.5-32b"},
+               Named{"Qwen2.5-VL-7B", "qwen2.5-7b"}, Named{"OLMo-2-1124-13B", ""}, Named{"deepseek-coder-33b", "deepseek-coder-33b"},
+               Named{"GPT-NeoX-20B", "gpt-neox-20b"}, Named{"Command-R", "command-r-35b"});
+  INFO(named.published);
+  const ServingRow row = row_of({{"model", named.published}, {"tp", "1"}, {"devices", "1"}});
+  if (*named.known == '\0')
+    CHECK_THAT(row.refusal, Contains("no model"));
+  else
+    CHECK(row.job.model.name == named.known);
+}
+
+TEST_CASE("an engine without a profile takes another's, and none of its constants from there", "[scenarios]") {
+  const ServingRow row = row_of({{"engine", "LMDeploy"}, {"engine_version", "0.7"}});
+  CHECK(row.stand_in);
+  CHECK(row.software.name == "vllm-v1-2025");
+  CHECK(row_of({{"engine", "in-house"}}).software.name == "vllm-2026");
+  CHECK_FALSE(row_of({}).stand_in);
 }

@@ -1,0 +1,35 @@
+#include "scenarios/published_machine.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace orrery;
+
+TEST_CASE("publishers' names of accelerators find their node and device", "[scenarios]") {
+  struct Named {
+    const char* published;
+    const char* node;
+    const char* device;
+  };
+  const Named named =
+      GENERATE(Named{"H100-SXM-80GB", "dgx-h100", "h100-sxm-80gb"}, Named{"h100-80g-sxm", "dgx-h100", "h100-sxm-80gb"},
+               Named{"a100-40g-sxm", "dgx-a100-40gb", "a100-sxm-40gb"}, Named{"A100-SXM-40GB", "dgx-a100-40gb", "a100-sxm-40gb"},
+               Named{"b200-power-limited", "b200-power-limited", "b200-power-limited"}, Named{"GB200-NVL72", "gb200-nvl72", "gb200"},
+               Named{"v100-16g-sxm2", "dgx-1-v100", "v100-sxm2-16gb"}, Named{"llamacpp:4070 Ti 12GB", "rtx-4090-box", "rtx-4070-ti"},
+               Named{"llamacpp:4080 16GB", "rtx-4090-box", "rtx-4080"}, Named{"llamacpp:RTX 6000 Ada 48GB", "rtx-4090-box", "rtx-6000-ada"},
+               Named{"llamacpp:RTX A6000 48GB", "rtx-4090-box", "rtx-a6000"}, Named{"L4", "rtx-4090-box", "l4"},
+               Named{"L40S-48GB", "rtx-4090-box", "l40s"},
+               // A typographic dash, as the source has it.
+               Named{"llamacpp:M3 Max 40‑Core GPU 64GB", "rtx-4090-box", "m3-max-40"});
+  INFO(named.published);
+  const auto node = published_node(named.published);
+  REQUIRE(node);
+  CHECK(node->name == named.node);
+  CHECK(node->device.name == named.device);
+}
+
+TEST_CASE("machines that differ by their network only are told apart by it", "[scenarios]") {
+  CHECK(published_node("h100-80g-sxm", "A3 GPUDirect-TCPX")->name == "gcp-a3-high");
+  CHECK(published_node("h100-80g-sxm", "InfiniBand")->name == "dgx-h100");
+}
+
+TEST_CASE("a name that no machine has is unknown", "[scenarios]") { CHECK_FALSE(published_node("XPU-9000")); }
