@@ -56,6 +56,7 @@ constexpr std::array model_rules = {
     ModelRule{"mistral-large", "mistral-large-123b"},
     ModelRule{"nemotron-nano-9b-v2", "nemotron-nano-v2-9b"},
     ModelRule{"nemotron-nano-12b-v2", "nemotron-nano-v2-12b"},
+    ModelRule{"phi-2", "phi-2-2.7b"},
     ModelRule{"phi-3-mini", "phi-3-mini-3.8b"},
     ModelRule{"phi-3-medium", "phi-3-medium-14b"},
     ModelRule{"phi-4-mini", "phi-4-mini-3.8b"},
