@@ -48,7 +48,6 @@ constexpr std::array machine_rules = {MachineRule{"b200", "power-limited", "b200
                                       MachineRule{"mi325x", "", "mi325x-oam"},
                                       MachineRule{"mi355x", "", "mi355x-oam"},
                                       MachineRule{"rtx-pro-6000", "", workstation, "rtx-pro-6000-blackwell"},
-                                      MachineRule{"rtx4090", "24g", "rtx-4090-single"},
                                       MachineRule{"m2-ultra", "", workstation, "m2-ultra-76"},
                                       MachineRule{"800i-a2", "", "atlas-800i-a2"},
                                       MachineRule{"910b", "", "atlas-800i-a2"},
@@ -68,7 +67,7 @@ constexpr std::array machine_rules = {MachineRule{"b200", "power-limited", "b200
                                       MachineRule{"trainium", "2", "trn2-48xlarge"},
                                       MachineRule{"trainium", "", "trn1-32xlarge"}};
 
-/// Lower case; all that is no letter, digit or dot is a dash. Typographic dashes count as one.
+/// Lower case; all that is no letter, digit or dot is a dash. Typographic dashes count as one, and one stands behind "rtx".
 std::string plain_name(std::string_view text) {
   std::string plain;
   for (const char c : text) {
@@ -80,6 +79,8 @@ std::string plain_name(std::string_view text) {
     else if (plain.empty() || plain.back() != '-')
       plain += '-';
   }
+  if (const auto rtx = plain.find("rtx"); rtx != std::string::npos && rtx + 3 < plain.size() && plain[rtx + 3] != '-')
+    plain.insert(rtx + 3, "-");
   return plain;
 }
 

@@ -127,6 +127,9 @@ bool find_job(const Cells& row, TrainingRow& out) {
   }
   out.job.precision = precision.empty() ? Precision::fp16 : rule->precision;
   out.job.recipe = precision.empty() ? Recipe::none : rule->recipe;
+  const Device& device = out.cluster.node.device;
+  if (out.job.precision == Precision::fp16 && !supports(device, Precision::fp16) && supports(device, Precision::bf16))
+    out.job.precision = Precision::bf16; // the half precision that the device has
   // PyTorch multiplies rows that have scales of their own in CUTLASS kernels, as the serving engines do (RowwiseScaledMM.cu).
   if (out.job.recipe == Recipe::fp8_row)
     out.software.narrow_products = NarrowProducts::serving;

@@ -17,7 +17,7 @@ TEST_CASE("publishers' names of accelerators find their node and device", "[scen
                Named{"v100-16g-sxm2", "dgx-1-v100", "v100-sxm2-16gb"}, Named{"llamacpp:4070 Ti 12GB", "rtx-4090-box", "rtx-4070-ti"},
                Named{"llamacpp:4080 16GB", "rtx-4090-box", "rtx-4080"}, Named{"llamacpp:RTX 6000 Ada 48GB", "rtx-4090-box", "rtx-6000-ada"},
                Named{"llamacpp:RTX A6000 48GB", "rtx-4090-box", "rtx-a6000"}, Named{"L4", "rtx-4090-box", "l4"},
-               Named{"L40S-48GB", "rtx-4090-box", "l40s"},
+               Named{"rtx3090-24g", "rtx-4090-box", "rtx-3090"}, Named{"L40S-48GB", "rtx-4090-box", "l40s"},
                // A typographic dash, as the source has it.
                Named{"llamacpp:M3 Max 40‑Core GPU 64GB", "rtx-4090-box", "m3-max-40"});
   INFO(named.published);
