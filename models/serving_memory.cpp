@@ -47,7 +47,8 @@ double layer_kv(const ServingGraph& graph, LayerKind kind, double tokens) {
   const LatentAttention& l = b.model.latent;
   const double width = l.kv_rank > 0 ? l.kv_rank + l.rope_dim : 2 * b.size.kv;
   const bool windowed = kind.mixer == Mixer::windowed_attention;
-  return width * element_bytes(graph.job().kv) * (windowed ? std::min<double>(tokens, b.model.attention_window) : tokens);
+  return (width * element_bytes(graph.job().kv) + l.index_bytes()) *
+         (windowed ? std::min<double>(tokens, b.model.attention_window) : tokens);
 }
 
 double workspace(const ServingGraph& graph, const IterationLimits& limits) {

@@ -17,15 +17,13 @@ struct ModelRule {
   std::string_view model;
   std::string_view refusal = {};
 };
-constexpr std::string_view sparse = "sparse attention behind an index of all keys is not modelled";
 constexpr std::array model_rules = {
     ModelRule{"deepseek-r1-distill-llama-70b", "llama3-70b"},
     ModelRule{"deepseek-r1-distill-llama-8b", "llama3-8b"},
     ModelRule{"deepseek-r1-distill-qwen-32b", "qwen2.5-32b"},
     ModelRule{"deepseek-r1-distill-qwen-14b", "qwen2.5-14b"},
     ModelRule{"deepseek-r1-distill-qwen-7b", "qwen2.5-7b"},
-    ModelRule{"deepseek-v3.2", "", sparse},
-    ModelRule{"glm-5", "", sparse},
+    ModelRule{"glm-5", "glm-5"},
     ModelRule{"deepseek-r1", "deepseek-v3"},
     ModelRule{"llama-3.1-nemotron-70b", "llama3-70b"},
     ModelRule{"llama-3.3-nemotron", "", "layers of unequal shapes (neural architecture search) are not modelled"},

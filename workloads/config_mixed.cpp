@@ -57,6 +57,9 @@ void read_deepseek(const ConfigKeys& keys, TransformerModel& model) {
   latent.query_rank = keys.count("q_lora_rank", 0);
   latent.rope_dim = keys.size({"qk_rope_head_dim"}, "head_dim");
   latent.value_dim = keys.size({"v_head_dim"}, "head_dim");
+  latent.index_heads = keys.count("index_n_heads", 0);
+  latent.index_dim = keys.count("index_head_dim", 0);
+  latent.index_keys = keys.count("index_topk", 0);
   model.head_dim = keys.size({"qk_nope_head_dim"}, "head_dim") + latent.rope_dim;
   model.prediction_layers = keys.count("num_nextn_predict_layers", 0);
 }
@@ -106,6 +109,8 @@ std::span<const Architecture> mixed_architectures() {
       Architecture{.model_type = "qwen3_moe", .read = read_qwen3_moe, .experts = true},
       Architecture{.model_type = "deepseek_v2", .read = read_deepseek, .experts = true, .latent = true},
       Architecture{.model_type = "deepseek_v3", .read = read_deepseek, .experts = true, .latent = true, .quantised = true},
+      Architecture{.model_type = "deepseek_v32", .read = read_deepseek, .experts = true, .latent = true, .quantised = true},
+      Architecture{.model_type = "glm_moe_dsa", .read = read_deepseek, .experts = true, .latent = true, .quantised = true},
       Architecture{.model_type = "gpt_oss", .read = read_gpt_oss, .experts = true, .layer_types = true, .quantised = true},
       Architecture{.model_type = "gemma2", .read = read_gemma2, .layer_types = true},
       Architecture{.model_type = "gemma3_text", .read = read_gemma3, .layer_types = true},

@@ -83,7 +83,8 @@ double latent_elements(const BlockBuilder& b) {
 double latent_rank_parameters(const BlockBuilder& b) {
   const Sizes& s = b.size;
   const LatentSizes z(b);
-  return s.hidden * z.down + z.latent + z.queries * s.query + b.model.latent.kv_rank * z.keys + s.context * s.hidden;
+  return s.hidden * z.down + z.latent + z.queries * s.query + b.model.latent.kv_rank * z.keys + s.context * s.hidden +
+         b.model.latent.index_parameters(s.hidden);
 }
 
 } // namespace orrery

@@ -26,7 +26,7 @@ double latent_parameters(const TransformerModel& model) {
   const double query = l.query_rank > 0 ? (hidden + queries) * l.query_rank + l.query_rank : hidden * queries;
   const double down = hidden * (l.kv_rank + l.rope_dim) + l.kv_rank; // the norm of the latent included
   const double up = static_cast<double>(l.kv_rank) * model.heads * (model.head_dim - l.rope_dim + l.value_dim);
-  return query + down + up + static_cast<double>(model.heads) * l.value_dim * hidden;
+  return query + down + up + static_cast<double>(model.heads) * l.value_dim * hidden + l.index_parameters(hidden);
 }
 
 } // namespace

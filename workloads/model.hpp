@@ -38,12 +38,23 @@ struct Experts {
   int top_groups = 1;    ///< parts among which a token's experts lie (node-limited routing)
 };
 
-/// Keys and values from one latent vector per token (multi-head latent attention).
+/// Keys and values from one latent vector per token (multi-head latent attention). With an index (DeepSeek-V3.2, section 2.1) a query reads
+/// the `index_keys` tokens whose small keys of `index_dim`, one per token in FP8 with a scale, score best against its `index_heads`
+/// queries.
 struct LatentAttention {
   int kv_rank = 0;    ///< width of the latent; 0 = plain attention
   int query_rank = 0; ///< width of the queries' own latent; 0 = none
   int rope_dim = 0;   ///< part of a head's width that carries positions, shared by all heads of a key
   int value_dim = 0;  ///< width of a value; `head_dim` is that of a key, `rope_dim` included
+  int index_heads = 0;
+  int index_dim = 0;
+  int index_keys = 0; ///< 0 = no index, a query reads all tokens
+
+  [[nodiscard]] double index_parameters(double hidden) const {
+    return static_cast<double>(query_rank) * index_heads * index_dim + hidden * (index_dim + index_heads);
+  }
+  /// Of a token's key for the index as it is kept, with its fp32 scale.
+  [[nodiscard]] double index_bytes() const { return index_keys > 0 ? index_dim + 4.0 : 0; }
 };
 
 enum class RecurrentKind { mamba2, gated_delta };

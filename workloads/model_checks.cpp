@@ -59,6 +59,8 @@ void check_tuning(std::vector<Violation>& found, const TrainingJob& job) {
 
 void check_split(std::vector<Violation>& found, const TrainingJob& job, const Plan& plan) {
   const TransformerModel& m = job.model;
+  if (m.latent.index_keys > 0)
+    found.push_back({fmt::format("latent.index_keys {} > 0: attention behind an index is modelled in serving only", m.latent.index_keys)});
   if (has_mixer(m, false)) {
     require_divisible(found, "attention heads", m.heads, "tp", plan.tp);
     if (m.kv_heads > plan.tp)

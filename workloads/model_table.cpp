@@ -57,6 +57,11 @@ void check_mixers(const TransformerModel& model, const Report& report) {
     report.error("kv_heads", fmt::format("{} key/value heads for {} heads", model.kv_heads, model.heads), "a divisor of heads");
   if (const LatentAttention& l = model.latent; l.kv_rank > 0) {
     require(l.value_dim, "latent.value_dim", "latent attention", report);
+    if (l.index_keys > 0) {
+      require(l.index_heads, "latent.index_heads", "an index", report);
+      require(l.index_dim, "latent.index_dim", "an index", report);
+      require(l.query_rank, "latent.query_rank", "an index, whose queries come from the latent of queries,", report);
+    }
     if (l.rope_dim > model.head_dim)
       report.error("latent.rope_dim", fmt::format("{} > head_dim {}", l.rope_dim, model.head_dim), "a part of head_dim");
   }
@@ -117,7 +122,10 @@ const Table<LatentAttention>& latent_table() {
           .count("kv_rank", &L::kv_rank, part_of(1e6, "width of the latent of keys and values; 0 = plain attention"))
           .count("query_rank", &L::query_rank, part_of(1e6, "width of the latent of queries; 0 = none"))
           .count("rope_dim", &L::rope_dim, part_of(1e5, "part of a head's width that carries positions"))
-          .count("value_dim", &L::value_dim, part_of(1e5, "width of a value"));
+          .count("value_dim", &L::value_dim, part_of(1e5, "width of a value"))
+          .count("index_heads", &L::index_heads, part_of(1e5, "queries that score the tokens to read"))
+          .count("index_dim", &L::index_dim, part_of(1e5, "width of these queries and of a token's key for them"))
+          .count("index_keys", &L::index_keys, part_of(1e8, "tokens that a query reads, chosen by an index of all; 0 = all"));
   return table;
 }
 

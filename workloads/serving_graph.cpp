@@ -13,6 +13,8 @@ constexpr double score_bytes = 4;       // routing is done in fp32
 constexpr int routing_kernels = 2;      // choice of experts and the order of the rows
 constexpr int latent_kernels = 11;      // around latent attention: joints of its parts, split plan, sum over the splits, transposes
 constexpr int fused_latent_kernels = 3; // where one attention operator has all but copies and the sum
+constexpr int index_kernels = 4;        // norm, rotation, Hadamard transform and cast; writing of the key
+constexpr int choice_kernels = 2;       // of the best scores: histogram, gathering
 constexpr int sampling_kernels = 4;     // logits to fp32, temperature, maximum or threshold, draw
 constexpr double state_bytes = 4;       // recurrent states are kept in fp32
 constexpr double dispatched_bytes = 1;  // of an element on its way to the experts (DeepEP dispatches FP8)
@@ -106,6 +108,12 @@ void ServingGraph::latent_inputs(const BlockBuilder& b, List& list) const {
   const double normed = s.tokens * (l.kv_rank + l.query_rank) * s.element;
   b.streaming(list, "latent_norm", OpClass::normalization, normed, normed, l.query_rank > 0 ? 2 : 1);
   linear(b, list, "query_up", l.query_rank > 0 ? l.query_rank : s.hidden, s.query, false);
+  if (l.index_keys > 0) { // on every rank of a tensor-parallel group alike
+    linear(b, list, "index_queries", l.query_rank, static_cast<double>(l.index_heads) * l.index_dim, false);
+    b.plain_matmul(list, "index_key", OpClass::gemm, {.m = s.tokens, .n = static_cast<double>(l.index_dim + l.index_heads), .k = s.hidden});
+    const double scored = s.tokens * (l.index_heads + 1) * l.index_dim;
+    b.streaming(list, "index_cast", OpClass::cast, scored * s.element, scored * element_bytes(Precision::fp8), index_kernels);
+  }
   const double rotated = s.tokens * (s.heads + 1) * l.rope_dim * s.element;
   const double kept = s.tokens * (l.kv_rank + l.rope_dim);
   b.streaming(list, "rotary_cache", OpClass::elementwise, rotated + kept * s.element, rotated + kept * element_bytes(job_.kv),
@@ -231,6 +239,42 @@ void ServingGraph::latent_copies(const BlockBuilder& b, List& list, double width
               software_.serving.fused_rotary_cache ? fused_latent_kernels : latent_kernels);
 }
 
+/// Scores of every key for the index, and the choice of the best. Scoring is one product where attention has two: half as many heads.
+void ServingGraph::index_scores(const BlockBuilder& b, List& list, const FusedAttention& over) const {
+  const LatentAttention& l = b.model.latent;
+  FusedAttention scores = over;
+  scores.heads = l.index_heads / 2.0;
+  scores.kv_heads = 1;
+  scores.head_dim = l.index_dim;
+  scores.value_dim = 0;
+  scores.window = 0;
+  scores.shared_values = true;
+  scores.kept_bytes = l.index_bytes() / l.index_dim;
+  list.push_back({.name = "index_scores", .op_class = OpClass::attention, .precision = job_.precision, .shape = scores});
+  const double chosen = over.batch * over.queries * std::min<double>(over.keys, l.index_keys) * score_bytes;
+  const double all = over.batch * over.queries * over.keys * score_bytes;
+  b.streaming(list, "index_choice", OpClass::softmax, all, chosen, choice_kernels);
+}
+
+/// Attention over latents, all heads reading the same, between the products that take queries to the latent's width and values back.
+void ServingGraph::absorbed(const BlockBuilder& b, List& list, FusedAttention shape) const {
+  const LatentAttention& l = b.model.latent;
+  const auto absorb = [&](const char* name, double in, double out) {
+    b.plain_matmul(list, name, OpClass::attention, {.batch = b.size.heads, .m = b.size.tokens, .n = out, .k = in});
+  };
+  if (l.index_keys > 0)
+    index_scores(b, list, shape);
+  absorb("query_absorb", b.size.head_dim - l.rope_dim, l.kv_rank);
+  shape.kv_heads = 1;
+  shape.head_dim = l.kv_rank + l.rope_dim;
+  shape.value_dim = l.kv_rank;
+  shape.window = l.index_keys;
+  shape.shared_values = true;
+  list.push_back({.name = "attention", .op_class = OpClass::attention, .precision = job_.precision, .shape = shape});
+  absorb("value_expand", l.kv_rank, l.value_dim);
+  latent_copies(b, list, shape.head_dim);
+}
+
 ServingGraph::List ServingGraph::prompt(LayerKind kind, double tokens, double past) const {
   List list;
   BlockBuilder b = builder(kind, tokens);
@@ -242,6 +286,10 @@ ServingGraph::List ServingGraph::prompt(LayerKind kind, double tokens, double pa
   FusedAttention shape = attention(b);
   shape.queries = tokens;
   shape.keys = past + tokens;
+  if (l.index_keys > 0 && shape.keys > l.index_keys) {
+    absorbed(b, list, shape);
+    return list;
+  }
   if (l.kv_rank > 0) {
     b.size.tokens = past + tokens;
     linear(b, list, "key_value_up", l.kv_rank, b.size.heads * (b.size.head_dim - l.rope_dim + l.value_dim), false);
@@ -257,7 +305,6 @@ ServingGraph::List ServingGraph::prompt(LayerKind kind, double tokens, double pa
 ServingGraph::List ServingGraph::decode(LayerKind kind, double sequences, double context, double queries) const {
   List list;
   const BlockBuilder b = builder(kind, sequences * queries);
-  const Sizes& s = b.size;
   if (kind.mixer == Mixer::recurrent) {
     const RecurrentSizes z(b);
     const double state = sequences * z.values * b.model.recurrent.key_dim * state_bytes;
@@ -265,26 +312,14 @@ ServingGraph::List ServingGraph::decode(LayerKind kind, double sequences, double
   }
   if (!attends(kind))
     return list;
-  const LatentAttention& l = b.model.latent;
   FusedAttention shape = attention(b);
   shape.batch = sequences;
   shape.queries = queries;
   shape.keys = std::max(queries, context);
-  const auto absorb = [&](const char* name, double in, double out) {
-    b.plain_matmul(list, name, OpClass::attention, {.batch = s.heads, .m = s.tokens, .n = out, .k = in});
-  };
-  if (l.kv_rank > 0) {
-    absorb("query_absorb", s.head_dim - l.rope_dim, l.kv_rank);
-    shape.kv_heads = 1;
-    shape.head_dim = l.kv_rank + l.rope_dim;
-    shape.value_dim = l.kv_rank;
-    shape.shared_values = true;
-  }
-  list.push_back({.name = "attention", .op_class = OpClass::attention, .precision = job_.precision, .shape = shape});
-  if (l.kv_rank > 0) {
-    absorb("value_expand", l.kv_rank, l.value_dim);
-    latent_copies(b, list, shape.head_dim);
-  }
+  if (b.model.latent.kv_rank > 0)
+    absorbed(b, list, shape);
+  else
+    list.push_back({.name = "attention", .op_class = OpClass::attention, .precision = job_.precision, .shape = shape});
   return list;
 }
 

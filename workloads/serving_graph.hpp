@@ -4,7 +4,9 @@
 // What:    kernels as the serving engines launch them. Residual and norm, gate and activation are one kernel each; rotation and the write
 //          to the KV cache two or one; quantisation of a product's input one of its own or part of the kernel before it. Latent attention
 //          decodes absorbed: queries are taken to the latent's width and outputs back, all heads reading one latent. Its prompts expand the
-//          latents of all keys. Prompts of a recurrent layer are scanned in chunks; decoding reads and writes its state.
+//          latents of all keys. With an index a query scores the small keys of all tokens and reads the latents of the best; prompts that
+//          are longer than what it reads are absorbed then. Prompts of a recurrent layer are scanned in chunks; decoding reads and writes
+//          its state.
 // Formula: sizes of workloads/block_builder.hpp with T tokens. Experts: T top_k / ep rows on a rank, times what the busiest gets
 //          (workloads/routing.hpp); of its g experts, g (1 - (1 - top_k / E)^T) are read. Without attention-DP all ranks have all tokens
 //          and sum up at the end. With it, tokens travel to the ranks of their experts, FP8 there and half precision back (DeepEP), or all
@@ -15,7 +17,8 @@
 // Error:   kernels of sampling (4) and routing (2) are assumed; learned positions and ALiBi cost nothing. vLLM 0.19's modules of latent
 //          attention (AIConfigurator, mla module tables) take 43 us more than their projections, casts, norms, rotation and attention on
 //          H100, 44 on B200, whatever the batch: 11 small kernels of 4 us each stand for it, 3 (assumed) where the engine's attention
-//          operator has them inside. Their prompts take up to 40% longer than predicted.
+//          operator has them inside. Their prompts take up to 40% longer than predicted. Index: four small kernels before and two after the
+//          scores are assumed; scores are priced as half-precision attention, the engines' kernels multiply in FP8.
 #pragma once
 
 #include "workloads/block_builder.hpp"
@@ -68,6 +71,8 @@ private:
   void attention_inputs(const BlockBuilder& b, List& list) const;
   void latent_inputs(const BlockBuilder& b, List& list) const;
   void latent_copies(const BlockBuilder& b, List& list, double width) const;
+  void index_scores(const BlockBuilder& b, List& list, const FusedAttention& over) const;
+  void absorbed(const BlockBuilder& b, List& list, FusedAttention shape) const;
   void feed_forward(const BlockBuilder& b, List& list) const;
   void experts(const BlockBuilder& b, List& list, double all) const;
   void exchange(const BlockBuilder& b, List& list, double all, bool back) const;

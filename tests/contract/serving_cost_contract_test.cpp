@@ -115,3 +115,27 @@ TEST_CASE("groups that attend by themselves share the experts", "[contract][serv
   std::vector<PrefillChunk> spread(8, PrefillChunk{.tokens = 500});
   CHECK(groups.cost({&chunk, 1}, 0, 0).latency > groups.cost(spread, 0, 0).latency);
 }
+
+TEST_CASE("attention behind an index reads no more than it chose, and the small keys of all", "[contract][serving]") {
+  const SoftwareProfile software = load_software("sglang-2025");
+  const WeightFormat format = *find_weight_format("fp8_block");
+  const auto replica = [&](const char* model) {
+    return ReplicaModel(node("dgx-h200"), {.model = catalogue_model(model), .weights = format}, {.tp = 1, .ep = 8, .attention_dp = 8},
+                        software, load_calibration());
+  };
+  ReplicaModel full = replica("deepseek-v3");
+  ReplicaModel indexed = replica("deepseek-v3.2");
+  check_costs(indexed);
+  const Device device = node("dgx-h200").node.device;
+  // One key of 128 bytes with a scale of four per token and layer, on every rank.
+  const Bytes more =
+      serving_memory(indexed.graph(), device, software, {}).kv_token - serving_memory(full.graph(), device, software, {}).kv_token;
+  CHECK(more.si() == Approx(61 * 132));
+  // The index costs where all tokens are read anyway, and pays where they are many.
+  CHECK(indexed.decode(64).at(1000).latency > full.decode(64).at(1000).latency);
+  CHECK(indexed.decode(64).at(64000).latency < 0.8 * full.decode(64).at(64000).latency);
+  const auto growth = [](ReplicaModel& model) { return (model.decode(64).at(128000).memory - model.decode(64).at(64000).memory).si(); };
+  CHECK(growth(indexed) / growth(full) == Approx(132.0 / (2 * 576)).epsilon(0.05));
+  const PrefillChunk chunk{.tokens = 4096, .past = 60000};
+  CHECK(indexed.cost({&chunk, 1}, 0, 0).flops < full.cost({&chunk, 1}, 0, 0).flops);
+}

@@ -121,6 +121,7 @@ TEST_CASE("models of several kinds of layers are read as the catalogue has them"
                                    {"qwen3-30b-a3b", "qwen3-30b-a3b"},
                                    {"deepseek-v2-lite", "deepseek-v2-lite"},
                                    {"deepseek-v3", "deepseek-v3"},
+                                   {"deepseek-v3.2", "deepseek-v3.2"},
                                    {"gpt-oss-20b", "gpt-oss-20b"},
                                    {"gemma-2-9b", "gemma2-9b"}}) {
     CAPTURE(file);
