@@ -15,10 +15,7 @@ namespace {
 constexpr std::uint64_t seed = 1;
 
 BatchingPolicy policy_of(const SoftwareProfile& software, const ReplicaPool& pool) {
-  BatchingPolicy policy = batching_of({}, software);
-  // Every attention group has a scheduler of its own.
-  policy.max_sequences *= pool.plan.attention_dp;
-  policy.max_tokens = static_cast<int>(std::min<std::int64_t>(std::int64_t{policy.max_tokens} * pool.plan.attention_dp, 1 << 24));
+  BatchingPolicy policy = batching_of({}, software, pool.plan);
   if (pool.max_sequences > 0)
     policy.max_sequences = std::min(policy.max_sequences, pool.max_sequences);
   return policy;

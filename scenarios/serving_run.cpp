@@ -32,7 +32,7 @@ struct Deployment {
 std::vector<Deployment> deployments_of(const ServingScenario& job, const SoftwareProfile& software) {
   std::vector<Deployment> pools;
   const auto add = [&](Pool pool, const ServingPlan& plan, const BatchingChoice& batching) {
-    pools.push_back({.pool = pool, .plan = plan, .policy = batching_of(batching, software)});
+    pools.push_back({.pool = pool, .plan = plan, .policy = batching_of(batching, software, plan)});
   };
   if (job.pools) {
     add(Pool::prefill, job.pools->prefill.plan, job.pools->prefill.batching);
@@ -234,7 +234,7 @@ void fill_metrics(ServingResult& result, const Scenario& scenario, const Serving
 
 } // namespace
 
-BatchingPolicy batching_of(const BatchingChoice& choice, const SoftwareProfile& software) {
+BatchingPolicy batching_of(const BatchingChoice& choice, const SoftwareProfile& software, const ServingPlan& plan) {
   const ServingTraits& engine = software.serving;
   const std::string& name = choice.policy.value_or(engine.batching);
   const auto found = std::ranges::find(batching_policies(), name, &BatchingPolicy::name);
@@ -243,6 +243,13 @@ BatchingPolicy batching_of(const BatchingChoice& choice, const SoftwareProfile& 
   const bool own = name == engine.batching; // the software's limits are those of its own policy
   policy.max_sequences = choice.max_sequences.value_or(own && engine.max_sequences > 0 ? engine.max_sequences : policy.max_sequences);
   policy.max_tokens = choice.max_tokens.value_or(own && engine.max_tokens > 0 ? engine.max_tokens : policy.max_tokens);
+  constexpr std::int64_t unlimited = 1 << 24;
+  const auto of_all = [&](int of_group) {
+    return static_cast<int>(std::min<std::int64_t>(std::int64_t{of_group} * plan.attention_dp, unlimited));
+  };
+  policy.max_sequences = of_all(policy.max_sequences);
+  policy.max_tokens = of_all(policy.max_tokens);
+  policy.groups = plan.attention_dp;
   return policy;
 }
 

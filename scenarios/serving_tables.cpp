@@ -40,8 +40,9 @@ const Table<BatchingChoice>& batching_table() {
   static const Table<B> table =
       Table<B>("batching", "How batches are formed, where not as the software does.")
           .word("policy", &B::policy, policy_names(), {.help = "who joins an iteration, and what KV memory it is given"})
-          .count("max_sequences", &B::max_sequences, {.min = 1, .max = 1'000'000, .help = "in a batch"})
-          .count("max_tokens", &B::max_tokens, {.min = 1, .max = 100'000'000, .help = "of an iteration, prompts and decoding together"});
+          .count("max_sequences", &B::max_sequences, {.min = 1, .max = 1'000'000, .help = "in a batch of one attention group"})
+          .count("max_tokens", &B::max_tokens,
+                 {.min = 1, .max = 100'000'000, .help = "of an attention group's iteration, prompts and decoding together"});
   return table;
 }
 

@@ -27,6 +27,7 @@ struct BatchingPolicy {
   Reservation reservation = Reservation::prompt;
   int max_sequences = 256; ///< in a batch
   int max_tokens = 2048;   ///< of an iteration, prompts and decoding sequences together
+  int groups = 1;          ///< with schedulers of their own (attention-DP), each for an even part of both limits
 };
 
 /// Static (FasterTransformer), Orca, vLLM v0 and v1, Sarathi, SplitFuse, TensorRT-LLM, SGLang, with their usual limits.

@@ -163,7 +163,8 @@ void Replica::admit(Slot& slot, std::deque<RequestId>& queue, Seconds now) {
 void Replica::take_chunk(Slot& slot, RequestId id, std::int64_t& budget) {
   const Sequence& s = sequence(id);
   const std::uint32_t left = s.prompt - s.computed;
-  const auto tokens = spec_.policy.chunked_prefill ? static_cast<std::uint32_t>(std::min<std::int64_t>(left, budget)) : left;
+  const std::int64_t most = std::min<std::int64_t>(budget, std::max(1, spec_.policy.max_tokens / spec_.policy.groups));
+  const auto tokens = spec_.policy.chunked_prefill ? static_cast<std::uint32_t>(std::min<std::int64_t>(left, most)) : left;
   slot.prompts.push_back(id);
   slot.chunks.push_back({.tokens = tokens, .past = s.computed, .last = tokens == left});
   budget -= tokens;

@@ -129,3 +129,22 @@ TEST_CASE("a search states what it cannot bound", "[closed_form][serving]") {
   CHECK_FALSE(endless.bounded);
   CHECK(endless.rate == 3 * 32);
 }
+
+TEST_CASE("of groups with schedulers of their own none computes more than its part of a prompt at a time", "[closed_form][serving]") {
+  SimpleModel model;
+  Traffic traffic = short_requests(1, 1);
+  traffic.arrivals = AtOnce{};
+  const RequestStream stream = generate_requests(traffic, 1);
+  ServingSystem system = one_server(model);
+  BatchingPolicy& policy = system.replicas.front().policy;
+  policy.chunked_prefill = true;
+  policy.max_tokens = 20;
+  const auto iterations = [&](int groups) {
+    policy.groups = groups;
+    return simulate_serving(stream, system).replicas.front().iterations;
+  };
+  CHECK(iterations(1) == 1);
+  CHECK(iterations(2) == 1);
+  CHECK(iterations(4) == 2);
+  CHECK(iterations(10) == 5);
+}
