@@ -18,6 +18,11 @@ std::vector<ReplicaModel::Layers> ReplicaModel::decode_knots(const ServingGraph&
         knot[k] = knot[like];
       continue;
     }
+    if (graph.job().kept == KvContent::inputs) { // all of it grows with the context
+      for (std::size_t i = 0; i < contexts_.size(); ++i)
+        knots[i][k] = price(graph.decode(kinds[k], sequences, contexts_[i], queries));
+      continue;
+    }
     Work fixed;
     std::vector<Operator> reading;
     for (Operator& op : graph.decode(kinds[k], sequences, contexts_.front(), queries))

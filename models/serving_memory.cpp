@@ -45,7 +45,8 @@ double layer_kv(const ServingGraph& graph, LayerKind kind, double tokens) {
   if (kind.mixer == Mixer::none)
     return 0;
   const LatentAttention& l = b.model.latent;
-  const double width = l.kv_rank > 0 ? l.kv_rank + l.rope_dim : 2 * b.size.kv;
+  const double plain = graph.job().kept == KvContent::inputs ? b.size.hidden : 2 * b.size.kv;
+  const double width = l.kv_rank > 0 ? l.kv_rank + l.rope_dim : plain;
   const bool windowed = kind.mixer == Mixer::windowed_attention;
   return (width * element_bytes(graph.job().kv) + l.index_bytes()) *
          (windowed ? std::min<double>(tokens, b.model.attention_window) : tokens);

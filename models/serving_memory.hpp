@@ -3,10 +3,11 @@
 // What:    bytes of weights and workspace on a rank, of KV cache and state per sequence, and how much KV cache a replica has room for.
 // Formula: weights: each rank's share in the job's weight format, embedding and head in half precision; absorbed latent projections are
 //          kept beside the plain ones. KV: keys and values of the rank's heads, at least one (heads fewer than ranks are copied); one
-//          latent for all heads; of windowed layers no more than the window; states of recurrent layers once per sequence in fp32. Room =
-//          memory x fraction - weights - workspace - framework, or (memory - weights - workspace - framework) x fraction (TensorRT-LLM,
-//          SGLang); of weights in host memory two layers lie on the device; the stage with least room for its layers' keys decides.
-//          Workspace: an iteration's widest activations, residual and hidden state, and logits of its sequences in fp32.
+//          latent for all heads; inputs of layers, where the cache keeps those, whole on every rank; of windowed layers no more than the
+//          window; states of recurrent layers once per sequence in fp32. Room = memory x fraction - weights - workspace - framework, or
+//          (memory - weights - workspace - framework) x fraction (TensorRT-LLM, SGLang); of weights in host memory two layers lie on the
+//          device; the stage with least room for its layers' keys decides. Workspace: an iteration's widest activations, residual and
+//          hidden state, and logits of its sequences in fp32.
 // Source:  vLLM (worker/gpu_worker.py, determine_available_memory), TensorRT-LLM (free_gpu_memory_fraction).
 // Units:   bytes; tokens.
 // Error:   the KV cache of layers that guess is left out (one layer, or a small model's); workspace and framework are assumed to within a

@@ -55,8 +55,11 @@ ServingLatencies latencies_of(const RequestStream& stream, const ServingRun& run
     const RequestRecord& record = run.requests[i];
     if (record.outcome != Outcome::served || (service_class && request.service_class != *service_class))
       continue;
+    if (request.output == 0 && !service_class) // tools give no tokens
+      continue;
     const Latencies l = latencies_of(request, record);
-    ttft.push_back(l.ttft.si());
+    if (request.output > 0)
+      ttft.push_back(l.ttft.si());
     whole.push_back(l.end_to_end.si());
     queueing.push_back((record.scheduled - record.arrival).si());
     if (request.output < 2)
@@ -82,7 +85,42 @@ LatencySummary summary_of(const GapHistogram& gaps) {
           .max = gaps.longest()};
 }
 
+/// Times between the tokens of a class, or of all.
+LatencySummary gaps_of(const ServingRun& run, std::optional<std::size_t> service_class) {
+  GapHistogram gaps;
+  for (const ReplicaTotals& totals : run.replicas)
+    for (std::size_t c = 0; c < totals.gaps.size(); ++c)
+      if (!service_class || c == *service_class)
+        gaps.add(totals.gaps[c]);
+  return summary_of(gaps);
+}
+
 bool within(Seconds value, Seconds bound) { return bound.si() == 0 || value <= bound; }
+
+/// Tasks, and the share of them that keep their bounds. `kept` = requests that keep theirs.
+void fill_tasks(ServingResult& result, const RequestStream& stream, const ServingRun& run, const std::vector<bool>& kept) {
+  const auto stages = static_cast<std::size_t>(stream.stages);
+  std::vector<double> times;
+  std::uint64_t in_time = 0;
+  for (std::size_t first = 0; first < stream.requests.size(); first += stages) {
+    Seconds end;
+    bool served = true;
+    bool within_bounds = true;
+    for (std::size_t i = first; i < first + stages; ++i) {
+      served = served && run.requests[i].outcome == Outcome::served;
+      within_bounds = within_bounds && kept[i];
+      end = std::max(end, run.requests[i].end);
+    }
+    if (!served)
+      continue;
+    const Seconds time = end - run.requests[first].arrival;
+    times.push_back(time.si());
+    in_time += within_bounds && within(time, stream.task) ? 1 : 0;
+  }
+  const std::uint64_t count = stream.requests.size() / stages;
+  result.tasks = TaskResult{.stages = stream.stages, .count = count, .served = times.size(), .end_to_end = summary_of(std::move(times))};
+  result.attainment = static_cast<double>(in_time) / static_cast<double>(count);
+}
 
 void fill_classes(ServingResult& result, const RequestStream& stream, const ServingRun& run) {
   struct Counts {
@@ -92,6 +130,7 @@ void fill_classes(ServingResult& result, const RequestStream& stream, const Serv
     std::uint64_t all = 0;
   };
   std::vector<Counts> counts(stream.classes.size());
+  std::vector<bool> kept_all(stream.requests.size());
   for (const ServiceClass& bounds : stream.classes)
     result.classes.push_back({.bounds = bounds});
   for (std::size_t i = 0; i < stream.requests.size(); ++i) {
@@ -103,9 +142,10 @@ void fill_classes(ServingResult& result, const RequestStream& stream, const Serv
       continue;
     ++row.served;
     const Latencies l = latencies_of(request, run.requests[i]);
-    const bool ttft = within(l.ttft, row.bounds.ttft);
+    const bool ttft = request.output == 0 || within(l.ttft, row.bounds.ttft);
     const bool tpot = within(l.tpot, row.bounds.tpot);
     const bool whole = within(l.end_to_end, row.bounds.end_to_end);
+    kept_all[i] = ttft && tpot && whole;
     count.ttft += ttft ? 1 : 0;
     count.tpot += tpot ? 1 : 0;
     count.end_to_end += whole ? 1 : 0;
@@ -122,9 +162,12 @@ void fill_classes(ServingResult& result, const RequestStream& stream, const Serv
     row.tpot_met = of_all(counts[c].tpot);
     row.end_to_end_met = of_all(counts[c].end_to_end);
     row.attainment = of_all(counts[c].all);
+    row.itl = gaps_of(run, c);
     row.latencies = counts.size() == 1 ? result.latencies : latencies_of(stream, run, c);
   }
   result.attainment = static_cast<double>(kept) / static_cast<double>(stream.requests.size());
+  if (stream.stages > 1)
+    fill_tasks(result, stream, run, kept_all);
 }
 
 /// Overlap of [begin, end] with [from, to].
@@ -208,72 +251,88 @@ void fill_request_metrics(ServingResult& result, const RequestStream& stream, co
   result.output_tokens_per_second = output / result.time.si();
   result.output_tokens_per_second_per_device = result.output_tokens_per_second / result.devices;
   result.latencies = latencies_of(stream, run, std::nullopt);
-  GapHistogram gaps;
-  for (const ReplicaTotals& totals : run.replicas)
-    gaps.add(totals.gaps);
-  result.itl = summary_of(gaps);
+  result.itl = gaps_of(run, std::nullopt);
   result.saturation = saturation_of(stream, run);
   fill_classes(result, stream, run);
 }
 
 void fill_pool_metrics(PoolResult& pool, const ServingRun& run, std::size_t first, std::int64_t kv_blocks, Seconds time) {
   double busy = 0;
+  double moving = 0;
   for (std::size_t r = first; r < first + static_cast<std::size_t>(pool.plan.replicas); ++r) {
     const ReplicaTotals& totals = run.replicas[r];
     pool.active += std::min(totals.active, time);
-    busy += totals.cost.latency.si() / pool.plan.pp;
+    busy += (totals.cost.latency + totals.moving).si() / pool.plan.pp;
     pool.iterations += totals.iterations;
     pool.prefill_tokens += totals.prefill_tokens;
     pool.cached_tokens += totals.cached_tokens;
     pool.decode_tokens += totals.decode_tokens;
     pool.preemptions += totals.preemptions;
+    pool.swapped_out += totals.swapped_out;
+    pool.swapped_in += totals.swapped_in;
+    pool.reused += totals.reused;
+    moving += totals.moving.si();
+    for (std::size_t t = 0; t < pool.tiers.size(); ++t)
+      pool.tiers[t].tokens += totals.tier_tokens[t];
     pool.peak_kv = std::max(pool.peak_kv, static_cast<double>(totals.peak_blocks) / static_cast<double>(kv_blocks));
     pool.peak_sequences = std::max(pool.peak_sequences, totals.peak_sequences);
   }
+  if (busy > 0)
+    pool.moving = moving / pool.plan.pp / busy;
   if (pool.active.si() > 0)
     pool.busy = std::min(1.0, busy / pool.active.si());
   if (pool.iterations > 0)
     pool.mean_batch = static_cast<double>(pool.decode_tokens) / static_cast<double>(pool.iterations);
 }
 
-void fill_device_metrics(ServingResult& result, const Cluster& cluster, Precision peak, const ServingRun& run) {
-  const Device& device = cluster.node.device;
-  Joules energy;
+void fill_device_metrics(ServingResult& result, const std::vector<PoolMachine>& machines, const ServingRun& run) {
   Flops flops;
+  Flops most_flops;
   Bytes memory;
-  std::uint64_t iterations = 0;
-  for (const ReplicaTotals& totals : run.replicas) {
-    energy += totals.cost.energy;
-    flops += totals.cost.flops;
-    memory += totals.cost.memory;
-    iterations += totals.iterations;
-  }
-  // Between iterations a device draws its idle power. Pools on the same devices have a part of each.
-  int of_pools = 0;
-  for (const PoolResult& pool : result.pools)
-    of_pools += pool.plan.devices();
-  const double part = static_cast<double>(result.devices) / of_pools;
+  Bytes most_memory;
+  Joules energy;
   Seconds device_time;
-  for (const PoolResult& pool : result.pools) {
-    const Seconds there = pool.active * (pool.plan.replica_devices() * part);
+  Dollars cost;
+  std::uint64_t iterations = 0;
+  result.priced = true;
+  for (std::size_t p = 0; p < machines.size(); ++p) {
+    const PoolResult& pool = result.pools[p];
+    const Cluster& cluster = *machines[p].cluster;
+    const Device& device = cluster.node.device;
+    const Seconds there = pool.active * (pool.plan.replica_devices() * machines[p].part);
+    Joules of_pool = idle_power(device) * ((1 - pool.busy) * there); // between iterations a device draws its idle power
+    for (std::size_t r = machines[p].first; r < machines[p].first + static_cast<std::size_t>(pool.plan.replicas); ++r) {
+      of_pool += run.replicas[r].cost.energy;
+      flops += run.replicas[r].cost.flops;
+      memory += run.replicas[r].cost.memory;
+      iterations += run.replicas[r].iterations;
+    }
+    energy += of_pool;
     device_time += there;
-    energy += idle_power(device) * ((1 - pool.busy) * there);
+    most_flops += peak_of(device, machines[p].peak) * there;
+    if (!device.memory.empty())
+      most_memory += device.memory.front().bandwidth * there;
+    if (there == Seconds{})
+      continue;
+    const Watts facility = facility_power(cluster, of_pool / there); // were all its devices like the pool's
+    const double share = there / result.time / cluster.devices();
+    result.facility_power += facility * share;
+    const RunCost whole = run_cost(cluster, result.time, facility);
+    result.priced = result.priced && whole.priced;
+    cost += whole.total() * share;
   }
-  const double devices = device_time / result.time; // on average
-  result.mfu = flops / (peak_of(device, peak) * device_time);
-  if (!device.memory.empty())
-    result.mbu = memory / (device.memory.front().bandwidth * device_time);
+  result.mfu = flops / most_flops;
+  result.mbu = most_memory > Bytes{} ? memory / most_memory : 0;
   result.iterations_per_request = static_cast<double>(iterations) / static_cast<double>(result.served);
   result.method.iterations = iterations;
-  result.mean_devices = devices;
+  result.mean_devices = device_time / result.time;
   result.device_power = energy / device_time;
-  const double share = devices / cluster.devices();
-  result.facility_power = facility_power(cluster, result.device_power) * share;
   const double output = result.output_tokens_per_second * result.time.si();
   result.energy_per_output_token = result.facility_power * result.time / output;
-  const RunCost cost = run_cost(cluster, result.time, result.facility_power / share);
-  result.priced = cost.priced;
-  result.cost_per_million_output_tokens = cost.total() * (share * 1e6 / output);
+  result.cost_per_million_output_tokens = cost * (1e6 / output);
+  for (const ToolResult& tool : result.tools)
+    cost += tool.cost;
+  result.cost_per_request = cost / static_cast<double>(std::max<std::uint64_t>(1, result.tasks ? result.tasks->served : result.served));
 }
 
 } // namespace orrery

@@ -17,7 +17,15 @@ void fill_request_metrics(ServingResult& result, const RequestStream& stream, co
 /// Replicas of one pool are neighbours in the run. `first` = the first of them.
 void fill_pool_metrics(PoolResult& pool, const ServingRun& run, std::size_t first, std::int64_t kv_blocks, Seconds time);
 
-/// FLOPs, traffic, power and cost over result.time. `peak` = precision of the products.
-void fill_device_metrics(ServingResult& result, const Cluster& cluster, Precision peak, const ServingRun& run);
+/// What a pool runs on. A pool has a share of its cluster.
+struct PoolMachine {
+  const Cluster* cluster = nullptr;
+  Precision peak = Precision::bf16; ///< of the products
+  std::size_t first = 0;            ///< replica of the pool
+  double part = 1;                  ///< of its devices, where pools share them
+};
+
+/// FLOPs, traffic, power and cost over result.time. `machines` are parallel to result.pools.
+void fill_device_metrics(ServingResult& result, const std::vector<PoolMachine>& machines, const ServingRun& run);
 
 } // namespace orrery

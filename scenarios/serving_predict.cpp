@@ -1,6 +1,6 @@
 #include "scenarios/serving_predict.hpp"
 
-#include "scenarios/serving_run.hpp"
+#include "scenarios/serving_deployment.hpp"
 #include "sim/engine/kv_transfer.hpp"
 
 #include <fmt/format.h>

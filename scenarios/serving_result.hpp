@@ -44,14 +44,23 @@ struct ClassResult {
   std::uint64_t requests = 0;
   std::uint64_t served = 0;
   ServingLatencies latencies;
+  LatencySummary itl;  ///< times between tokens, over tokens
   double ttft_met = 1; ///< share of the class's requests
   double tpot_met = 1;
   double end_to_end_met = 1;
   double attainment = 1; ///< all bounds
 };
 
+/// Memory below that of the devices.
+struct TierResult {
+  std::string name;
+  std::uint64_t tokens = 0; ///< of prompts, that came up from it instead of being computed
+};
+
 /// Replicas that are alike.
 struct PoolResult {
+  std::string service; ///< empty = the job's own model
+  std::string node;    ///< type of its machines
   Pool pool = Pool::both;
   ServingPlan plan;
   BatchingPolicy policy;
@@ -70,6 +79,28 @@ struct PoolResult {
   std::uint64_t cached_tokens = 0; ///< of prompts, found in the prefix cache
   std::uint64_t decode_tokens = 0;
   std::uint64_t preemptions = 0;
+  std::vector<TierResult> tiers;
+  std::uint64_t swapped_out = 0; ///< KV blocks of preempted sequences that were written
+  std::uint64_t swapped_in = 0;
+  std::uint64_t reused = 0; ///< that needed no writing
+  double moving = 0;        ///< share of the time in iterations that they waited for KV blocks
+};
+
+/// Workers that run tools.
+struct ToolResult {
+  std::string name;
+  int workers = 0; ///< 0 = as many as were asked for
+  int most = 0;    ///< that ran at once
+  double busy = 0; ///< share of the workers' time; of the most that ran where there is no limit
+  Dollars cost;    ///< of the workers over the time
+};
+
+/// Tasks of several stages. A task keeps its bounds if all its stages do and it ends in time.
+struct TaskResult {
+  int stages = 0;
+  std::uint64_t count = 0;
+  std::uint64_t served = 0;
+  LatencySummary end_to_end; ///< from arrival to the last end
 };
 
 /// Whether requests come faster than they are served.
@@ -123,7 +154,9 @@ struct ServingResult {
   ServingLatencies latencies;
   LatencySummary itl; ///< times between tokens, over tokens; percentiles within 0.6%
   std::vector<ClassResult> classes;
-  double attainment = 1; ///< share of all requests that keep their bounds
+  std::optional<TaskResult> tasks;
+  std::vector<ToolResult> tools;
+  double attainment = 1; ///< share of all requests, or tasks, that keep their bounds
   double attainment_due = 0;
   std::optional<ServingGoodput> goodput;
   double iterations_per_request = 0;
@@ -134,9 +167,11 @@ struct ServingResult {
   Watts facility_power;
   Joules energy_per_output_token; ///< at the feed
   Dollars cost_per_million_output_tokens;
+  Dollars cost_per_request; ///< served, or task; with its tools
   bool priced = false;
   std::optional<RolloutResult> rollouts;
   std::vector<ServingSample> samples; ///< where asked for
+  std::vector<ServingSpan> spans;     ///< the same
   std::vector<RequestRow> rows;       ///< where asked for
   ServingMethod method;
 };

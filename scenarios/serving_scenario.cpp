@@ -82,13 +82,28 @@ bool has_bounds(const ServingScenario& job) {
 }
 
 int serving_devices(const ServingScenario& job) {
-  if (!job.pools)
-    return job.plan.devices();
-  return job.pools->prefill.plan.devices() + (job.pools->prefill_share ? 0 : job.pools->decode.plan.devices());
+  int devices = job.pools ? 0 : job.plan.devices();
+  if (job.pools) {
+    devices += job.pools->prefill.node ? 0 : job.pools->prefill.plan.devices();
+    devices += job.pools->prefill_share || job.pools->decode.node ? 0 : job.pools->decode.plan.devices();
+  }
+  for (const ServiceChoice& service : job.services)
+    devices += service.model && !service.node ? service.plan.devices() : 0;
+  return devices;
+}
+
+ServingJob serving_job(const ServingScenario& job, const ServiceChoice& service) {
+  ServingScenario own = job;
+  own.model = *service.model;
+  own.weights = service.weights;
+  own.kv = service.kv;
+  own.speculation.reset();
+  return serving_job(own);
 }
 
 ServingJob serving_job(const ServingScenario& job) {
-  ServingJob served{.model = job.model, .precision = job.precision, .kv = job.kv.value_or(job.precision), .routing = job.routing};
+  ServingJob served{
+      .model = job.model, .precision = job.precision, .kv = job.kv.value_or(job.precision), .kept = job.kept, .routing = job.routing};
   const std::string name = job.weights.value_or(choice_name(precision_words(), job.precision));
   const WeightFormat* const format = find_weight_format(name);
   assert(format != nullptr && "the table knows the names");
@@ -111,6 +126,14 @@ ServingTraffic serving_traffic(const ServingScenario& job, std::uint64_t seed) {
     deal_classes(traffic.stream, job.trace->classes, seed);
   } else {
     traffic.stream = generate_requests(*job.traffic, seed);
+  }
+  if (traffic.stream.stages > 1) { // the bound of a whole task is no stage's
+    traffic.stream.task = job.slo.end_to_end.value_or(Seconds{});
+    for (ServiceClass& row : traffic.stream.classes) {
+      row.ttft = job.slo.ttft.value_or(Seconds{});
+      row.tpot = job.slo.tpot.value_or(Seconds{});
+    }
+    return traffic;
   }
   for (ServiceClass& row : traffic.stream.classes)
     if (row.ttft.si() == 0 && row.tpot.si() == 0 && row.end_to_end.si() == 0) {

@@ -1,6 +1,7 @@
 // A serving job as a scenario describes it: what is served, on which replicas, to whom.
 #pragma once
 
+#include "hardware/description.hpp"
 #include "scenarios/goodput_search.hpp"
 #include "scenarios/rollouts.hpp"
 #include "sim/base/params.hpp"
@@ -22,10 +23,42 @@ struct BatchingChoice {
   std::optional<int> max_tokens;
 };
 
+/// Memory below that of the devices that KV blocks go to: of the node, or another one.
+struct KvTierChoice {
+  enum class Place { host, storage };
+  std::optional<Place> place;
+  std::optional<MemoryTier> tier; ///< instead: of each node (CXL, drives)
+  std::optional<Bytes> capacity;  ///< of a node, for KV blocks; by default all of it
+  Seconds latency;                ///< of a transfer
+
+  [[nodiscard]] MemoryTier memory(const Host& host) const;
+};
+
+/// How blocks are copied there and back.
+struct KvCopies {
+  int unit = 1; ///< blocks that lie side by side and go in one copy
+  bool keep = false;
+  bool overlapped = false;
+};
+
 /// Replicas that do one phase of every request.
 struct ServingPool {
   ServingPlan plan;
   BatchingChoice batching;
+  std::optional<NodeType> node; ///< machines of its own; by default the scenario's cluster
+};
+
+/// What stages of tasks go to beside the job's own model: another model, or workers that run tools.
+struct ServiceChoice {
+  std::string name;
+  std::optional<TransformerModel> model;
+  std::optional<std::string> weights; ///< as of the job; by default half precision
+  std::optional<Precision> kv;
+  ServingPlan plan;
+  BatchingChoice batching;
+  std::optional<NodeType> node; ///< machines of its own; by default the scenario's cluster
+  int workers = 0;              ///< without a model; 0 = as many as are asked for
+  DollarsPerSecond price;       ///< of a worker
 };
 
 /// Tokens guessed ahead: see Speculation.
@@ -72,17 +105,22 @@ struct ServingScenario {
   Precision precision = Precision::bf16; ///< of activations
   std::optional<std::string> weights;    ///< a name of weight_formats(); by default that of `precision`
   std::optional<Precision> kv;           ///< of the KV cache; by default `precision`
+  KvContent kept = KvContent::keys_values;
   Routing routing;
   ServingPlan plan;
   std::optional<ServingPools> pools; ///< instead of `plan`
   BatchingChoice batching;           ///< of `plan`
   Router router = Router::round_robin;
   std::optional<Autoscaling> autoscaling;
-  std::optional<bool> prefix_cache; ///< by default as the software does
-  bool swap = false;                ///< preempted sequences go to host memory; else they are computed again
+  std::optional<bool> prefix_cache;   ///< by default as the software does
+  bool swap = false;                  ///< preempted sequences go to the first tier, host memory by default; else they are computed again
+  std::vector<KvTierChoice> kv_tiers; ///< below device memory, the nearest first
+  KvCopies kv_copies;
+  std::optional<Fairness> fairness; ///< priorities that change while requests run
   std::optional<SpeculationChoice> speculation;
-  std::optional<Traffic> traffic;    ///< this
-  std::optional<TraceTraffic> trace; ///< or this
+  std::vector<ServiceChoice> services; ///< that stages of tasks name
+  std::optional<Traffic> traffic;      ///< this
+  std::optional<TraceTraffic> trace;   ///< or this
   ServiceTarget slo;
   std::optional<GoodputOptions> goodput;  ///< search for the highest rate that keeps the target
   std::optional<RolloutOptions> rollouts; ///< the requests are responses that a reinforcement learner samples
@@ -95,11 +133,12 @@ const Table<ServingPlan>& serving_plan_table();
 /// Whether its requests, or some of them, have bounds on latencies.
 [[nodiscard]] bool has_bounds(const ServingScenario& job);
 
-/// Devices of all replicas.
+/// Devices of all replicas on the scenario's cluster.
 [[nodiscard]] int serving_devices(const ServingScenario& job);
 
 /// What the cost models are asked about.
 [[nodiscard]] ServingJob serving_job(const ServingScenario& job);
+[[nodiscard]] ServingJob serving_job(const ServingScenario& job, const ServiceChoice& service);
 
 /// The requests of a job, and what became of its trace's lines. Throws UserError where the trace has none.
 struct ServingTraffic {

@@ -1,3 +1,5 @@
+#include "hardware/catalogue.hpp"
+#include "hardware/tables.hpp"
 #include "hardware/words.hpp"
 #include "scenarios/serving_scenario.hpp"
 #include "sim/base/catalogue.hpp"
@@ -47,9 +49,11 @@ const Table<BatchingChoice>& batching_table() {
 }
 
 const Table<ServingPools>& pools_table() {
-  static const Table<ServingPool> pool = Table<ServingPool>("pool", "Replicas that do one phase of every request.")
-                                             .object("plan", &ServingPool::plan, serving_plan_table(), {.help = "how they are laid out"})
-                                             .object("batching", &ServingPool::batching, batching_table(), {.help = "how they batch"});
+  static const Table<ServingPool> pool =
+      Table<ServingPool>("pool", "Replicas that do one phase of every request.")
+          .object("plan", &ServingPool::plan, serving_plan_table(), {.help = "how they are laid out"})
+          .object("batching", &ServingPool::batching, batching_table(), {.help = "how they batch"})
+          .reference("node", &ServingPool::node, node_table(), node_catalogue(), {.help = "machines of its own, beside the cluster"});
   static const Table<ServingPools> table =
       Table<ServingPools>("pools", "Prefill and decode on replicas of their own.")
           .object("prefill", &ServingPools::prefill, pool, {.required = true, .help = "they compute prompts and hand their KV memory over"})
@@ -57,6 +61,8 @@ const Table<ServingPools>& pools_table() {
           .number("prefill_share", &ServingPools::prefill_share,
                   {.min = 0.05, .max = 0.95, .help = "both on the same devices: share of the multiprocessors that prompts are computed on"})
           .check([](const ServingPools& pools, const Report& report) {
+            if (pools.prefill_share && (pools.prefill.node || pools.decode.node))
+              report.error("prefill_share", "of pools with machines of their own", "pools on the cluster");
             if (pools.prefill_share && pools.prefill.plan != pools.decode.plan)
               report.error("prefill_share", "of pools with different plans", "the same plan for both");
           });
@@ -138,6 +144,72 @@ const Table<SpeculationChoice>& speculation_table() {
   return table;
 }
 
+const Choices<Precision>& kept_precisions() {
+  static const Choices<Precision> kept = {
+      {"bf16", Precision::bf16}, {"fp16", Precision::fp16}, {"fp8", Precision::fp8}, {"int8", Precision::int8}, {"fp4", Precision::fp4}};
+  return kept;
+}
+
+const Table<ServiceChoice>& service_table() {
+  using S = ServiceChoice;
+  static const Table<S> table =
+      Table<S>("service", "What stages of tasks go to: another model, or workers that run tools.")
+          .text("name", &S::name, {.required = true, .help = "by which stages name it"})
+          .reference("model", &S::model, model_table(), model_catalogue(), {.help = "that is served; without one, workers"})
+          .word("weights", &S::weights, weight_names(), {.help = "format of its linear layers; by default half precision"})
+          .choice("kv", &S::kv, kept_precisions(), {.help = "precision of its KV cache; by default that of activations"})
+          .object("plan", &S::plan, serving_plan_table(), {.help = "how it is laid out"})
+          .object("batching", &S::batching, batching_table(), {.help = "how it batches"})
+          .reference("node", &S::node, node_table(), node_catalogue(), {.help = "machines of its own, beside the cluster"})
+          .count("workers", &S::workers, {.max = 10'000'000, .help = "that run tools at once; 0 = as many as are asked for"})
+          .quantity("price", &S::price, {.unit_hint = "USD/h", .help = "of a worker"})
+          .check([](const S& service, const Report& report) {
+            if (service.name.empty())
+              report.error("name", "empty", "a name");
+            if (service.model && (service.workers > 0 || service.price > DollarsPerSecond{}))
+              report.error("workers", "beside a model", "one of them");
+            if (!service.model && (service.plan != ServingPlan{} || service.weights || service.kv || service.node))
+              report.error("model", "missing, beside how one is served", "a model, or workers alone");
+          });
+  return table;
+}
+
+const Table<KvTierChoice>& kv_tier_table() {
+  using K = KvTierChoice;
+  static const Choices<K::Place> places = {{"host", K::Place::host}, {"storage", K::Place::storage}};
+  static const Table<K> table =
+      Table<K>("kv_tier", "Memory below that of the devices that KV blocks go to.")
+          .choice("place", &K::place, places, {.help = "of the node: its host memory or its drives"})
+          .reference("tier", &K::tier, tier_table(), tier_catalogue(), {.help = "instead of place: another memory of every node"})
+          .quantity("capacity", &K::capacity, {.above = Bytes{}, .unit_hint = "GB", .help = "of a node, for KV blocks; by default all"})
+          .quantity("latency", &K::latency, {.max = Seconds{10}, .unit_hint = "us", .help = "of a transfer"})
+          .check([](const K& choice, const Report& report) {
+            if (choice.place.has_value() == choice.tier.has_value())
+              report.error("", choice.place ? "both 'place' and 'tier'" : "neither 'place' nor 'tier'", "one of them");
+          });
+  return table;
+}
+
+const Table<KvCopies>& kv_copies_table() {
+  using K = KvCopies;
+  static const Table<K> table =
+      Table<K>("kv_copies", "How KV blocks are copied between device memory and the tiers below it.")
+          .count("unit", &K::unit, {.min = 1, .max = 1'000'000, .help = "blocks side by side that go in one copy"})
+          .flag("keep", &K::keep, {.help = "copies of sequences that came back stay valid: what they hold is not written again"})
+          .flag("overlapped", &K::overlapped, {.help = "blocks move beside iterations; else iterations wait for them"});
+  return table;
+}
+
+const Table<Fairness>& fairness_table() {
+  using F = Fairness;
+  static const Choices<F::Order> orders = {{"random", F::Order::random}, {"least_service", F::Order::least_service}};
+  static const Table<F> table =
+      Table<F>("fairness", "Priorities inside a class that change while requests run: those that fall behind are preempted.")
+          .choice("order", &F::order, orders, {.help = "drawn at random, or who has got the fewest tokens first"})
+          .count("every", &F::every, {.min = 1, .max = 1'000'000'000, .help = "iterations from one drawing to the next"});
+  return table;
+}
+
 const Table<Autoscaling>& autoscaling_table() {
   using A = Autoscaling;
   static const Table<A> table =
@@ -183,13 +255,44 @@ void check_goodput(const ServingScenario& job, const Report& report) {
     report.error("goodput", "a goodput of arrivals that have no times", "a law with a rate, or a trace with times");
 }
 
+/// Services against the stages that name them.
+void check_services(const ServingScenario& job, const Report& report) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < job.services.size(); ++i) {
+    if (std::ranges::find(names, job.services[i].name) != names.end())
+      report.error(fmt::format("services.{}.name", i), shown(job.services[i].name) + " again", "a name for each service");
+    names.push_back(job.services[i].name);
+  }
+  const std::vector<TrafficStage> none;
+  const std::vector<TrafficStage>& stages = job.traffic ? job.traffic->stages : none;
+  for (std::size_t i = 0; i < stages.size(); ++i) {
+    const auto found = std::ranges::find(job.services, stages[i].service, &ServiceChoice::name);
+    const std::string key = fmt::format("traffic.stages.{}.service", i);
+    if (!stages[i].service.empty() && found == job.services.end())
+      report.error(key, "no service " + shown(stages[i].service), {}, did_you_mean(stages[i].service, names));
+    else if (found != job.services.end() && found->model.has_value() == stages[i].time.has_value())
+      report.error(key, found->model ? "a tool on a model" : "an answer of workers",
+                   found->model ? "workers, or no 'time'" : "a model, or a 'time'");
+  }
+  for (std::size_t i = 0; i < job.services.size(); ++i)
+    if (std::ranges::find(stages, job.services[i].name, &TrafficStage::service) == stages.end())
+      report.error(fmt::format("services.{}", i), "no stage goes to " + shown(job.services[i].name), "a stage that names it");
+  if (!stages.empty() && (job.autoscaling || job.rollouts))
+    report.error(job.autoscaling ? "autoscaling" : "rollouts", "beside tasks of several stages", "requests of one");
+}
+
 void check_serving(const ServingScenario& job, const Report& report) {
+  check_services(job, report);
+  if (job.kept == KvContent::inputs && job.model.latent.kv_rank > 0)
+    report.error("kv_content", "inputs of layers with latent attention, whose cache is narrower", "keys_values");
   if (job.traffic.has_value() == job.trace.has_value())
     report.error("", job.traffic ? "both 'traffic' and 'trace'" : "neither 'traffic' nor 'trace'", "one of them");
   else if (job.goodput)
     check_goodput(job, report);
   if (job.traffic && std::holds_alternative<ClosedLoop>(job.traffic->arrivals) && job.traffic->continuations.levels > 1)
     report.error("traffic.arrivals", "a closed loop of trees, of which several requests end", "a law with times");
+  if (!job.kv_tiers.empty() && !job.swap && job.prefix_cache == false)
+    report.error("kv_tiers", "without a prefix cache or swapping, nothing goes there", "'prefix_cache: true' or 'swap: true'");
   if (job.rollouts && (job.goodput || job.autoscaling))
     report.error("rollouts", "beside goodput or autoscaling", "rollouts alone");
   if (job.autoscaling && job.autoscaling->least > job.plan.replicas)
@@ -230,8 +333,7 @@ const Table<ServingPlan>& serving_plan_table() {
 const Table<ServingScenario>& serving_table() {
   using S = ServingScenario;
   static const Choices<Precision> precisions = {{"bf16", Precision::bf16}, {"fp16", Precision::fp16}};
-  static const Choices<Precision> kept = {
-      {"bf16", Precision::bf16}, {"fp16", Precision::fp16}, {"fp8", Precision::fp8}, {"int8", Precision::int8}, {"fp4", Precision::fp4}};
+  static const Choices<KvContent> contents = {{"keys_values", KvContent::keys_values}, {"inputs", KvContent::inputs}};
   static const Choices<Router> routers = {{"round_robin", Router::round_robin},
                                           {"least_requests", Router::least_requests},
                                           {"least_tokens", Router::least_tokens},
@@ -242,7 +344,9 @@ const Table<ServingScenario>& serving_table() {
           .reference("model", &S::model, model_table(), model_catalogue(), {.required = true, .help = "what is served"})
           .choice("precision", &S::precision, precisions, {.help = "of activations"})
           .word("weights", &S::weights, weight_names(), {.help = "format of the linear layers; by default that of precision"})
-          .choice("kv", &S::kv, kept, {.help = "precision of the KV cache; by default that of activations"})
+          .choice("kv", &S::kv, kept_precisions(), {.help = "precision of the KV cache; by default that of activations"})
+          .choice("kv_content", &S::kept, contents,
+                  {.help = "what the KV cache keeps: keys and values, or inputs of layers, from which these are computed again"})
           .object("routing", &S::routing, routing_table(), {.help = "how tokens spread over experts"})
           .object("plan", &S::plan, serving_plan_table(), {.help = "how it is laid out"})
           .object("batching", &S::batching, batching_table(), {.help = "how batches are formed, where not as the software does"})
@@ -251,7 +355,11 @@ const Table<ServingScenario>& serving_table() {
           .object("autoscaling", &S::autoscaling, autoscaling_table(), {.help = "replicas started and stopped with the load"})
           .flag("prefix_cache", &S::prefix_cache, {.help = "KV memory of prompts is kept for those that start alike"})
           .flag("swap", &S::swap, {.help = "preempted sequences go to host memory and back; else they are computed again"})
+          .list("kv_tiers", &S::kv_tiers, kv_tier_table(), {.help = "memory below that of the devices, the nearest first"})
+          .object("kv_copies", &S::kv_copies, kv_copies_table(), {.help = "how KV blocks are copied there and back"})
+          .object("fairness", &S::fairness, fairness_table(), {.help = "priorities that change while requests run"})
           .object("speculation", &S::speculation, speculation_table(), {.help = "tokens guessed ahead and checked together"})
+          .list("services", &S::services, service_table(), {.help = "other models, and workers, that stages of tasks go to"})
           .object("traffic", &S::traffic, traffic_table(), {.help = "requests drawn from laws"})
           .object("trace", &S::trace, trace_traffic_table(), {.help = "instead of traffic: requests from a file"})
           .object("slo", &S::slo, target_table(), {.help = "what requests are promised"})

@@ -161,6 +161,8 @@ std::optional<double> serving_metric(const ServingResult& job, ClaimMetric metri
     return job.rollouts ? std::optional(job.rollouts->tokens_per_second) : std::nullopt;
   case ClaimMetric::energy_per_output_token:
     return job.energy_per_output_token.si();
+  case ClaimMetric::cost_per_request:
+    return job.priced ? std::optional(job.cost_per_request.si()) : std::nullopt;
   default:
     return std::nullopt;
   }

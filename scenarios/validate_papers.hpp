@@ -89,6 +89,7 @@ enum class ClaimMetric {
   goodput,            ///< highest rate that keeps the target
   goodput_per_device, ///< the same over the devices
   energy_per_output_token,
+  cost_per_request,          ///< or task
   rollout_tokens_per_second, ///< of finished responses, over the generation phases
   kv_tokens,                 ///< that a replica of the last pool holds
   fits                       ///< 1 where the plan is feasible, else 0

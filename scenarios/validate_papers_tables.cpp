@@ -67,6 +67,7 @@ const Choices<ClaimMetric>& metric_words() {
                                              {"goodput", ClaimMetric::goodput},
                                              {"goodput_per_device", ClaimMetric::goodput_per_device},
                                              {"energy_per_output_token", ClaimMetric::energy_per_output_token},
+                                             {"cost_per_request", ClaimMetric::cost_per_request},
                                              {"rollout_tokens_per_second", ClaimMetric::rollout_tokens_per_second},
                                              {"kv_tokens", ClaimMetric::kv_tokens},
                                              {"fits", ClaimMetric::fits}};

@@ -11,6 +11,9 @@
 #include "tools/serving_json.hpp"
 #include "tools/trace.hpp"
 #include "tools/why.hpp"
+#include "tools/why_serving.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
@@ -55,7 +58,8 @@ void print_answer(const Scenario& scenario, const Result& result, const Argument
   if (arguments.has("--dump")) {
     console.out << dump(dump_kind(arguments.text("--dump")), format, scenario, result);
   } else if (arguments.has("--why")) {
-    console.out << why(arguments.text("--why"), scenario, result, style);
+    const std::string metric = arguments.text("--why");
+    console.out << (result.serving.empty() ? why(metric, scenario, result, style) : why_serving(metric, scenario, result, style));
   } else if (format == "json") {
     console.out << result_json(result).dump(2) << '\n';
   } else if (format == "csv") {
@@ -104,6 +108,20 @@ Exit answer_ablation(const Arguments& arguments, Console& console, Fidelity fide
   return status_of(ablation.reference);
 }
 
+/// Jobs that train and jobs that serve have metrics of their own.
+void check_why(const Arguments& arguments, bool serves) {
+  const std::vector<std::string> words = serves ? why_serving_words() : why_words();
+  if (const std::string metric = arguments.text("--why"); !metric.empty() && std::ranges::find(words, metric) == words.end())
+    throw UserError(fmt::format("--why {}: of jobs that {}; allowed: {}", metric, serves ? "train" : "serve", fmt::join(words, ", ")));
+}
+
+std::vector<std::string> all_why_words() {
+  std::vector<std::string> words = why_words();
+  for (std::string& word : why_serving_words())
+    words.push_back(std::move(word));
+  return words;
+}
+
 Exit answer(const Arguments& arguments, Console& console, Fidelity fidelity) {
   if (arguments.has("--ablation"))
     return answer_ablation(arguments, console, fidelity);
@@ -120,10 +138,9 @@ Exit answer(const Arguments& arguments, Console& console, Fidelity fidelity) {
     throw UserError("--requests: the scenario has no job that serves");
   if (serves && fidelity == Fidelity::estimate)
     throw UserError("a job that serves has no closed form; allowed with 'orrery run'");
-  if (serves && arguments.has("--why"))
-    throw UserError("--why: explains jobs that train; the scenario serves");
-  if (serves && !dumped.empty() && dumped != "resolved")
-    throw UserError("--dump " + dumped + ": of jobs that train; the scenario serves; allowed: resolved");
+  check_why(arguments, serves);
+  if (serves && (dumped == "graph" || dumped == "timeline"))
+    throw UserError("--dump " + dumped + ": of jobs that train; the scenario serves; allowed: resolved, cost");
   const bool record = arguments.has("--trace") || dumped == "timeline";
   Result result;
   {
@@ -149,7 +166,7 @@ std::vector<Option> common_options() {
       {.name = "--set", .kind = OptionKind::values, .value = "PATH=VALUE", .help = "replaces a value of the scenario; may be repeated"},
       {.name = "--format", .value = "FORMAT", .help = "form of the answer", .choices = {"text", "json", "csv"}},
       {.name = "--dump", .value = "STAGE", .help = "prints a stage instead of the report (YAML, or JSON and CSV)", .choices = dump_words()},
-      {.name = "--why", .value = "METRIC", .help = "walks from a number to its formula, inputs and sources", .choices = why_words()},
+      {.name = "--why", .value = "METRIC", .help = "walks from a number to its formula, inputs and sources", .choices = all_why_words()},
       {.name = "--seed", .value = "N", .help = "of every random stream"},
       {.name = "--without",
        .kind = OptionKind::values,

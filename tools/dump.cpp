@@ -1,6 +1,7 @@
 #include "tools/dump.hpp"
 
 #include "scenarios/scenario_tables.hpp"
+#include "scenarios/serving_costs.hpp"
 #include "sim/base/yaml.hpp"
 #include "tools/cost_names.hpp"
 #include "tools/report_json.hpp"
@@ -75,6 +76,36 @@ OrderedJson cost_rows(const Scenario& scenario, const Result& result) {
   return rows;
 }
 
+/// One row per operator of a typical prompt and of a typical decoding batch, then what the iteration takes beyond them.
+OrderedJson serving_cost_rows(const Scenario& scenario, const Result& result) {
+  OrderedJson rows = OrderedJson::array();
+  for (std::size_t i = 0; i < result.serving.size(); ++i)
+    for (const IterationBreakdown& b : serving_costs(scenario, *scenario.jobs[i].serving, result.serving[i])) {
+      const auto row = [&](const IterationPart& part, Seconds time) {
+        return OrderedJson{{"job", result.serving[i].name},
+                           {"pool", b.pool},
+                           {"phase", b.phase},
+                           {"tokens", b.tokens},
+                           {"context", b.context},
+                           {"part", part.part},
+                           {"operator", part.op.name},
+                           {"class", part.op.name.empty() ? "" : op_class_word(part.op.op_class)},
+                           {"count", part.count},
+                           {"kernels", part.count * part.op.kernels},
+                           {"time_s", time.si()},
+                           {"flops", part.count * part.cost.flops.si()},
+                           {"memory_bytes", part.count * part.cost.memory.si()},
+                           {"bound_by", part.op.name.empty() ? "" : bound_word(part.cost.bound)},
+                           {"assumed", part.cost.assumed},
+                           {"extrapolated", part.cost.extrapolated}};
+      };
+      for (const IterationPart& part : b.parts)
+        rows.push_back(row(part, part.time()));
+      rows.push_back(row({.part = "host, launches, messages, clock", .op = {}, .cost = {}}, b.rest()));
+    }
+  return rows;
+}
+
 OrderedJson timeline_rows(const Result& result) {
   OrderedJson rows = OrderedJson::array();
   for (const TrainingResult& job : result.jobs) {
@@ -122,7 +153,10 @@ std::string dump(DumpKind kind, const std::string& format, const Scenario& scena
   case DumpKind::timeline:
     break;
   }
-  const OrderedJson rows = kind == DumpKind::cost ? cost_rows(scenario, result) : timeline_rows(result);
+  const bool serves = !result.serving.empty();
+  const OrderedJson rows = kind == DumpKind::timeline ? timeline_rows(result)
+                           : serves                   ? serving_cost_rows(scenario, result)
+                                                      : cost_rows(scenario, result);
   return format == "csv" ? csv_of(rows) : rows.dump(2) + "\n";
 }
 

@@ -48,11 +48,21 @@ const JsonObject<ServingPlan>& plan_object() {
   return object;
 }
 
+const JsonObject<TierResult>& tier_object() {
+  static const JsonObject<TierResult> object =
+      JsonObject<TierResult>("Memory below that of the devices.")
+          .value("name", "", [](const TierResult& t) { return t.name; })
+          .value("tokens", "of prompts, that came up from it instead of being computed", [](const TierResult& t) { return t.tokens; });
+  return object;
+}
+
 const JsonObject<PoolResult>& pool_object() {
   using P = PoolResult;
   static const JsonObject<P> object =
       JsonObject<P>("Replicas that are alike.")
           .value("name", "what they do: both, prefill or decode", [](const P& p) { return pool_word(p.pool); })
+          .value("service", "empty = the job's own model", [](const P& p) { return p.service; })
+          .value("node", "type of its machines", [](const P& p) { return p.node; })
           .object("plan", "", plan_object(), [](const P& p) { return &p.plan; })
           .value("policy", "of batching", [](const P& p) { return p.policy.name; })
           .value("max_sequences", "in a batch", [](const P& p) { return p.policy.max_sequences; })
@@ -70,7 +80,12 @@ const JsonObject<PoolResult>& pool_object() {
           .value("prefill_tokens", "computed", [](const P& p) { return p.prefill_tokens; })
           .value("cached_tokens", "of prompts, found in the prefix cache", [](const P& p) { return p.cached_tokens; })
           .value("decode_tokens", "", [](const P& p) { return p.decode_tokens; })
-          .value("preemptions", "", [](const P& p) { return p.preemptions; });
+          .value("preemptions", "", [](const P& p) { return p.preemptions; })
+          .list("tiers", "", tier_object(), &P::tiers)
+          .value("swapped_out_blocks", "KV blocks of preempted sequences that were written", [](const P& p) { return p.swapped_out; })
+          .value("swapped_in_blocks", "", [](const P& p) { return p.swapped_in; })
+          .value("reused_blocks", "that needed no writing", [](const P& p) { return p.reused; })
+          .value("moving_share", "of the time in iterations, that they waited for KV blocks", [](const P& p) { return p.moving; });
   return object;
 }
 
@@ -91,7 +106,31 @@ const JsonObject<ClassResult>& class_object() {
           .value("tpot_share", "", [](const C& c) { return c.tpot_met; })
           .value("end_to_end_share", "", [](const C& c) { return c.end_to_end_met; })
           .value("attainment_share", "that kept all bounds", [](const C& c) { return c.attainment; })
-          .object("latencies", "", latencies_object(), [](const C& c) { return c.served > 0 ? &c.latencies : nullptr; });
+          .object("latencies", "", latencies_object(), [](const C& c) { return c.served > 0 ? &c.latencies : nullptr; })
+          .object("itl", "times between tokens, over tokens", summary_object(),
+                  [](const C& c) { return c.itl.count > 0 ? &c.itl : nullptr; });
+  return object;
+}
+
+const JsonObject<ToolResult>& tool_object() {
+  using T = ToolResult;
+  static const JsonObject<T> object = JsonObject<T>("Workers that run tools.")
+                                          .value("name", "of the service", [](const T& t) { return t.name; })
+                                          .value("workers", "0 = as many as were asked for", [](const T& t) { return t.workers; })
+                                          .value("most", "that ran at once", [](const T& t) { return t.most; })
+                                          .value("busy_share", "of their time", [](const T& t) { return t.busy; })
+                                          .value("cost_usd", "over the time", [](const T& t) { return t.cost.si(); });
+  return object;
+}
+
+const JsonObject<TaskResult>& task_object() {
+  using T = TaskResult;
+  static const JsonObject<T> object =
+      JsonObject<T>("Tasks of several stages.")
+          .value("stages", "", [](const T& t) { return t.stages; })
+          .value("count", "", [](const T& t) { return t.count; })
+          .value("served", "", [](const T& t) { return t.served; })
+          .object("end_to_end", "time from arrival to the last end", summary_object(), [](const T& t) { return &t.end_to_end; });
   return object;
 }
 
@@ -207,6 +246,8 @@ const JsonObject<ServingResult>& serving_object() {
           .object("latencies", "", latencies_object(), [](const S& s) { return s.served > 0 ? &s.latencies : nullptr; })
           .object("itl", "times between tokens, over tokens; percentiles within 0.6%", summary_object(),
                   [](const S& s) { return s.itl.count > 0 ? &s.itl : nullptr; })
+          .object("tasks", "", task_object(), [](const S& s) { return s.tasks ? &*s.tasks : nullptr; })
+          .list("tools", "", tool_object(), &S::tools)
           .list("classes", "", class_object(), &S::classes)
           .value("attainment_share", "requests that keep all their bounds", if_ran([](const S& s) { return s.attainment; }))
           .value("attainment_due_share", "", if_ran([](const S& s) { return s.attainment_due; }))
@@ -221,6 +262,8 @@ const JsonObject<ServingResult>& serving_object() {
           .value("energy_per_output_token_j", "at the feed", if_ran([](const S& s) { return s.energy_per_output_token.si(); }))
           .value("cost_per_million_output_tokens_usd", "",
                  [](const S& s) { return s.served > 0 && s.priced ? std::optional(s.cost_per_million_output_tokens.si()) : std::nullopt; })
+          .value("cost_per_request_usd", "or task; tools included",
+                 [](const S& s) { return s.served > 0 && s.priced ? std::optional(s.cost_per_request.si()) : std::nullopt; })
           .list("samples", "state of replicas over time", sample_object(), &S::samples, true)
           .value("events", "that the engine handled", if_ran([](const S& s) { return s.method.events; }))
           .value("iterations", "that they stand for", if_ran([](const S& s) { return s.method.iterations; }))

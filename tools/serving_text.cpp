@@ -117,7 +117,7 @@ std::string classes(const ServingResult& job, const Style& style) {
   if (job.classes.size() > 1)
     for (const ClassResult& row : job.classes)
       if (row.served > 0)
-        out += latencies(row.latencies, {}, style, "Class " + row.bounds.name);
+        out += latencies(row.latencies, row.itl, style, "Class " + row.bounds.name);
   return out;
 }
 
@@ -142,7 +142,8 @@ std::string goodput(const ServingResult& job, const Style& style) {
 std::string replicas(const ServingResult& job, const Style& style) {
   std::string out;
   for (const PoolResult& pool : job.pools) {
-    const std::string name = pool.pool == Pool::both ? "Replicas" : pool.pool == Pool::prefill ? "Prefill replicas" : "Decode replicas";
+    const std::string kind = pool.pool == Pool::both ? "Replicas" : pool.pool == Pool::prefill ? "Prefill replicas" : "Decode replicas";
+    const std::string name = pool.service.empty() ? kind : kind + " of " + pool.service;
     Columns columns({Align::left, Align::right, Align::left});
     columns.row({"busy", percent(pool.busy),
                  fmt::format("{} iterations, {:.1f} decoding sequences each", count(pool.iterations), pool.mean_batch)});
@@ -154,10 +155,34 @@ std::string replicas(const ServingResult& job, const Style& style) {
       columns.row({"prefix cache",
                    percent(static_cast<double>(pool.cached_tokens) / static_cast<double>(pool.cached_tokens + pool.prefill_tokens)),
                    "of prompt tokens found in it"});
+    for (const TierResult& tier : pool.tiers)
+      if (tier.tokens > 0)
+        columns.row({"from " + tier.name, percent(static_cast<double>(tier.tokens) / static_cast<double>(pool.cached_tokens)), "of these"});
+    if (pool.swapped_in > 0)
+      columns.row({"swapped blocks", count(pool.swapped_in),
+                   fmt::format("came back, {} were written, {} were still there; iterations waited {} of the time", count(pool.swapped_out),
+                               count(pool.reused), percent(pool.moving))});
     columns.row({"weights", fixed(pool.weights), "per device, the fullest; " + fixed(pool.kv_room) + " for its KV cache"});
-    out += heading(style, name, serving_plan_text(pool.plan)) + columns.str();
+    out += heading(style, name, serving_plan_text(pool.plan) + " on " + pool.node) + columns.str();
   }
   return out;
+}
+
+std::string tasks(const ServingResult& job, const Style& style) {
+  if (!job.tasks)
+    return {};
+  const TaskResult& t = *job.tasks;
+  const LatencySummary& l = t.end_to_end;
+  Columns columns({Align::left, Align::right, Align::left});
+  columns.row({"end to end, mean", style.heading(fixed(l.mean)),
+               fmt::format("p50 {}, p90 {}, p99 {}, max {}", fixed(l.p50), fixed(l.p90), fixed(l.p99), fixed(l.max))});
+  if (job.priced)
+    columns.row({"cost", fmt::format("{:.4f} USD", job.cost_per_request.si()), "per task, tools included"});
+  for (const ToolResult& tool : job.tools)
+    columns.row({tool.name.empty() ? "tools" : tool.name, percent(tool.busy),
+                 fmt::format("busy; {} at once, {}", grouped(tool.most),
+                             tool.workers > 0 ? "of " + grouped(tool.workers) + " workers" : std::string("no limit"))});
+  return heading(style, "Tasks", fmt::format("{} of {} served, {} stages each", count(t.served), count(t.count), t.stages)) + columns.str();
 }
 
 /// Most of each of `columns` equal parts of the time, over all replicas at once, as a line of bars.
@@ -255,7 +280,7 @@ std::string serving_text(const Result& result, const ServingResult& job, const S
   }
   if (job.served == 0)
     return out;
-  return out + throughput(job, style) + latencies(job.latencies, job.itl, style, "Latency") + classes(job, style) +
+  return out + throughput(job, style) + latencies(job.latencies, job.itl, style, "Latency") + tasks(job, style) + classes(job, style) +
          (job.goodput ? goodput(job, style) : "") + (job.rollouts ? rollouts(*job.rollouts, style) : "") + replicas(job, style) +
          course(job, style) + devices(job, style) + how_made(job, style);
 }

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,8 @@ std::string micros(long long picoseconds) { return fmt::format("{}.{:06}", picos
 class TraceWriter {
 public:
   explicit TraceWriter(std::ostream& out) : out_(out) { out_ << "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n"; }
-  /// A process per replica: its state as counters, its requests as rows of waiting, prefill and decode.
+  /// A process per replica: its iterations, a row for each batch in flight; its state as counters; its requests as rows of waiting, prefill
+  /// and decode.
   void serving(const ServingResult& job, const std::string& prefix) {
     std::map<std::uint32_t, int> known;
     const auto process_of = [&](std::uint32_t replica) {
@@ -36,6 +38,14 @@ public:
       }
       return found->second;
     };
+    std::set<std::pair<int, std::uint32_t>> rows;
+    for (const ServingSpan& span : job.spans) {
+      const int process = process_of(span.replica);
+      if (rows.emplace(process, span.slot).second)
+        event(fmt::format(R"({{"ph":"M","name":"thread_name","pid":{},"tid":{},"args":{{"name":"batch {}"}}}})", process, span.slot + 1,
+                          span.slot));
+      iterations(process, span);
+    }
     for (const ServingSample& sample : job.samples) {
       const int process = process_of(sample.replica);
       counter(process, "waiting", "requests", sample.time, sample.waiting);
@@ -90,6 +100,14 @@ private:
       return x.begin.si() != y.begin.si() ? x.begin < y.begin : x.end < y.end;
     });
     return order;
+  }
+
+  void iterations(int process, const ServingSpan& span) {
+    const char* const name = span.prompt_tokens == 0 ? "decode" : span.sequences == 0 ? "prefill" : "prefill and decode";
+    event(fmt::format(
+        R"({{"ph":"X","name":"{}","cat":"iteration","pid":{},"tid":{},"ts":{},"dur":{},"args":{{"iterations":{},"prompt_tokens":{},"sequences":{}}}}})",
+        name, process, span.slot + 1, micros(picoseconds(span.begin)), micros(picoseconds(span.end) - picoseconds(span.begin)),
+        span.iterations, span.prompt_tokens, span.sequences));
   }
 
   void request(int process, std::size_t index, const RequestRow& row) {

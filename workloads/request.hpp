@@ -20,6 +20,13 @@ struct Request {
   std::uint32_t prefix = 0;       ///< first of its blocks in RequestStream::blocks
   std::uint16_t prefix_blocks = 0;
   std::uint16_t service_class = 0; ///< index into RequestStream::classes
+  std::uint16_t service = 0;       ///< of the system, that it goes to; one that runs tools takes RequestStream::tool_times and no tokens
+};
+
+/// One stage of a task has to end before another one arrives.
+struct Dependency {
+  RequestId before = 0;
+  RequestId after = 0;
 };
 
 /// What the sender was promised.
@@ -38,6 +45,10 @@ struct RequestStream {
   std::vector<ServiceClass> classes{{.name = "default"}};
   int concurrency = 0; ///< closed loop: so many requests (or sessions) in the system, the next one arrives when one ends; 0 = open
   Seconds pause;       ///< of a closed loop: from an end to the next arrival
+  int stages = 1;      ///< requests of a task, which are neighbours; the first one follows none, all others follow others of it
+  Seconds task;        ///< bound of the time from a task's arrival to its last end; 0 = none
+  std::vector<Dependency> joins;   ///< what some requests wait for beside the one that they follow
+  std::vector<Seconds> tool_times; ///< by request; empty = no request runs a tool
 };
 
 } // namespace orrery

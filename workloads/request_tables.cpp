@@ -183,7 +183,51 @@ const Table<Continuations>& continuations_table() {
   return table;
 }
 
+const Table<TrafficStage>& stage_table() {
+  using S = TrafficStage;
+  static const Table<S> table =
+      Table<S>("stage", "One step of a task: a model's answer, or with 'time' a tool.")
+          .text("name", &S::name, {.required = true, .help = "in reports, where each stage is a class"})
+          .text("service", &S::service, {.help = "that does it; by default the job's model, and tools without a limit"})
+          .texts("after", &S::after, {.help = "stages above that end first; their answers are part of the prompt"})
+          .value("input", &S::input, length_codec(), {.help = "prompt tokens beside those answers"})
+          .value("output", &S::output, length_codec(), {.help = "generated tokens"})
+          .quantity("time", &S::time, positive_time("of a tool: median", false))
+          .number("sigma", &S::sigma, {.max = 10, .help = "of a tool: standard deviation of the logarithm of its time"});
+  return table;
+}
+
+void check_stages(const Traffic& traffic, const Report& report) {
+  if (traffic.stages.empty())
+    return;
+  if (!traffic.classes.empty() || traffic.sessions.turns > 1 || traffic.prefix.tokens > 0 || traffic.continuations.width > 1 ||
+      traffic.continuations.levels > 1)
+    report.error("stages", "beside classes, sessions, a prefix or continuations", "stages alone");
+  std::vector<std::string> above;
+  std::vector<std::string> open; // no stage comes after them
+  for (std::size_t i = 0; i < traffic.stages.size(); ++i) {
+    const TrafficStage& stage = traffic.stages[i];
+    const std::string key = fmt::format("stages.{}", i);
+    if (std::ranges::find(above, stage.name) != above.end())
+      report.error(key + ".name", shown(stage.name) + " again", "a name for each stage");
+    if (stage.after.empty() != (i == 0))
+      report.error(key + ".after", i == 0 ? "of the first stage" : "nothing", i == 0 ? "nothing" : "a stage above");
+    for (const std::string& name : stage.after) {
+      if (std::ranges::find(above, name) == above.end())
+        report.error(key + ".after", "no stage " + shown(name) + " above", {}, did_you_mean(name, above));
+      std::erase(open, name);
+    }
+    above.push_back(stage.name);
+    open.push_back(stage.name);
+  }
+  if (traffic.stages.size() > 1000)
+    report.error("stages", fmt::format("{} stages", traffic.stages.size()), "at most 1000");
+  if (std::holds_alternative<ClosedLoop>(traffic.arrivals) && open.size() > 1)
+    report.error("stages", fmt::format("{} stages that end a task of a closed loop", open.size()), "one");
+}
+
 void check_traffic(const Traffic& traffic, const Report& report) {
+  check_stages(traffic, report);
   check_classes(traffic.classes, "classes", report);
   if (!is_open(traffic.arrivals) && traffic.duration)
     report.error("duration", "beside arrivals that have no times", "'requests' instead");
@@ -252,6 +296,7 @@ const Table<Traffic>& traffic_table() {
           .object("continuations", &T::continuations, continuations_table(), {.help = "several answers to each prompt"})
           .count("block_tokens", &T::block_tokens, {.min = 1, .max = 1'000'000, .help = "shared prefixes are known to so many tokens"})
           .list("classes", &T::classes, traffic_class_table(), {.help = "of service; none = one without bounds"})
+          .list("stages", &T::stages, stage_table(), {.help = "what arrives are tasks of these stages: agents, pipelines of models"})
           .check(check_traffic);
   return table;
 }

@@ -24,14 +24,18 @@ public:
       stream_.requests.reserve(limit_);
     if (const auto* loop = std::get_if<ClosedLoop>(&traffic.arrivals))
       close_loop(stream_, *loop);
+    stream_.stages = std::max(1, static_cast<int>(traffic.stages.size()));
   }
 
   RequestStream run() {
-    while (stream_.requests.size() < limit_) {
+    for (std::uint32_t made = 0; (traffic_.stages.empty() ? stream_.requests.size() : made) < limit_; ++made) {
       const Seconds arrival = clock_.next();
       if (traffic_.duration && arrival > *traffic_.duration)
         break;
-      add_session(arrival);
+      if (traffic_.stages.empty())
+        add_session(arrival);
+      else
+        add_task(arrival);
     }
     return std::move(stream_);
   }
@@ -48,9 +52,54 @@ private:
 
   [[nodiscard]] std::uint32_t prefix_blocks() const { return std::min(traffic_.prefix.tokens / traffic_.block_tokens, most_blocks); }
 
+  /// Each stage is a class of its own.
+  void add_stages(std::uint64_t seed) {
+    const std::vector<std::string> services = traffic_services(traffic_);
+    for (const TrafficStage& stage : traffic_.stages) {
+      stream_.classes.push_back({.name = stage.name});
+      lengths_.push_back({LengthSource(stage.input, seed, "input lengths of " + stage.name),
+                          LengthSource(stage.output, seed, "output lengths of " + stage.name)});
+      tool_draws_.emplace_back(seed, "times of " + stage.name);
+      const auto found = std::ranges::find(services, stage.service);
+      const bool own = stage.service.empty() && !stage.time;
+      services_.push_back(own ? std::uint16_t{0} : static_cast<std::uint16_t>(found - services.begin() + 1));
+    }
+  }
+
+  void add_task(Seconds arrival) {
+    const std::size_t first = stream_.requests.size();
+    const bool tools = std::ranges::any_of(traffic_.stages, [](const TrafficStage& stage) { return stage.time.has_value(); });
+    for (std::size_t i = 0; i < traffic_.stages.size(); ++i) {
+      const TrafficStage& stage = traffic_.stages[i];
+      Request request{.arrival = i == 0 ? arrival : Seconds{},
+                      .input = stage.time ? 0 : lengths_[i].input.next(),
+                      .output = stage.time ? 0 : lengths_[i].output.next(),
+                      .service_class = static_cast<std::uint16_t>(i),
+                      .service = services_[i]};
+      for (const std::string& name : stage.after) {
+        const auto before = static_cast<RequestId>(first + place_of(name));
+        if (!stage.time)
+          request.input += stream_.requests[before].output;
+        if (request.follows == no_request)
+          request.follows = before;
+        else
+          stream_.joins.push_back({before, static_cast<RequestId>(first + i)});
+      }
+      stream_.requests.push_back(request);
+      if (tools)
+        stream_.tool_times.push_back(stage.time ? *stage.time * tool_draws_[i].lognormal(0, stage.sigma) : Seconds{});
+    }
+  }
+
+  [[nodiscard]] std::size_t place_of(const std::string& stage) const {
+    return static_cast<std::size_t>(std::ranges::find(traffic_.stages, stage, &TrafficStage::name) - traffic_.stages.begin());
+  }
+
   void add_classes(std::uint64_t seed) {
     const std::vector<TrafficClass> one(1, TrafficClass{.name = "default"});
     stream_.classes.clear();
+    if (!traffic_.stages.empty())
+      return add_stages(seed);
     double sum = 0;
     for (const TrafficClass& row : traffic_.classes.empty() ? one : traffic_.classes) {
       const std::string stream_name = traffic_.classes.empty() ? "" : " of " + row.name;
@@ -186,7 +235,9 @@ private:
   RandomStream class_draws_;
   LengthSource groups_;
   std::vector<ClassLengths> lengths_;
-  std::vector<double> shares_; ///< of the classes, added up
+  std::vector<double> shares_;           ///< of the classes, added up
+  std::vector<std::uint16_t> services_;  ///< of the stages
+  std::vector<RandomStream> tool_draws_; ///< the same
   std::uint32_t limit_;
   std::uint32_t next_block_ = 0;
 };
@@ -204,6 +255,15 @@ ServiceClass TrafficClass::service() const {
           .ttft = ttft.value_or(Seconds{}),
           .tpot = tpot.value_or(Seconds{}),
           .end_to_end = end_to_end.value_or(Seconds{})};
+}
+
+std::vector<std::string> traffic_services(const Traffic& traffic) {
+  std::vector<std::string> names;
+  for (const bool named : {true, false})
+    for (const TrafficStage& stage : traffic.stages)
+      if (stage.service.empty() != named && (named || stage.time) && std::ranges::find(names, stage.service) == names.end())
+        names.push_back(stage.service);
+  return names;
 }
 
 RequestStream generate_requests(const Traffic& traffic, std::uint64_t seed) { return Generator(traffic, seed).run(); }

@@ -46,6 +46,17 @@ struct TrafficClass {
   [[nodiscard]] ServiceClass service() const;
 };
 
+/// One step of a task: a model's answer, or a tool (a search, a program, a call elsewhere).
+struct TrafficStage {
+  std::string name;
+  std::string service;            ///< that does it; empty = the job's model, or tools without a limit
+  std::vector<std::string> after; ///< stages that end first; their answers are part of the prompt
+  LengthLaw input = FixedLength{512};
+  LengthLaw output = FixedLength{128};
+  std::optional<Seconds> time; ///< of a tool: median of a lognormal law, instead of both lengths
+  double sigma = 0;            ///< of its logarithm
+};
+
 struct Traffic {
   std::optional<std::uint32_t> requests; ///< all turns and samples counted; neither this nor duration = standard_requests
   std::optional<Seconds> duration;       ///< no session begins after it
@@ -57,6 +68,7 @@ struct Traffic {
   Continuations continuations;
   std::uint32_t block_tokens = 16; ///< shared prefixes are known to so many tokens
   std::vector<TrafficClass> classes;
+  std::vector<TrafficStage> stages; ///< what arrives are tasks of these; each stage is a class
 };
 
 inline constexpr std::uint32_t standard_requests = 1000;
@@ -64,6 +76,10 @@ inline constexpr std::uint32_t most_requests = 100'000'000;
 
 /// Requests, or sessions, arrive when earlier ones end.
 void close_loop(RequestStream& stream, const ClosedLoop& loop);
+
+/// Services that stages name, in the order of their numbers from 1 on; 0 = the job's model. Tools without a service of their own have the
+/// last one, whose name is empty.
+[[nodiscard]] std::vector<std::string> traffic_services(const Traffic& traffic);
 
 /// The same traffic and seed give the same requests, whatever serves them.
 [[nodiscard]] RequestStream generate_requests(const Traffic& traffic, std::uint64_t seed);

@@ -90,12 +90,13 @@ void ServingGraph::attention_inputs(const BlockBuilder& b, List& list) const {
   const Sizes& s = b.size;
   linear(b, list, "qkv", s.hidden, s.query + 2 * s.kv, false);
   const double rotated = s.tokens * (s.query + s.kv) * s.element;
-  const double kept = 2 * s.tokens * s.kv;
+  const double kept = s.tokens * (job_.kept == KvContent::inputs ? s.hidden : 2 * s.kv);
   if (b.model.query_key_norm)
     b.streaming(list, "qk_norm", OpClass::normalization, rotated, rotated, 2);
   const bool rotates = b.model.position == PositionKind::rotary;
   if (rotates && software_.serving.fused_rotary_cache)
-    return b.streaming(list, "rotary_cache", OpClass::elementwise, rotated + kept / 2 * s.element, rotated + kept * element_bytes(job_.kv));
+    return b.streaming(list, "rotary_cache", OpClass::elementwise, rotated + (job_.kept == KvContent::inputs ? kept : kept / 2) * s.element,
+                       rotated + kept * element_bytes(job_.kv));
   if (rotates)
     b.streaming(list, "rotary", OpClass::elementwise, rotated, rotated);
   b.streaming(list, "cache_write", OpClass::elementwise, kept * s.element, kept * element_bytes(job_.kv));
@@ -229,7 +230,21 @@ FusedAttention ServingGraph::attention(const BlockBuilder& b) const {
           .head_dim = s.head_dim,
           .value_dim = s.value_dim == s.head_dim ? 0 : s.value_dim,
           .window = b.kind.mixer == Mixer::windowed_attention ? static_cast<double>(b.model.attention_window) : 0,
-          .kept_bytes = element_bytes(job_.kv)};
+          .kept_bytes = job_.kept == KvContent::inputs ? 0 : element_bytes(job_.kv)};
+}
+
+/// Keys and values of `tokens` tokens of each sequence out of the cached inputs of their layer.
+void ServingGraph::rematerialise(const BlockBuilder& b, List& list, double sequences, double tokens) const {
+  if (job_.kept != KvContent::inputs || tokens == 0)
+    return;
+  const Sizes& s = b.size;
+  const bool windowed = b.kind.mixer == Mixer::windowed_attention;
+  const double reach = sequences * (windowed ? std::min<double>(tokens, b.model.attention_window) : tokens);
+  const double inputs = reach * s.hidden;
+  b.streaming(list, "inputs_widen", OpClass::cast, inputs * element_bytes(job_.kv), inputs * s.element);
+  b.plain_matmul(list, "key_value_again", OpClass::gemm, {.m = reach, .n = 2 * s.kv, .k = s.hidden});
+  if (b.model.position == PositionKind::rotary)
+    b.streaming(list, "key_rotary_again", OpClass::elementwise, reach * s.kv * s.element, reach * s.kv * s.element);
 }
 
 /// Small kernels around latent attention, over queries of that width.
@@ -283,6 +298,7 @@ ServingGraph::List ServingGraph::prompt(LayerKind kind, double tokens, double pa
   if (!attends(kind))
     return list;
   const LatentAttention& l = b.model.latent;
+  rematerialise(b, list, 1, past);
   FusedAttention shape = attention(b);
   shape.queries = tokens;
   shape.keys = past + tokens;
@@ -316,6 +332,7 @@ ServingGraph::List ServingGraph::decode(LayerKind kind, double sequences, double
   shape.batch = sequences;
   shape.queries = queries;
   shape.keys = std::max(queries, context);
+  rematerialise(b, list, sequences, shape.keys - queries);
   if (b.model.latent.kv_rank > 0)
     absorbed(b, list, shape);
   else

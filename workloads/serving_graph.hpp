@@ -11,6 +11,8 @@
 //          (workloads/routing.hpp); of its g experts, g (1 - (1 - top_k / E)^T) are read. Without attention-DP all ranks have all tokens
 //          and sum up at the end. With it, tokens travel to the ranks of their experts, FP8 there and half precision back (DeepEP), or all
 //          are gathered everywhere and summed up.
+//          Where the cache keeps inputs of layers, attention first widens them and multiplies them by the rank's key and value weights,
+//          over all keys of a prompt behind others and of every decoding sequence.
 // Source:  vLLM 0.6 to 0.11 (model_executor/layers), TensorRT-LLM 1.0 (tensorrt_llm/_torch), DeepSeek-V3 (arXiv 2412.19437).
 // Units:   elements and bytes.
 // Valid:   decoder-only models; plans that serving_violations() (models/serving_memory.hpp) lets pass.
@@ -78,6 +80,7 @@ private:
   void exchange(const BlockBuilder& b, List& list, double all, bool back) const;
   void sum(const BlockBuilder& b, List& list, const char* name) const;
   [[nodiscard]] FusedAttention attention(const BlockBuilder& b) const;
+  void rematerialise(const BlockBuilder& b, List& list, double sequences, double tokens) const;
 
   ServingJob job_;
   ServingPlan plan_;

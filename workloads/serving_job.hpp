@@ -50,12 +50,19 @@ struct Speculation {
   [[nodiscard]] int checked() const { return drafter == Drafter::none ? 1 : drafts + 1; }
 };
 
+/// What the KV cache keeps of a token.
+enum class KvContent {
+  keys_values,
+  inputs ///< of the layer's projections: keys and values are computed again whenever they are read (XQuant, arXiv 2508.10395)
+};
+
 struct ServingJob {
   TransformerModel model;
   Precision precision = Precision::bf16; ///< of activations
   WeightFormat weights{.name = "bf16"};
   Precision kv = Precision::bf16; ///< of the KV cache
-  Routing routing;                ///< of tokens to experts
+  KvContent kept = KvContent::keys_values;
+  Routing routing; ///< of tokens to experts
   Speculation speculation;
 };
 

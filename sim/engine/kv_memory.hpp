@@ -19,6 +19,7 @@ struct KvMemory {
   int replicas = 0;           ///< that use it
   Replica* prefill = nullptr; ///< of these, the one that computes prompts for the others
   PrefixCache cache;
+  KvTiers below;
 
   [[nodiscard]] std::int64_t blocks(std::uint64_t tokens) const { return static_cast<std::int64_t>((tokens + block - 1) / block); }
   /// Blocks that no sequence holds.
@@ -27,7 +28,7 @@ struct KvMemory {
   void charge(std::int64_t count) {
     used += count;
     if (const std::int64_t beyond = used - capacity; beyond > 0)
-      used -= cache.evict((beyond + cached - 1) / cached) * cached;
+      used -= cache.evict((beyond + cached - 1) / cached, below) * cached;
     peak = std::max(peak, used);
   }
 };

@@ -32,10 +32,11 @@ void PrefixCache::release(Blocks blocks) {
   }
 }
 
-std::int64_t PrefixCache::evict(std::int64_t count) {
+std::int64_t PrefixCache::evict(std::int64_t count, KvTiers& below) {
   const std::int64_t gone = std::min(count, evictable());
   for (std::int64_t i = 0; i < gone; ++i) {
     entries_.erase(order_.front());
+    below.put(order_.front());
     order_.pop_front();
   }
   return gone;

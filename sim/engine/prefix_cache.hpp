@@ -6,6 +6,8 @@
 // Valid:   an identity stands for a block and all before it.
 #pragma once
 
+#include "sim/engine/kv_tiers.hpp"
+
 #include <cstdint>
 #include <list>
 #include <span>
@@ -25,8 +27,10 @@ public:
   bool hold(std::uint32_t block);
   /// Gives back one reference to each, the last one first.
   void release(Blocks blocks);
-  /// Forgets up to `count` blocks that nothing refers to. How many it forgot.
-  std::int64_t evict(std::int64_t count);
+  /// Whether a block is resident.
+  [[nodiscard]] bool holds(std::uint32_t block) const { return entries_.contains(block); }
+  /// Hands up to `count` blocks that nothing refers to down. How many.
+  std::int64_t evict(std::int64_t count, KvTiers& below);
 
   [[nodiscard]] std::int64_t evictable() const { return static_cast<std::int64_t>(order_.size()); }
 

@@ -1,4 +1,4 @@
-// Admission, KV memory and preemption.
+// Admission and KV memory.
 #include "sim/engine/replica.hpp"
 
 #include <algorithm>
@@ -21,8 +21,12 @@ Replica::Replica(const ServingReplica& spec, RequestTable& requests, KvMemory& m
   ++memory.replicas;
   if (spec.pool == Pool::prefill)
     memory.prefill = this;
-  for (Slot& slot : slots_)
+  for (Slot& slot : slots_) {
     slot.growth.resize(memory.block);
+    slot.of_class.resize(requests.stream->classes.size());
+  }
+  totals_.gaps.resize(requests.stream->classes.size());
+  totals_.tier_tokens.resize(spec.tiers.size());
 }
 
 // ---- KV memory
@@ -85,9 +89,9 @@ std::size_t Replica::residue(RequestId id) const {
 
 // ---- Admission
 
-std::deque<RequestId>& Replica::queue_of(RequestId id) {
+std::size_t Replica::level_of(RequestId id) const {
   const int priority = requests_->stream->classes[request(id).service_class].priority;
-  return waiting_[static_cast<std::size_t>(std::ranges::find(requests_->levels, priority) - requests_->levels.begin())];
+  return static_cast<std::size_t>(std::ranges::find(requests_->levels, priority) - requests_->levels.begin());
 }
 
 std::deque<RequestId>* Replica::queue() {
@@ -101,8 +105,7 @@ void Replica::enqueue(RequestId id) {
   if (s.prompt == 0)
     s.prompt = request(id).input;
   outstanding_ += request(id).input + request(id).output;
-  queue_of(id).push_back(id);
-  ++waiting_count_;
+  queue_again(id, false);
 }
 
 /// KV blocks that the next iteration takes if the request joins.
@@ -119,7 +122,7 @@ bool Replica::admissible(const Slot& slot, const std::deque<RequestId>* queue, b
   const auto stages = static_cast<std::int64_t>(slots_.size());
   const std::int64_t present = running_ + waiting_count_;
   const std::int64_t most = std::min<std::int64_t>(spec_.policy.max_sequences, (present + stages - 1) / stages);
-  const std::int64_t sequences = slot.batch + static_cast<std::int64_t>(slot.prefilling.size());
+  const std::int64_t sequences = slot.batch + slot.coming + static_cast<std::int64_t>(slot.prefilling.size());
   if (sequences >= most)
     return false;
   const RequestId id = queue->front();
@@ -130,7 +133,7 @@ bool Replica::admissible(const Slot& slot, const std::deque<RequestId>* queue, b
   return taken <= memory_->room() - memory_->cache.idle(found) * memory_->cached - (beside ? growth_with(slot, id) : 0);
 }
 
-void Replica::admit(Slot& slot, std::deque<RequestId>& queue, Seconds now) {
+bool Replica::admit(Slot& slot, std::deque<RequestId>& queue, Seconds now) {
   const RequestId id = queue.front();
   queue.pop_front();
   --waiting_count_;
@@ -142,21 +145,25 @@ void Replica::admit(Slot& slot, std::deque<RequestId>& queue, Seconds now) {
   RequestRecord& record = requests_->records[id];
   if (s.produced == 0 && record.preemptions == 0)
     record.scheduled = now;
-  if (s.computed == 0) {
-    s.computed = cached_tokens(id);
-    totals_.cached_tokens += s.computed;
-    for (const std::uint32_t block : cached(id)) {
-      memory_->cache.hold(block);
-      ++s.shared;
-    }
-  }
+  const Seconds time = s.computed == 0 ? reuse_prompt(id) : bring_back(id);
   memory_->charge(held_blocks(slot, id));
   totals_.peak_sequences = std::max(totals_.peak_sequences, static_cast<int>(running_));
   slot.admitted.push_back({id, s.admission});
-  if (s.computed == s.prompt) {
-    swapped_ += spec_.swap_block && s.produced > 0 && record.preemptions > 0 ? memory_->blocks(s.prompt) : 0;
-    join(slot, id, now);
-  } else
+  if (time > Seconds{} && overlaps()) {
+    wait_for_blocks(slot, id, time, now);
+    return false;
+  }
+  moving_ += time;
+  begin(slot, id);
+  return !s.decoding;
+}
+
+/// All that it needs is in device memory.
+void Replica::begin(Slot& slot, RequestId id) {
+  const Sequence& s = sequence(id);
+  if (s.computed == s.prompt)
+    join(slot, id);
+  else
     slot.prefilling.push_back(id);
 }
 
@@ -182,23 +189,25 @@ void Replica::gather_prompts(Slot& slot, std::int64_t budget, bool admits, Secon
     const std::int64_t tokens = s.prompt - (s.computed > 0 ? s.computed : cached_tokens(id));
     if (!spec_.policy.chunked_prefill && tokens > budget && !slot.chunks.empty())
       return;
-    admit(slot, *next, now);
-    if (!s.decoding)
+    if (admit(slot, *next, now))
       take_chunk(slot, id, budget);
   }
 }
 
 // ---- Decoding sequences
 
-void Replica::join(Slot& slot, RequestId id, Seconds now) {
+void Replica::join(Slot& slot, RequestId id) {
   Sequence& s = sequence(id);
   s.joined = slot.clock;
   s.decoding = true;
   ++slot.live;
   ++slot.batch;
-  if (slot.newcomers.empty() || slot.newcomers.back().first != now)
-    slot.newcomers.emplace_back(now, 0);
-  ++slot.newcomers.back().second;
+  const std::uint16_t service_class = request(id).service_class;
+  ++slot.of_class[service_class];
+  const Seconds last = last_token(id);
+  if (slot.newcomers.empty() || slot.newcomers.back().last_token != last || slot.newcomers.back().service_class != service_class)
+    slot.newcomers.push_back({last, service_class, 0});
+  ++slot.newcomers.back().count;
   slot.context += s.prompt + 1;
   ++slot.growth[residue(id)];
   const double iterations = std::ceil((request(id).output - s.produced) / spec_.tokens_per_iteration);
@@ -217,6 +226,7 @@ void Replica::leave(Slot& slot, RequestId id) {
     const double tokens = std::min<double>(iterations * spec_.tokens_per_iteration, request(id).output - s.produced);
     totals_.decode_tokens += static_cast<std::uint64_t>(tokens);
     --slot.live;
+    --slot.of_class[request(id).service_class];
     --slot.growth[residue(id)];
     if (!is_static()) {
       --slot.batch;
@@ -231,39 +241,6 @@ void Replica::leave(Slot& slot, RequestId id) {
   s.admission = 0;
   while (!slot.admitted.empty() && !lives(slot.admitted.back()))
     slot.admitted.pop_back();
-}
-
-void Replica::preempt_latest(Slot& slot) {
-  const RequestId id = slot.admitted.back().id;
-  Sequence& s = sequence(id);
-  const auto kept = static_cast<std::uint32_t>(kv_tokens(slot, id));
-  const bool swaps = spec_.swap_block && s.decoding;
-  if (!s.decoding)
-    std::erase(slot.prefilling, id);
-  leave(slot, id);
-  s.prompt = swaps ? kept : request(id).input + s.produced;
-  s.computed = swaps ? kept : 0;
-  swapped_ += swaps ? memory_->blocks(kept) : 0;
-  ++requests_->records[id].preemptions;
-  ++totals_.preemptions;
-  // Prompts that are computed again are computed where prompts are, if that is on the same devices.
-  Replica& home = memory_->prefill != nullptr && !swaps ? *memory_->prefill : *this;
-  home.queue_of(id).push_front(id);
-  ++home.waiting_count_;
-  const std::uint64_t tokens = std::uint64_t{request(id).input} + request(id).output;
-  outstanding_ -= tokens;
-  home.outstanding_ += tokens;
-  requests_->released.push_back(&home);
-}
-
-/// Preempts until the next iteration's growth fits. Whether it had to.
-bool Replica::make_room(Slot& slot) {
-  bool preempted = false;
-  while (slot.batch > 0 && growth_at(slot, slot.clock) > memory_->room()) {
-    preempt_latest(slot);
-    preempted = true;
-  }
-  return preempted;
 }
 
 } // namespace orrery

@@ -15,7 +15,9 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace orrery {
@@ -35,6 +37,14 @@ struct Sequence {
   bool decoding = false;
 };
 
+/// What is known of a sequence that was preempted, until it ends.
+struct Paused {
+  Seconds last_token;
+  std::int64_t held = 0;  ///< blocks that it has in host memory
+  std::int64_t valid = 0; ///< of these, those that need no writing when it goes there again
+  bool swapped = false;   ///< it waits there
+};
+
 /// All requests of a run, and where they stand.
 struct RequestTable {
   const RequestStream* stream = nullptr;
@@ -42,6 +52,7 @@ struct RequestTable {
   std::vector<Sequence> sequences;    ///< parallel to the stream's requests
   std::vector<RequestRecord> records; ///< the same
   std::vector<Replica*> released;     ///< of which memory was taken over since this was cleared
+  std::map<RequestId, Paused> paused; ///< those that were preempted
   std::uint32_t admissions = 0;       ///< so far, over all replicas
 
   explicit RequestTable(const RequestStream& requests);
@@ -66,12 +77,16 @@ public:
   /// The next work of an idle slot, or nothing. `skip` = as many iterations as pass before anything changes.
   std::optional<Launch> launch(std::size_t slot, Seconds now, bool skip);
   /// Ends a stretch with the iteration that is under way `elapsed` after its start, where a request that waits could join then: what is
-  /// left of it. Nothing where it stays as it is.
+  /// left of it; the same where KV blocks have come up. Nothing where it stays as it is.
   std::optional<Seconds> cut(std::size_t slot, Seconds elapsed);
   /// Charges the memory of what has begun `elapsed` after the start of a stretch.
   void settle(std::size_t slot, Seconds elapsed);
   /// The launched work has ended. Appends the requests that have ended and, on a replica that only prefills, those whose prompts have.
   void complete(std::size_t slot, Seconds now, std::vector<RequestId>& ended);
+  /// Times, from `now` on, at which blocks that come up beside iterations will be there; each is asked for once.
+  std::vector<Seconds> take_moves(Seconds now);
+  /// The blocks that have been under way longest are there.
+  void arrived();
   /// Tokens of the request's prompt that the prefix cache holds.
   [[nodiscard]] std::uint32_t cached_tokens(RequestId id) const;
   /// Ends the run `elapsed` after the start of what is launched: tokens that sequences have produced by then go into their records.
@@ -86,6 +101,8 @@ public:
   [[nodiscard]] std::uint64_t outstanding_tokens() const { return outstanding_; }
   [[nodiscard]] std::int64_t used_blocks() const { return memory_->used; }
   [[nodiscard]] const ReplicaTotals& totals() const { return totals_; }
+  /// What the slot has launched, without its times.
+  [[nodiscard]] ServingSpan span(std::size_t slot) const;
   void add_active(Seconds time) { totals_.active += time; }
   [[nodiscard]] Pool pool() const { return spec_.pool; }
 
@@ -102,20 +119,38 @@ private:
     }
   };
 
+  /// Sequences that join a batch beside those that decode already.
+  struct Newcomers {
+    Seconds last_token;
+    std::uint16_t service_class;
+    int count;
+  };
+  /// A sequence whose blocks come up.
+  struct Coming {
+    std::size_t slot;
+    Member member;
+  };
+  /// Who goes before whom: level of the class, then what was drawn; the smaller first.
+  using Rank = std::pair<std::uint64_t, RequestId>;
+
   /// A batch on its way through the pipeline stages.
   struct Slot {
-    std::vector<Ending> endings;                    ///< heap, the next one first; those that left before stay until they come up
-    std::vector<Member> admitted;                   ///< in order; those that left stay until they are last
-    std::vector<RequestId> prefilling;              ///< in order of admission
-    std::vector<RequestId> prompts;                 ///< of the launched iteration
-    std::vector<PrefillChunk> chunks;               ///< parallel to `prompts`
-    std::vector<std::int64_t> growth;               ///< decoding sequences by the clock, modulo a block, at which they need one
-    std::uint64_t clock = 0;                        ///< decode iterations since the start
-    std::int64_t live = 0;                          ///< decoding sequences
-    std::int64_t batch = 0;                         ///< that an iteration computes: a static batch keeps those that have ended
-    Seconds tokens_at;                              ///< when its decoding sequences got their last tokens
-    std::vector<std::pair<Seconds, int>> newcomers; ///< since then: when, and how many
-    double context = 0;                             ///< sum over `batch` of tokens in the KV cache, that of the next iteration included
+    std::vector<Ending> endings;        ///< heap, the next one first; those that left before stay until they come up
+    std::vector<Member> admitted;       ///< in order; those that left stay until they are last
+    std::vector<RequestId> prefilling;  ///< in order of admission
+    std::vector<RequestId> prompts;     ///< of the launched iteration
+    std::vector<PrefillChunk> chunks;   ///< parallel to `prompts`
+    std::vector<std::int64_t> growth;   ///< decoding sequences by the clock, modulo a block, at which they need one
+    std::uint64_t clock = 0;            ///< decode iterations since the start
+    std::int64_t live = 0;              ///< decoding sequences
+    std::vector<std::int64_t> of_class; ///< the same by class of service
+    std::vector<RequestId> arrived;     ///< their blocks are there; they join the next iteration
+    std::int64_t coming = 0;            ///< sequences whose blocks come up
+    std::uint64_t drawing = 0;          ///< of priorities, that it follows
+    std::int64_t batch = 0;             ///< that an iteration computes: a static batch keeps those that have ended
+    Seconds tokens_at;                  ///< when its decoding sequences got their last tokens
+    std::vector<Newcomers> newcomers;   ///< since then
+    double context = 0;                 ///< sum over `batch` of tokens in the KV cache, that of the next iteration included
     Launch launched;
     std::int64_t grown = 0; ///< of the launched iterations, those whose memory is charged
     bool decodes = false;   ///< the launched work has decoding sequences
@@ -125,6 +160,7 @@ private:
   [[nodiscard]] const Request& request(RequestId id) const { return requests_->stream->requests[id]; }
   [[nodiscard]] Sequence& sequence(RequestId id) const { return requests_->sequences[id]; }
   [[nodiscard]] bool lives(Member member) const { return sequence(member.id).admission == member.admission; }
+  [[nodiscard]] bool overlaps() const { return spec_.moves.overlapped && !is_static(); }
   [[nodiscard]] bool is_static() const { return spec_.policy.admission == Admission::when_empty; }
   [[nodiscard]] bool grows() const {
     return spec_.policy.reservation == Reservation::prompt && spec_.tokens_per_iteration == 1 && spec_.pool != Pool::prefill;
@@ -139,7 +175,13 @@ private:
     return grows() ? slot.growth[clock % memory_->block] : 0;
   }
   [[nodiscard]] std::deque<RequestId>* queue();
-  [[nodiscard]] std::deque<RequestId>& queue_of(RequestId id);
+  [[nodiscard]] std::size_t level_of(RequestId id) const;
+  [[nodiscard]] std::deque<RequestId>& queue_of(RequestId id) { return waiting_[level_of(id)]; }
+  [[nodiscard]] Rank rank(const Slot* slot, RequestId id) const;
+  void queue_again(RequestId id, bool first);
+  void draw_priorities(Slot& slot);
+  [[nodiscard]] std::vector<RequestId> outranked(const Slot& slot) const;
+  [[nodiscard]] Seconds last_token(RequestId id) const;
   [[nodiscard]] std::int64_t growth_with(const Slot& slot, RequestId id) const;
   /// Whether the head of `queue` may join the slot; `beside` = in an iteration with the sequences that decode.
   [[nodiscard]] bool admissible(const Slot& slot, const std::deque<RequestId>* queue, bool beside) const;
@@ -150,13 +192,23 @@ private:
   /// Iterations of a stretch that have begun `elapsed` after its start.
   [[nodiscard]] std::int64_t begun(const Slot& slot, Seconds elapsed) const;
   void share_blocks(RequestId id, std::uint64_t tokens);
-  void admit(Slot& slot, std::deque<RequestId>& queue, Seconds now);
+  [[nodiscard]] std::size_t worth_fetching(RequestId id, Seconds& time) const;
+  Seconds reuse_prompt(RequestId id);
+  Seconds bring_back(RequestId id);
+  bool swap_out(const Slot& slot, Paused& paused, std::int64_t blocks);
+  void drop_copies(Paused& paused);
+  void wait_for_blocks(Slot& slot, RequestId id, Seconds time, Seconds now);
+  void receive(Slot& slot);
+  void begin(Slot& slot, RequestId id);
+  /// Whether its prompt can be computed now.
+  bool admit(Slot& slot, std::deque<RequestId>& queue, Seconds now);
   void gather_prompts(Slot& slot, std::int64_t budget, bool admits, Seconds now);
   void take_chunk(Slot& slot, RequestId id, std::int64_t& budget);
-  void join(Slot& slot, RequestId id, Seconds now);
+  void join(Slot& slot, RequestId id);
   void leave(Slot& slot, RequestId id);
   bool make_room(Slot& slot);
-  void preempt_latest(Slot& slot);
+  [[nodiscard]] RequestId last_in_line(const Slot& slot) const;
+  void preempt(Slot& slot, RequestId id);
   void count_gaps(Slot& slot, Seconds now);
   void end_decodes(Slot& slot, Seconds now, std::vector<RequestId>& ended);
   void end_prompts(Slot& slot, Seconds now, std::vector<RequestId>& ended);
@@ -170,7 +222,11 @@ private:
   std::uint32_t waiting_count_ = 0;
   std::uint32_t running_ = 0;
   std::uint64_t outstanding_ = 0;
-  std::int64_t swapped_ = 0; ///< KV blocks to move before the next launch
+  Seconds moving_;              ///< that blocks take on their way before the next launch
+  std::deque<Coming> coming_;   ///< in the order in which they arrive
+  std::vector<Seconds> booked_; ///< arrivals that nobody was told of
+  Seconds way_up_;              ///< is taken until then
+  std::uint64_t drawing_ = 0;   ///< of priorities, that the queues follow
   ReplicaTotals totals_;
 };
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 namespace orrery {
 
@@ -37,7 +38,11 @@ Launch Replica::price(Slot& slot, bool skip) const {
     return {spec_.model->cost(slot.chunks, batch, context), 1};
   const DecodeCurve& curve = spec_.model->decode(batch);
   // Other batches in the same memory may take what this one would grow into.
-  const std::int64_t count = skip && slots_.size() == 1 && memory_->replicas == 1 ? quiet_iterations(slot) : 1;
+  std::int64_t count = skip && slots_.size() == 1 && memory_->replicas == 1 ? quiet_iterations(slot) : 1;
+  if (spec_.fairness && !is_static()) {
+    const auto every = static_cast<std::uint64_t>(spec_.fairness->every);
+    count = std::min(count, static_cast<std::int64_t>(every - totals_.iterations % every));
+  }
   return {count == 1 ? curve.at(context) : curve.sum(context, count, spec_.tokens_per_iteration), count};
 }
 
@@ -73,6 +78,8 @@ std::optional<Launch> Replica::launch(std::size_t index, Seconds now, bool skip)
   slot.chunks.clear();
   const BatchingPolicy& policy = spec_.policy;
   bool preempted = false;
+  receive(slot);
+  draw_priorities(slot);
   if (policy.prefill_alone) {
     gather_prompts(slot, policy.max_tokens, true, now);
     if (slot.chunks.empty())
@@ -89,15 +96,15 @@ std::optional<Launch> Replica::launch(std::size_t index, Seconds now, bool skip)
   slot.grown = 1;
   // Those that had to wait for a preemption may join right after it.
   slot.launched = price(slot, skip && !preempted);
-  slot.launched.delay = spec_.swap_block.value_or(Seconds{}) * static_cast<double>(swapped_);
-  swapped_ = 0;
+  slot.launched.delay = std::exchange(moving_, Seconds{});
+  totals_.moving += slot.launched.delay;
   slot.busy = true;
   return slot.launched;
 }
 
 std::optional<Seconds> Replica::cut(std::size_t index, Seconds elapsed) {
   Slot& slot = slots_[index];
-  if (!slot.busy || slot.launched.iterations == 1 || is_static() || !admissible(slot, queue(), false))
+  if (!slot.busy || slot.launched.iterations == 1 || is_static() || (slot.arrived.empty() && !admissible(slot, queue(), false)))
     return std::nullopt;
   const std::int64_t count = begun(slot, elapsed);
   if (count == slot.launched.iterations)
@@ -118,6 +125,14 @@ void Replica::complete(std::size_t index, Seconds now, std::vector<RequestId>& e
   end_prompts(slot, now, ended);
 }
 
+ServingSpan Replica::span(std::size_t index) const {
+  const Slot& slot = slots_[index];
+  ServingSpan span{.iterations = slot.launched.iterations, .sequences = slot.decodes ? slot.batch : 0};
+  for (const PrefillChunk& chunk : slot.chunks)
+    span.prompt_tokens += chunk.tokens;
+  return span;
+}
+
 void Replica::abandon(std::size_t index, Seconds elapsed) {
   Slot& slot = slots_[index];
   const auto done = static_cast<double>(slot.busy && slot.decodes && slot.chunks.empty() ? begun(slot, elapsed) - 1 : 0);
@@ -134,16 +149,21 @@ void Replica::count_gaps(Slot& slot, Seconds now) {
   const auto count = static_cast<double>(slot.launched.iterations);
   const Seconds one = slot.launched.cost.latency / count;
   const Seconds first_end = now - (count - 1) * one;
-  auto residents = static_cast<double>(slot.live);
-  for (const auto& [joined, newcomers] : slot.newcomers) {
-    totals_.gaps.add((first_end - joined) / spec_.tokens_per_iteration, newcomers);
-    residents -= newcomers;
+  const auto add = [&](std::size_t service_class, Seconds gap, std::int64_t tokens) {
+    if (tokens > 0)
+      totals_.gaps[service_class].add(gap / spec_.tokens_per_iteration, static_cast<double>(tokens));
+  };
+  for (const Newcomers& n : slot.newcomers) {
+    add(n.service_class, first_end - n.last_token, n.count);
+    slot.of_class[n.service_class] -= n.count;
   }
+  for (std::size_t c = 0; c < slot.of_class.size(); ++c)
+    add(c, first_end - slot.tokens_at, slot.of_class[c]);
+  for (const Newcomers& n : slot.newcomers)
+    slot.of_class[n.service_class] += n.count;
   slot.newcomers.clear();
-  if (residents > 0)
-    totals_.gaps.add((first_end - slot.tokens_at) / spec_.tokens_per_iteration, residents);
-  if (count > 1)
-    totals_.gaps.add(one / spec_.tokens_per_iteration, (count - 1) * static_cast<double>(slot.live));
+  for (std::size_t c = 0; c < slot.of_class.size(); ++c)
+    add(c, one, (slot.launched.iterations - 1) * slot.of_class[c]);
   slot.tokens_at = now;
 }
 
@@ -172,15 +192,20 @@ void Replica::end_prompts(Slot& slot, Seconds now, std::vector<RequestId>& ended
       continue;
     std::erase(slot.prefilling, id);
     share_blocks(id, s.prompt);
-    if (++s.produced == 1)
+    if (++s.produced == 1) {
       requests_->records[id].first_token = now;
+    } else {
+      Seconds& last = requests_->paused.at(id).last_token;
+      totals_.gaps[request(id).service_class].add(now - last, 1);
+      last = now;
+    }
     if (s.produced == request(id).output) {
       finish(slot, id, now, ended);
     } else if (spec_.pool == Pool::prefill) {
       s.holder = this;
       ended.push_back(id);
     } else {
-      join(slot, id, now);
+      join(slot, id);
     }
   }
 }
@@ -188,6 +213,10 @@ void Replica::end_prompts(Slot& slot, Seconds now, std::vector<RequestId>& ended
 void Replica::finish(Slot& slot, RequestId id, Seconds now, std::vector<RequestId>& ended) {
   share_blocks(id, kv_tokens(slot, id));
   leave(slot, id);
+  if (const auto found = requests_->paused.find(id); found != requests_->paused.end()) {
+    drop_copies(found->second);
+    requests_->paused.erase(found);
+  }
   outstanding_ -= request(id).input + request(id).output;
   RequestRecord& record = requests_->records[id];
   record.end = now;

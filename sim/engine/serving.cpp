@@ -9,19 +9,26 @@
 namespace orrery {
 
 ServingSource::ServingSource(const RequestStream& stream, const ServingSystem& system, const ServingOptions& options)
-    : stream_(stream), system_(system), options_(options), requests_(stream), autoscaler_(system.autoscaling) {
+    : stream_(stream), system_(system), options_(options), requests_(stream), autoscaler_(system.autoscaling), services_(system.services) {
+  if (services_.empty())
+    services_.push_back({.replicas = static_cast<std::uint32_t>(system.replicas.size())});
+  desks_.resize(services_.size());
+  tools_.resize(services_.size());
+  for (std::size_t s = 0; s < services_.size(); ++s)
+    for (std::uint32_t r = services_[s].first; r < services_[s].first + services_[s].replicas; ++r)
+      if (system.replicas[r].pool == Pool::decode)
+        desks_[s].decode.push_back(r);
   replicas_.reserve(system.replicas.size()); // sequences point to them
   for (std::uint32_t r = 0; r < system.replicas.size(); ++r) {
     const ServingReplica& spec = system.replicas[r];
-    KvMemory& memory = spec.shares_memory_with
-                           ? *memories_[*spec.shares_memory_with]
-                           : pools_.emplace_back(KvMemory{.capacity = spec.kv_blocks,
-                                                          .block = static_cast<std::uint64_t>(spec.block_tokens),
-                                                          .cached = (stream.block_tokens + spec.block_tokens - 1) / spec.block_tokens});
+    const std::int64_t cached = (stream.block_tokens + spec.block_tokens - 1) / spec.block_tokens;
+    KvMemory& memory = spec.shares_memory_with ? *memories_[*spec.shares_memory_with]
+                                               : pools_.emplace_back(KvMemory{.capacity = spec.kv_blocks,
+                                                                              .block = static_cast<std::uint64_t>(spec.block_tokens),
+                                                                              .cached = cached,
+                                                                              .below = KvTiers(spec.tiers, cached)});
     memories_.push_back(&memory);
     replicas_.emplace_back(spec, requests_, memory);
-    if (spec.pool == Pool::decode)
-      decode_.push_back(r);
     const bool idle = system.autoscaling.interval > Seconds{} && r >= static_cast<std::uint32_t>(system.autoscaling.least);
     power_.push_back({.state = idle ? State::off : State::on});
     first_lane_.push_back(static_cast<std::uint32_t>(lanes_.size()));
@@ -34,7 +41,10 @@ ServingSource::ServingSource(const RequestStream& stream, const ServingSystem& s
   for (RequestId id = 0; id < stream.requests.size(); ++id)
     if (stream.requests[id].follows != no_request)
       followers_.emplace_back(stream.requests[id].follows, id);
+  for (const Dependency& join : stream.joins)
+    followers_.emplace_back(join.before, join.after);
   std::ranges::sort(followers_);
+  count_joins();
 }
 
 void ServingSource::start(WorkScheduler& scheduler) {
@@ -85,8 +95,13 @@ void ServingSource::wait_for_arrival(WorkScheduler& scheduler) {
 
 bool ServingSource::arrive(RequestId id, Seconds now) {
   requests_.records[id].arrival = now;
+  if (is_tool(id)) {
+    ask_worker(id, now);
+    return true;
+  }
   const std::uint32_t r = route(id, false, now);
-  const bool fits = replicas_[r].holds(stream_.requests[id]) && (decode_.empty() || replicas_[decode_.front()].holds(stream_.requests[id]));
+  const std::vector<std::uint32_t>& decode = desks_[stream_.requests[id].service].decode;
+  const bool fits = replicas_[r].holds(stream_.requests[id]) && (decode.empty() || replicas_[decode.front()].holds(stream_.requests[id]));
   autoscaler_.arrived();
   if (!fits) {
     ++refused_;
@@ -101,8 +116,9 @@ bool ServingSource::arrive(RequestId id, Seconds now) {
 }
 
 std::uint32_t ServingSource::route(RequestId id, bool decode, Seconds now) {
-  const std::vector<std::uint32_t>& candidates = decode ? decode_ : entry_;
-  std::size_t& turn = decode ? decode_turn_ : turn_;
+  Desk& desk = desks_[stream_.requests[id].service];
+  const std::vector<std::uint32_t>& candidates = decode ? desk.decode : desk.entry;
+  std::size_t& turn = decode ? desk.decode_turn : desk.turn;
   const auto least = [&](auto load) { return *std::ranges::min_element(candidates, {}, load); };
   switch (system_.router) {
   case Router::round_robin:
@@ -155,7 +171,8 @@ void ServingSource::handle_ended(std::uint32_t replica, WorkScheduler& scheduler
     const auto first = std::ranges::lower_bound(followers_, std::pair{id, RequestId{0}});
     auto follower = first;
     for (; follower != followers_.end() && follower->first == id; ++follower)
-      start_timer(Event::follower, follower->second, stream_.requests[follower->second].arrival, scheduler);
+      if (!awaited(follower->second))
+        start_timer(Event::follower, follower->second, stream_.requests[follower->second].arrival, scheduler);
     if (stream_.concurrency > 0 && follower == first)
       admit_next(scheduler);
   }
@@ -190,8 +207,17 @@ void ServingSource::completed(WorkId, const Work& work, WorkScheduler& scheduler
     power_[value].state = State::on;
     set_entries();
     break;
+  case Event::tool:
+    end_tool(static_cast<RequestId>(value), now);
+    handle_ended(0, scheduler);
+    break;
+  case Event::moved:
+    replicas_[value].arrived();
+    touched_.push_back(static_cast<std::uint32_t>(value));
+    break;
   case Event::iteration: {
     const Lane& lane = lanes_[value];
+    record_span(lane, now);
     replicas_[lane.replica].complete(lane.slot, now, ended_);
     for (std::uint32_t r = 0; r < replicas_.size(); ++r)
       if (memories_[r] == memories_[lane.replica]) // what one gave back another may take
@@ -218,6 +244,7 @@ void ServingSource::abandon(WorkScheduler& scheduler) {
 }
 
 void ServingSource::serve_touched(WorkScheduler& scheduler) {
+  run_tools(scheduler);
   for (std::size_t i = 0; i < touched_.size(); ++i) {
     serve(touched_[i], scheduler);
     for (const Replica* replica : requests_.released)
@@ -250,7 +277,19 @@ void ServingSource::serve(std::uint32_t replica, WorkScheduler& scheduler) {
     }
     lane.work = scheduler.submit(work);
   }
+  for (const Seconds left : r.take_moves(now))
+    start_timer(Event::moved, replica, left, scheduler);
   sample(replica, now);
+}
+
+void ServingSource::record_span(const Lane& lane, Seconds now) {
+  if (spans_.size() == options_.spans)
+    return;
+  ServingSpan& span = spans_.emplace_back(replicas_[lane.replica].span(lane.slot));
+  span.replica = lane.replica;
+  span.slot = lane.slot;
+  span.begin = lane.begin;
+  span.end = now;
 }
 
 void ServingSource::sample(std::uint32_t replica, Seconds now) {
@@ -266,7 +305,11 @@ ServingRun ServingSource::take() {
   for (std::uint32_t r = 0; r < replicas_.size(); ++r)
     if (power_[r].state != State::off)
       replicas_[r].add_active(end - power_[r].since);
-  ServingRun run{.end = end, .requests = std::move(requests_.records), .samples = std::move(samples_)};
+  ServingRun run{.end = end,
+                 .requests = std::move(requests_.records),
+                 .tools = std::move(tools_),
+                 .samples = std::move(samples_),
+                 .spans = std::move(spans_)};
   for (const Replica& r : replicas_)
     run.replicas.push_back(r.totals());
   for (std::size_t r = 0; r < memories_.size(); ++r)

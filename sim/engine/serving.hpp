@@ -9,6 +9,7 @@
 #include "models/iteration_cost.hpp"
 #include "sim/base/work.hpp"
 #include "sim/engine/gap_histogram.hpp"
+#include "sim/engine/kv_tiers.hpp"
 #include "sim/engine/network.hpp"
 #include "workloads/batching.hpp"
 #include "workloads/request.hpp"
@@ -30,6 +31,24 @@ enum class Router {
   session       ///< later turns go where the first one went
 };
 
+/// Priorities of requests of one class that change while they run: at every drawing those that wait and go first take the place of those
+/// that run and go last.
+struct Fairness {
+  enum class Order {
+    random,       ///< drawn anew each time
+    least_service ///< who has got the fewest tokens goes first
+  };
+  Order order = Order::random;
+  int every = 50; ///< iterations, from one drawing to the next
+};
+
+/// How KV blocks move between device memory and what lies below it.
+struct KvMoves {
+  bool swap = false;        ///< preempted sequences go to the first tier while it has room; else they are computed again
+  bool keep_copies = false; ///< what came back stays valid there: it is not written again
+  bool overlapped = false;  ///< blocks come beside iterations, of policies that admit continuously; else iterations wait for them
+};
+
 struct ServingReplica {
   IterationModel* model = nullptr; ///< may be shared by replicas that are alike
   BatchingPolicy policy;
@@ -40,8 +59,9 @@ struct ServingReplica {
   std::optional<std::uint32_t> shares_memory_with; ///< an earlier replica on the same devices
   bool prefix_cache = false;                       ///< prompts' KV memory is kept for requests that start alike
   double tokens_per_iteration = 1;                 ///< of a decoding sequence, on average: more with accepted drafts
-  std::optional<Seconds>
-      swap_block; ///< preempted sequences go to host memory, at this time for each block and way; else they are recomputed
+  std::vector<KvTier> tiers;                       ///< below device memory, the nearest first
+  KvMoves moves;
+  std::optional<Fairness> fairness; ///< of policies that admit continuously
 };
 
 /// Hand-over of KV memory from prefill to decode replicas: flows that share the links of the cluster (sim/engine/kv_transfer.hpp).
@@ -62,9 +82,17 @@ struct Autoscaling {
   double margin = 1;  ///< of a forecast, in standard deviations of the arrival rate
 };
 
+/// What requests of one kind go to: neighbouring replicas of one model, or workers that run tools, first come, first served.
+struct ServingService {
+  std::uint32_t first = 0; ///< replica
+  std::uint32_t replicas = 0;
+  int workers = 0; ///< without replicas; 0 = as many as are asked for
+};
+
 struct ServingSystem {
   std::vector<ServingReplica> replicas;
-  Autoscaling autoscaling; ///< of replicas that both prefill and decode
+  std::vector<ServingService> services; ///< Request::service is an index into these; empty = one of all replicas
+  Autoscaling autoscaling;              ///< of replicas that both prefill and decode
   Router router = Router::round_robin;
   KvTransfer transfer; ///< where there are prefill and decode replicas
 };
@@ -73,6 +101,7 @@ struct ServingOptions {
   bool skip = true;             ///< stretches of iterations in which nothing changes are one event
   std::uint64_t stop_after = 0; ///< requests served, when the run ends and the others stay where they are; 0 = all
   Seconds sample;               ///< least time between two ServingRun::samples of a replica; 0 = none
+  std::size_t spans = 0;        ///< most ServingRun::spans, from the start
 };
 
 enum class Outcome : std::uint8_t {
@@ -101,8 +130,24 @@ struct ReplicaTotals {
   std::uint64_t preemptions = 0;
   std::int64_t peak_blocks = 0;
   int peak_sequences = 0;
-  GapHistogram gaps; ///< between the tokens of a sequence (inter-token latency)
-  Seconds active;    ///< from the decision to start it to its last request, or the whole run
+  std::vector<std::uint64_t> tier_tokens; ///< of the cached ones, those that came from each tier
+  std::uint64_t swapped_out = 0;          ///< KV blocks of preempted sequences that were written
+  std::uint64_t swapped_in = 0;
+  std::uint64_t reused = 0;       ///< that were valid in host memory and needed no writing
+  Seconds moving;                 ///< that iterations waited for KV blocks
+  std::vector<GapHistogram> gaps; ///< between the tokens of a sequence (inter-token latency), by class of service
+  Seconds active;                 ///< from the decision to start it to its last request, or the whole run
+};
+
+/// Iterations of a replica that followed one another.
+struct ServingSpan {
+  std::uint32_t replica = 0;
+  std::uint32_t slot = 0;
+  Seconds begin;
+  Seconds end;
+  std::int64_t iterations = 1;
+  std::int64_t prompt_tokens = 0; ///< computed
+  std::int64_t sequences = 0;     ///< that decode
 };
 
 /// State of one replica at one time.
@@ -114,11 +159,19 @@ struct ServingSample {
   std::int64_t blocks = 0;
 };
 
+/// Workers of a service that runs tools.
+struct ToolTotals {
+  Seconds busy; ///< added up over workers
+  int most = 0; ///< that ran at once
+};
+
 struct ServingRun {
   Seconds end;                         ///< of the last request served
   std::vector<RequestRecord> requests; ///< parallel to RequestStream::requests
   std::vector<ReplicaTotals> replicas;
+  std::vector<ToolTotals> tools; ///< by service
   std::vector<ServingSample> samples;
+  std::vector<ServingSpan> spans;
   std::uint64_t events = 0; ///< that the engine handled
 };
 

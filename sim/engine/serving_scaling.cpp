@@ -4,10 +4,12 @@
 namespace orrery {
 
 void ServingSource::set_entries() {
-  entry_.clear();
-  for (std::uint32_t r = 0; r < replicas_.size(); ++r)
-    if (replicas_[r].pool() != Pool::decode && power_[r].state == State::on)
-      entry_.push_back(r);
+  for (std::size_t s = 0; s < services_.size(); ++s) {
+    desks_[s].entry.clear();
+    for (std::uint32_t r = services_[s].first; r < services_[s].first + services_[s].replicas; ++r)
+      if (replicas_[r].pool() != Pool::decode && power_[r].state == State::on)
+        desks_[s].entry.push_back(r);
+  }
 }
 
 void ServingSource::switch_off(Seconds now) {

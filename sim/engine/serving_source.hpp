@@ -25,7 +25,7 @@ public:
 
 private:
   /// What a piece of work in flight stands for; the rest of its tag says which one.
-  enum class Event : std::uint8_t { arrival, follower, iteration, transfer, decision, ready };
+  enum class Event : std::uint8_t { arrival, follower, iteration, transfer, decision, ready, moved, tool };
 
   static constexpr int event_shift = 56;
   static std::uint64_t tag_of(Event event, std::uint64_t value) { return (static_cast<std::uint64_t>(event) << event_shift) | value; }
@@ -46,7 +46,26 @@ private:
     Seconds since;
   };
 
+  /// What a service has, and who waits for it.
+  struct Desk {
+    std::vector<std::uint32_t> entry;  ///< replicas that take arrivals
+    std::vector<std::uint32_t> decode; ///< replicas that take hand-overs
+    std::size_t turn = 0;
+    std::size_t decode_turn = 0;
+    std::deque<RequestId> queue; ///< for a worker
+    int running = 0;             ///< workers
+  };
+
   void wait_for_arrival(WorkScheduler& scheduler);
+  [[nodiscard]] bool is_tool(RequestId id) const {
+    const ServingService& service = services_[stream_.requests[id].service];
+    return service.replicas == 0;
+  }
+  void ask_worker(RequestId id, Seconds now);
+  void run_tools(WorkScheduler& scheduler);
+  void end_tool(RequestId id, Seconds now);
+  void count_joins();
+  [[nodiscard]] bool awaited(RequestId follower);
   bool skip_followers();
   void admit_arrivals(Seconds now);
   void admit_next(WorkScheduler& scheduler);
@@ -59,6 +78,7 @@ private:
   void serve_touched(WorkScheduler& scheduler);
   void serve(std::uint32_t replica, WorkScheduler& scheduler);
   void sample(std::uint32_t replica, Seconds now);
+  void record_span(const Lane& lane, Seconds now);
   void abandon(WorkScheduler& scheduler);
   void decide(WorkScheduler& scheduler);
   void start_timer(Event event, std::uint64_t value, Seconds delay, WorkScheduler& scheduler) const;
@@ -79,19 +99,21 @@ private:
   std::vector<Seconds> sampled_;
   std::vector<std::pair<RequestId, RequestId>> followers_; ///< (followed, follower), sorted
   Autoscaler autoscaler_;
-  std::vector<std::uint32_t> entry_;  ///< replicas that take arrivals
-  std::vector<std::uint32_t> decode_; ///< replicas that take hand-overs
+  std::vector<ServingService> services_;
+  std::vector<Desk> desks_;            ///< by service
+  std::vector<ToolTotals> tools_;      ///< the same
+  std::vector<RequestId> granted_;     ///< tools whose worker is there
+  std::vector<std::uint32_t> missing_; ///< requests that have to end before each one arrives; empty = one at most
   std::vector<std::uint32_t> touched_;
   std::vector<RequestId> ended_;
   std::vector<ServingSample> samples_;
+  std::vector<ServingSpan> spans_;
   std::vector<Power> power_; ///< by replica
   RequestId next_ = 0;       ///< next request that follows none
   Seconds last_served_;
   std::uint64_t served_ = 0;
   std::uint64_t refused_ = 0;
   std::optional<Seconds> stopped_;
-  std::size_t turn_ = 0;
-  std::size_t decode_turn_ = 0;
 };
 
 } // namespace orrery

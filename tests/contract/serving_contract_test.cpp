@@ -77,11 +77,11 @@ TEST_CASE("tokens of long prompts hold up the others where they are not cut", "[
     std::uint64_t after_first = 0;
     for (const Request& request : stream.requests)
       after_first += request.output - 1;
-    CHECK(run.replicas[0].gaps.count() == static_cast<double>(after_first));
-    gaps.push_back(run.replicas[0].gaps);
+    CHECK(run.replicas[0].gaps[0].count() == static_cast<double>(after_first));
+    gaps.push_back(run.replicas[0].gaps[0]);
     const ServingRun stepped = simulate_serving(stream, system, {.skip = false});
-    CHECK(stepped.replicas[0].gaps.percentile(0.99).si() == Approx(gaps.back().percentile(0.99).si()).epsilon(0.02));
-    CHECK(stepped.replicas[0].gaps.mean().si() == Approx(gaps.back().mean().si()).epsilon(1e-6));
+    CHECK(stepped.replicas[0].gaps[0].percentile(0.99).si() == Approx(gaps.back().percentile(0.99).si()).epsilon(0.02));
+    CHECK(stepped.replicas[0].gaps[0].mean().si() == Approx(gaps.back().mean().si()).epsilon(1e-6));
   }
   CHECK(gaps[0].longest() > Seconds{0.08}); // 4,000 tokens at 20 us
   CHECK(gaps[1].longest() < Seconds{0.05});
@@ -202,7 +202,8 @@ TEST_CASE("preempted sequences that are swapped out are not computed again", "[c
   const RequestStream stream = random_stream(300, 20, 19);
   ServingSystem system = system_of(model, batching_policies()[3], 1);
   const ServingRun recomputed = simulate_serving(stream, system);
-  system.replicas[0].swap_block = Seconds{1e-5};
+  system.replicas[0].tiers = {{.blocks = 1000, .read = Seconds{1e-5}, .write = Seconds{1e-5}}};
+  system.replicas[0].moves.swap = true;
   const ServingRun swapped = simulate_serving(stream, system);
   check_conserved(stream, recomputed, kv_blocks);
   CHECK(recomputed.replicas[0].preemptions > 0);

@@ -1,6 +1,7 @@
 // Scenarios that serve: every policy and router conserves requests, a seed repeats them, more hardware never serves worse.
 #include "scenarios/data_files.hpp"
 #include "scenarios/run.hpp"
+#include "scenarios/serving_costs.hpp"
 #include "sim/base/diagnostics.hpp"
 #include "tests/temporary_folder.hpp"
 #include "tools/report_json.hpp"
@@ -156,4 +157,86 @@ TEST_CASE("pools on the same devices count them once", "[contract][serving]") {
   check_conserved(job);
   CHECK(job.devices == 8);
   CHECK(job.mean_devices == Approx(8));
+}
+
+TEST_CASE("memory below the devices' serves prompts, and says how much of them", "[contract][serving]") {
+  const ServingResult job = serve({"jobs.0.serving.traffic.requests=1500"}, "serving-tiers");
+  check_conserved(job);
+  const PoolResult& pool = job.pools.front();
+  REQUIRE(pool.tiers.size() == 3);
+  CHECK(pool.tiers[0].name == "ddr");
+  CHECK(pool.tiers[0].tokens > 0);
+  CHECK(pool.tiers[0].tokens + pool.tiers[1].tokens + pool.tiers[2].tokens < pool.cached_tokens);
+  const ServingResult without = serve({"jobs.0.serving.traffic.requests=1500", "jobs.0.serving.kv_tiers=[]"}, "serving-tiers");
+  CHECK(pool.prefill_tokens < without.pools.front().prefill_tokens);
+  CHECK(job.latencies.ttft.mean < without.latencies.ttft.mean);
+}
+
+TEST_CASE("fair shares swap sequences and serve all, by every way of copying", "[contract][serving]") {
+  const std::string few = "jobs.0.serving.batching.max_sequences=16";
+  const ServingResult whole = serve({few}, "serving-fairness");
+  check_conserved(whole);
+  CHECK(whole.pools.front().swapped_in > 0);
+  CHECK(whole.pools.front().moving == 0);
+  CHECK(whole.classes.front().itl.count > 0);
+  const ServingResult blocks = serve({few, "jobs.0.serving.kv_copies={ unit: 1 }"}, "serving-fairness");
+  check_conserved(blocks);
+  CHECK(blocks.pools.front().moving > 0);
+  CHECK(blocks.itl.p99 > whole.itl.p99);
+}
+
+TEST_CASE("tasks of agents are served on machines of several types, and say what they cost", "[contract][serving]") {
+  const Result result = run("serving-agents", {"jobs.0.serving.traffic.requests=120"});
+  const ServingResult& job = result.serving.front();
+  REQUIRE(job.violations.empty());
+  REQUIRE(job.tasks);
+  CHECK(job.tasks->served == 120);
+  CHECK(job.served == 720);
+  REQUIRE(job.pools.size() == 2);
+  CHECK(job.pools[0].node == "dgx-h100");
+  CHECK(job.pools[1].node == "dgx-a100");
+  CHECK(job.pools[1].service == "reader");
+  CHECK(job.devices == 7);
+  CHECK(job.mean_devices == Approx(7));
+  REQUIRE(job.tools.size() == 1);
+  CHECK(job.tools[0].name == "search");
+  CHECK(job.tools[0].most <= 32);
+  CHECK(job.latencies.ttft.count == 480); // tools give no tokens
+  CHECK(job.classes[1].latencies.end_to_end.mean > Seconds{0.3});
+  CHECK(job.tasks->end_to_end.mean > job.classes[0].latencies.end_to_end.mean + job.classes[5].latencies.end_to_end.mean);
+  // Half a DGX H100 and three eighths of a DGX A100 over the time, their electricity, and workers.
+  const double years = job.time.si() / (5 * 365.25 * 86400);
+  const double machines = (300000.0 / 2 + 199000.0 * 3 / 8) * years;
+  CHECK(job.cost_per_request.si() * 120 > machines);
+  CHECK(job.cost_per_request.si() * 120 < 1.5 * machines + job.tools[0].cost.si());
+}
+
+TEST_CASE("prompts on newer machines and decoding on older ones hand their memory over", "[contract][serving]") {
+  const ServingResult alike = serve({}, "serving-disaggregated");
+  const ServingResult mixed = serve({"jobs.0.serving.weights=bf16", "jobs.0.serving.pools.decode.node=dgx-a100"}, "serving-disaggregated");
+  check_conserved(mixed);
+  CHECK(mixed.devices == 16);
+  CHECK(mixed.pools[0].node == "dgx-h100");
+  CHECK(mixed.pools[1].node == "dgx-a100");
+  CHECK(mixed.latencies.tpot.mean > alike.latencies.tpot.mean);
+}
+
+TEST_CASE("iterations of a job that serves are made of operators, host and what they overlap", "[contract][serving]") {
+  for (const char* name : {"serving-chat", "serving-disaggregated", "serving-agents"}) {
+    CAPTURE(name);
+    const Scenario scenario = load_scenario(data_file(fmt::format("scenarios/{}.yaml", name)), {"jobs.0.serving.traffic.requests=100"});
+    const Result result = run_scenario(scenario);
+    const std::vector<IterationBreakdown> breakdowns = serving_costs(scenario, *scenario.jobs.front().serving, result.serving.front());
+    const bool agents = std::string(name) == "serving-agents";
+    REQUIRE(breakdowns.size() == (agents ? 4 : 2)); // prefill and decode, of each model
+    for (const IterationBreakdown& b : breakdowns) {
+      CAPTURE(b.pool, b.phase);
+      CHECK(b.kernels() > 0.3 * b.cost.latency);
+      CHECK(b.rest() > -0.02 * b.cost.latency); // sizes between those that are priced
+      double flops = 0;
+      for (const IterationPart& part : b.parts)
+        flops += part.count * part.cost.flops.si();
+      CHECK(flops * (agents && b.pool == "reader" ? 1 : b.pool == "decode pool" ? 8 : 4) == Approx(b.cost.flops.si()).epsilon(0.02));
+    }
+  }
 }

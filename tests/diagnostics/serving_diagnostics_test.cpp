@@ -80,6 +80,21 @@ TEST_CASE("values that no serving job can have are refused where they stand", "[
       {"slo.attainment=95%", "jobs.0.serving.slo.attainment: '95%'"},
       {"autoscaling={ interval: 10 s, start_up: 60 s, least: 5 }",
        "jobs.0.serving.autoscaling.least: 5; allowed: at most plan.replicas = 2"},
+      {"fairness.order=shortest", "jobs.0.serving.fairness.order: 'shortest'"},
+      {"fairness.every=0", "jobs.0.serving.fairness.every: '0'"},
+      {"kv_copies.unit=0", "jobs.0.serving.kv_copies.unit: '0'"},
+      {"kv_tiers=[{ capacity: 1 GB }]", "jobs.0.serving.kv_tiers.0: neither 'place' nor 'tier'; allowed: one of them"},
+      {"kv_tiers=[{ tier: cxl-ddr5-4x128 }]", "did you mean 'cxl-ddr5-4x256'"},
+      {"services=[{ name: reader }]", "jobs.0.serving.services.0: no stage goes to 'reader'; allowed: a stage that names it"},
+      {"traffic={ arrivals: { at_once: {} }, stages: [{ name: a }, { name: b }] }",
+       "jobs.0.serving.traffic.stages.1.after: nothing; allowed: a stage above"},
+      {"traffic={ arrivals: { at_once: {} }, stages: [{ name: plan }, { name: b, after: [plam] }] }",
+       "jobs.0.serving.traffic.stages.1.after: no stage 'plam' above; did you mean 'plan'"},
+      {"traffic={ arrivals: { at_once: {} }, stages: [{ name: a, service: web, time: 1 s }] }",
+       "jobs.0.serving.traffic.stages.0.service: no service 'web'"},
+      {"traffic={ arrivals: { closed_loop: { concurrency: 2 } }, stages: [{ name: a }, { name: b, after: [a] }, { name: c, after: [a] }] }",
+       "jobs.0.serving.traffic.stages: 2 stages that end a task of a closed loop; allowed: one"},
+      {"kv_content=outputs", "jobs.0.serving.kv_content: 'outputs'"},
   };
   for (const auto& [assignment, words] : cases) {
     CAPTURE(assignment, words);
@@ -87,6 +102,11 @@ TEST_CASE("values that no serving job can have are refused where they stand", "[
   }
   CHECK_THAT(refusal_of({"jobs.0.serving.trace={ file: " + data_file("README.md") + " }"}),
              Catch::Contains("jobs.0.serving: both 'traffic' and 'trace'; allowed: one of them"));
+  CHECK_THAT(
+      refusal_of({job + "kv_tiers=[{ place: host }]", job + "prefix_cache=false"}),
+      Catch::Contains("jobs.0.serving.kv_tiers: without a prefix cache or swapping, nothing goes there; allowed: 'prefix_cache: true'"));
+  CHECK_THAT(refusal_of({job + "model=deepseek-v3", job + "kv_content=inputs"}),
+             Catch::Contains("jobs.0.serving.kv_content: inputs of layers with latent attention, whose cache is narrower"));
   CHECK_THAT(refusal_of({"simulation.jitter=0.1"}), Catch::Contains("simulation.jitter: beside a job that serves"));
   CHECK_THAT(refusal_of({"expect.ttft_p98.max=1 s"}), Catch::Contains("did you mean 'ttft_p9"));
 }
@@ -97,6 +117,11 @@ TEST_CASE("deployments that the machine or the model cannot carry are results wi
       {{"jobs.0.serving.plan.tp=3"}, "attention heads 64 is not divisible by tp 3"},
       {{"jobs.0.serving.plan.tp=1", "jobs.0.serving.weights=bf16"}, "> the engine's share of 85.0 GB"},
       {{"jobs.0.serving.plan.ep=2"}, "ep 2 > 1: llama3-70b has no experts"},
+      {{"jobs.0.serving.fairness={}", "jobs.0.serving.batching.policy=static"},
+       "priorities change while requests run, but a batch of 'static' ends as a whole"},
+      {{"jobs.0.serving.kv_tiers=[{ place: host, capacity: 3 TB }]"}, "KV blocks take 3 TB of ddr > 2 TB of a node"},
+      {{"jobs.0.serving.swap=true", "cluster.node={ base: dgx-h100, host: { device_link: 0 GB/s } }"},
+       "KV blocks go to ddr, to which a dgx-h100 has no link"},
       {{"power.feed=1 kW"}, "mean power of the facility"},
       {{"jobs.0.serving.traffic.input={ fixed: { tokens: 9000000 } }"}, "no request fits: the longest has"},
   };
