@@ -60,10 +60,14 @@ TrainingResult first_job(const Scenario& scenario, Fidelity method) {
   return std::move(run_scenario(scenario, {.fidelity = method}).jobs.front());
 }
 
-/// Of the variants, the one that serves most.
+/// Of the variants, the one that serves most; of priced ones that serve tasks, the cheapest that keeps its bounds.
 ServingResult best_serving(const std::vector<Scenario>& variants, std::size_t& best) {
   std::optional<ServingResult> most;
-  const auto rate = [](const ServingResult& job) { return job.goodput ? job.goodput->rate : job.output_tokens_per_second; };
+  const auto rate = [](const ServingResult& job) {
+    if (job.tasks && job.priced)
+      return job.attainment >= job.attainment_due ? 1 / job.cost_per_request.si() : 0;
+    return job.goodput ? job.goodput->rate : job.output_tokens_per_second;
+  };
   for (std::size_t i = 0; i < variants.size(); ++i) {
     ServingResult job = std::move(run_scenario(variants[i]).serving.front());
     if (most && (!job.violations.empty() || (most->violations.empty() && rate(job) <= rate(*most))))

@@ -41,7 +41,8 @@ struct ClaimRun {
   std::optional<yaml::Node> scenario;
   std::string from; ///< an earlier run, instead of a scenario
   std::optional<ByPath<yaml::Node>> set;
-  /// The fastest that fits stands for the run, of serving jobs the one with the highest goodput or throughput; not given = those of `from`.
+  /// The fastest that fits stands for the run, of serving jobs the one with the highest goodput or throughput, of tasks
+  /// with a price the cheapest that keeps its bounds; not given = those of `from`.
   std::optional<std::vector<ByPath<yaml::Node>>> best_of;
   std::optional<ClaimFleet> fleet; ///< arithmetic instead of a scenario
 };

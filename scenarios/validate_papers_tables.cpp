@@ -89,21 +89,21 @@ const Table<ClaimFleet>& fleet_table() {
 
 const Table<ClaimRun>& run_table() {
   using R = ClaimRun;
-  static const Table<R> table =
-      Table<R>("run", "A set-up that a claim is tried on.")
-          .text("name", &R::name, {.required = true, .help = "by which figures name it"})
-          .value("scenario", &R::scenario, document_codec(), {.help = "a shipped one, a file, or a map"})
-          .text("from", &R::from, {.help = "an earlier run that it starts from instead"})
-          .value("set", &R::set, assignments_codec(), {.help = "what differs, by path"})
-          .value("best_of", &R::best_of, assignment_lists_codec(),
-                 {.help = "variants, on top of `set`; the fastest that fits stands for the run; those of `from` where not given"})
-          .object("fleet", &R::fleet, fleet_table(), {.help = "arithmetic instead of a scenario"})
-          .check([](const R& run, const Report& report) {
-            if (run.scenario.has_value() + !run.from.empty() + run.fleet.has_value() != 1)
-              report.error("", "not one kind of run", "one of scenario, from, fleet");
-            if (run.fleet && (run.set || run.best_of))
-              report.error("fleet", "beside what differs", "a fleet alone");
-          });
+  static const Table<R> table = Table<R>("run", "A set-up that a claim is tried on.")
+                                    .text("name", &R::name, {.required = true, .help = "by which figures name it"})
+                                    .value("scenario", &R::scenario, document_codec(), {.help = "a shipped one, a file, or a map"})
+                                    .text("from", &R::from, {.help = "an earlier run that it starts from instead"})
+                                    .value("set", &R::set, assignments_codec(), {.help = "what differs, by path"})
+                                    .value("best_of", &R::best_of, assignment_lists_codec(),
+                                           {.help = "variants, on top of `set`; the fastest that fits, or the cheapest that keeps the "
+                                                    "bounds of tasks, stands for the run; those of `from` where not given"})
+                                    .object("fleet", &R::fleet, fleet_table(), {.help = "arithmetic instead of a scenario"})
+                                    .check([](const R& run, const Report& report) {
+                                      if (run.scenario.has_value() + !run.from.empty() + run.fleet.has_value() != 1)
+                                        report.error("", "not one kind of run", "one of scenario, from, fleet");
+                                      if (run.fleet && (run.set || run.best_of))
+                                        report.error("fleet", "beside what differs", "a fleet alone");
+                                    });
   return table;
 }
 
