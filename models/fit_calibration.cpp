@@ -94,6 +94,11 @@ void round_curves(ArchitectureCurves& curves) {
     round_digits(c.memory);
     round_digits(c.floor);
   }
+  if (curves.scan) {
+    round_digits(curves.scan->rate);
+    round_digits(curves.scan->start);
+    round_digits(curves.scan->floor);
+  }
   std::vector<CollectiveCurve*> collectives;
   for (auto& [kind, c] : curves.collective)
     collectives.push_back(&c);
@@ -116,6 +121,7 @@ Calibration fit_calibration(const KernelTables& tables, FitRows rows) {
   fit_matmul(tables, rows, calibration);
   fit_grouped(tables, rows, calibration);
   fit_attention(tables, rows, calibration);
+  fit_scan(tables, rows, calibration);
   fit_collective(tables, rows, calibration);
   carry_custom_all_reduce(tables, calibration);
   take_best_matmul(tables, calibration);

@@ -66,6 +66,7 @@ void fit_matmul(const KernelTables& tables, FitRows rows, Calibration& calibrati
 void fit_attention(const KernelTables& tables, FitRows rows, Calibration& calibration);
 void fit_grouped(const KernelTables& tables, FitRows rows, Calibration& calibration);
 void fit_streaming(const KernelTables& tables, FitRows rows, Calibration& calibration);
+void fit_scan(const KernelTables& tables, FitRows rows, Calibration& calibration);
 void fit_collective(const KernelTables& tables, FitRows rows, Calibration& calibration);
 
 } // namespace orrery

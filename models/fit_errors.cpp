@@ -131,6 +131,16 @@ void streaming_errors(const KernelTables& tables, const Calibration& calibration
   }
 }
 
+void scan_errors(const KernelTables& tables, const Calibration& calibration, FitRows fitted, Groups& groups) {
+  for (const ScanRow& row : tables.scan) {
+    const ArchitectureCurves* curves = curves_of(tables, calibration, row.device);
+    if ((fitted == FitRows::first_half && !held_out(row.shape)) || curves == nullptr || !curves->scan)
+      continue;
+    const TimeParts parts = scan_time(row.shape, tables.devices.at(row.device).rates(Precision::bf16), *curves->scan);
+    groups[{"scan", row.device, row.source, row.kernel}].push_back(parts.time / row.time - 1);
+  }
+}
+
 void collective_errors(const KernelTables& tables, const Calibration& calibration, FitRows fitted, Groups& groups) {
   for (const CollectiveRow& row : tables.collective) {
     if ((fitted == FitRows::first_half && !held_out(row)) || row.nodes > 1)
@@ -155,6 +165,7 @@ KernelTables part_of(const KernelTables& tables, const std::string& architecture
   filter(part.latent_attention);
   filter(part.fused_moe);
   filter(part.streaming);
+  filter(part.scan);
   filter(part.collective);
   std::erase_if(part.best_matmul, [&](const BestMatmul& best) { return (best.architecture == architecture) != keep; });
   if (!keep)
@@ -190,6 +201,7 @@ std::vector<FitError> calibration_errors(const KernelTables& tables, const Calib
   attention_errors(tables, tables.attention, "attention", &ArchitectureCurves::attention, calibration, fitted, groups);
   attention_errors(tables, tables.latent_attention, "latent", &ArchitectureCurves::latent_attention, calibration, fitted, groups);
   streaming_errors(tables, calibration, fitted, groups);
+  scan_errors(tables, calibration, fitted, groups);
   collective_errors(tables, calibration, fitted, groups);
   std::vector<FitError> result;
   for (auto& [key, errors] : groups)

@@ -251,6 +251,10 @@ IterationCost ReplicaModel::cost(std::span<const PrefillChunk> prompts, int deco
   const double part = groups == 1 ? 1 : std::max(1.0 / groups, static_cast<double>(longest) / std::max(1, prompt_tokens));
   for (const PrefillChunk& chunk : prompts)
     add_prompt(attention, chunk, part);
+  for (std::size_t k = 0; k < attention.size(); ++k)
+    if (prompt_tokens > 0 && graph_.kinds()[k].mixer == Mixer::recurrent)
+      attention[k] +=
+          price({graph_.scan(graph_.kinds()[k], part * prompt_tokens, std::max(1.0, part * static_cast<double>(prompts.size())))});
   Work last = head(static_cast<int>(iteration.emitting));
   if (decodes > 0)
     last += add_decode(attention, decodes, context);

@@ -191,6 +191,8 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration, c
         lane.attention = curve_for(curves.attention, precision);
         lane.latent_attention = curve_for(curves.latent_attention.empty() ? curves.attention : curves.latent_attention, precision);
       }
+      lane.scan = curves.scan.value_or(ScanCurve{});
+      lane.scan.assumed = lane.scan.assumed || carried;
       lane.matmul.assumed = lane.matmul.assumed || carried;
       lane.grouped.assumed = lane.grouped.assumed || carried || curves.fused_moe.empty();
       lane.latent_attention.assumed = lane.latent_attention.assumed || curves.latent_attention.empty();
@@ -266,6 +268,14 @@ OpCost KernelModel::attention_cost(const FusedAttention& shape, std::size_t prec
   });
 }
 
+OpCost KernelModel::scan_cost(const ChunkScan& shape, std::size_t precision) const {
+  return quickest(precision, [&](const Unit& unit, const Lane& lane) {
+    OpCost cost = from_parts(scan_time(shape, lane.rates, lane.scan), unit.index);
+    cost.assumed = lane.scan.assumed || shape.backward;
+    return cost;
+  });
+}
+
 OpCost KernelModel::streaming_cost(const Streaming& shape, const Operator& op) const {
   OpCost best;
   bool any = false;
@@ -292,6 +302,8 @@ OpCost KernelModel::cost(const Operator& op) const {
     return grouped_cost(*grouped, precision);
   if (const auto* attention = std::get_if<FusedAttention>(&op.shape))
     return attention_cost(*attention, precision);
+  if (const auto* scan = std::get_if<ChunkScan>(&op.shape))
+    return scan_cost(*scan, precision);
   if (const auto* streaming = std::get_if<Streaming>(&op.shape))
     return streaming_cost(*streaming, op);
   return {};

@@ -71,6 +71,7 @@ private:
     MatmulCurve grouped;
     AttentionCurve attention;
     AttentionCurve latent_attention;
+    ScanCurve scan;
     bool usable = false;
   };
   struct Unit {
@@ -85,6 +86,7 @@ private:
   [[nodiscard]] OpCost matmul_cost(const Matmul& shape, std::size_t precision) const;
   [[nodiscard]] OpCost grouped_cost(const GroupedMatmul& shape, std::size_t precision) const;
   [[nodiscard]] OpCost attention_cost(const FusedAttention& shape, std::size_t precision) const;
+  [[nodiscard]] OpCost scan_cost(const ChunkScan& shape, std::size_t precision) const;
   [[nodiscard]] OpCost streaming_cost(const Streaming& shape, const Operator& op) const;
 
   std::vector<Unit> units_;

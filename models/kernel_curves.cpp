@@ -85,6 +85,16 @@ const Table<StreamingCurve>& streaming_table() {
   return table;
 }
 
+const Table<ScanCurve>& scan_table() {
+  using C = ScanCurve;
+  static const Table<C> table = Table<C>("scan curve", "Achievable time of scans of a state along sequences.")
+                                    .number("rate", &C::rate, share("share of a multiprocessor's matrix peak along a chain"))
+                                    .quantity("start", &C::start, {.help = "of a wave of chains"})
+                                    .quantity("floor", &C::floor, {.help = "added to every kernel"})
+                                    .flag("assumed", &C::assumed);
+  return table;
+}
+
 const Table<CollectiveCurve>& collective_table() {
   using C = CollectiveCurve;
   static const Table<C> table = Table<C>("collective curve", "Achievable time of a collective inside a scale-up domain.")
@@ -106,6 +116,7 @@ const Table<ArchitectureCurves>& architecture_table() {
                                     .object_map("attention", &C::attention, precision_words(), attention_table())
                                     .object_map("latent_attention", &C::latent_attention, precision_words(), attention_table())
                                     .object_map("streaming", &C::streaming, streaming_words(), streaming_table())
+                                    .object("scan", &C::scan, scan_table(), {.help = "states that run along sequences"})
                                     .object_map("collective", &C::collective, collective_words(), collective_table())
                                     .object("in_switch", &C::in_switch, collective_table(), {.help = "all-reduce in the switch"})
                                     .object("one_shot", &C::one_shot, collective_table(), {.help = "all-reduce by reading all buffers"})

@@ -59,6 +59,14 @@ struct StreamingCurve {
   bool assumed = true;
 };
 
+/// Scans of a state along sequences.
+struct ScanCurve {
+  double rate = 0.4;   ///< share of a multiprocessor's matrix peak along a chain
+  Seconds start{7e-6}; ///< of a wave of chains
+  Seconds floor{4e-6}; ///< added to every kernel
+  bool assumed = true;
+};
+
 /// The assumed curve of a class of which no kernel was measured: gathers and scatters of rows (embedding) and several dependent passes
 /// (loss) lie below plain elementwise passes.
 constexpr StreamingCurve assumed_streaming(OpClass op_class) {
@@ -91,6 +99,7 @@ struct ArchitectureCurves {
   std::map<Precision, AttentionCurve> latent_attention; ///< keys wider than values; its decoding reads one latent for all heads
   std::map<Precision, MatmulCurve> fused_moe;           ///< grouped products of the serving engines' expert kernels
   std::map<OpClass, StreamingCurve> streaming;
+  std::optional<ScanCurve> scan;
   std::map<CollectiveKind, CollectiveCurve> collective;
   std::optional<CollectiveCurve> in_switch; ///< all-reduce in the switch; its wire carries the buffer once
   std::optional<CollectiveCurve> one_shot;  ///< serving engines' all-reduce: every rank reads all others' buffers

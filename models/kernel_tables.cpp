@@ -142,6 +142,19 @@ void read_streaming(Reader file, KernelTables& tables) {
                                   micro * file.positive(i, 7)});
 }
 
+void read_scan(Reader file, KernelTables& tables) {
+  for (std::size_t i = 0; i < file.rows(); ++i)
+    if (known_device(file, i, tables))
+      tables.scan.push_back({file.text(i, 0), file.text(i, 1), file.text(i, 2),
+                             ChunkScan{.sequences = file.positive(i, 3),
+                                       .heads = file.positive(i, 4),
+                                       .tokens = file.positive(i, 5),
+                                       .chunk = file.positive(i, 6),
+                                       .flops = file.positive(i, 7),
+                                       .bytes = file.positive(i, 8)},
+                             micro * file.positive(i, 9)});
+}
+
 void read_collective(Reader file, KernelTables& tables) {
   for (std::size_t i = 0; i < file.rows(); ++i)
     if (known_device(file, i, tables))
@@ -189,6 +202,11 @@ KernelTables parse_kernel_tables(const std::map<std::string, std::string>& files
   read_streaming(
       {files, "streaming.csv", {"source", "device", "op", "precision", "bytes_read", "bytes_written", "flops", "time_us"}, diagnostics},
       tables);
+  read_scan({files,
+             "scan.csv",
+             {"source", "device", "kernel", "sequences", "heads", "tokens", "chunk", "flops", "bytes", "time_us"},
+             diagnostics},
+            tables);
   read_collective({files, "collective.csv", {"source", "device", "kind", "ranks", "nodes", "bytes", "time_us"}, diagnostics}, tables);
   read_best_matmul(
       {files, "best_matmul.csv", {"source", "device", "architecture", "precision", "m", "n", "k", "tflops", "peak_tflops"}, diagnostics},
@@ -205,6 +223,8 @@ bool held_out(const FusedAttention& shape) {
 bool held_out(const FusedMoeRow& row) { return upper_half(std::array{row.rows, row.groups, row.hidden, row.intermediate}); }
 
 bool held_out(const Streaming& shape) { return upper_half(std::array{shape.read.si(), shape.written.si()}); }
+
+bool held_out(const ChunkScan& shape) { return upper_half(std::array{shape.sequences, shape.heads, shape.tokens}); }
 
 bool held_out(const CollectiveRow& row) { return upper_half(std::array{static_cast<double>(row.ranks), row.bytes}); }
 

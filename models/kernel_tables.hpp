@@ -53,6 +53,14 @@ struct FusedMoeRow {
   double time = 0;
 };
 
+struct ScanRow {
+  std::string source;
+  std::string device;
+  std::string kernel; ///< gated_delta
+  ChunkScan shape;
+  double time = 0;
+};
+
 struct CollectiveRow {
   std::string source;
   std::string device;
@@ -97,6 +105,7 @@ struct KernelTables {
   std::vector<AttentionRow> latent_attention;
   std::vector<FusedMoeRow> fused_moe;
   std::vector<StreamingRow> streaming;
+  std::vector<ScanRow> scan;
   std::vector<CollectiveRow> collective;
   std::vector<BestMatmul> best_matmul;
 };
@@ -109,6 +118,7 @@ bool held_out(const Matmul& shape);
 bool held_out(const FusedAttention& shape);
 bool held_out(const FusedMoeRow& row);
 bool held_out(const Streaming& shape);
+bool held_out(const ChunkScan& shape);
 bool held_out(const CollectiveRow& row);
 
 } // namespace orrery

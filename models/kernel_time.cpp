@@ -190,6 +190,23 @@ TimeParts attention_time(const FusedAttention& shape, const UnitRates& unit, con
   return parts;
 }
 
+TimeParts scan_time(const ChunkScan& shape, const UnitRates& unit, const ScanCurve& curve) {
+  TimeParts parts;
+  const double chains = shape.sequences * shape.heads;
+  const double chunks = std::ceil(shape.tokens / shape.chunk);
+  parts.flops = shape.passes() * chains * shape.tokens * shape.flops;
+  parts.bytes = shape.passes() * chains * shape.tokens * shape.bytes;
+  // Chains of which many multiprocessors have none cannot be divided; without multiprocessors they fill the unit.
+  const double waves = unit.multiprocessors > 1 ? ceil_div(chains, unit.multiprocessors) : chains;
+  const double link = shape.chunk * shape.flops / (unit.peak * curve.rate / unit.multiprocessors);
+  const double start = unit.multiprocessors > 1 ? curve.start.si() : 0;
+  parts.compute = shape.passes() * waves * (start + chunks * link);
+  parts.memory = parts.bytes / unit.bandwidth;
+  parts.floor = curve.floor.si();
+  parts.time = parts.floor + std::max(parts.compute, parts.memory);
+  return parts;
+}
+
 TimeParts streaming_time(const Streaming& shape, int kernels, const UnitRates& unit, const StreamingCurve& curve) {
   TimeParts parts;
   parts.flops = shape.flops.si();

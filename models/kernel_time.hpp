@@ -22,6 +22,10 @@
 // bandwidth where the kernel widens what is kept in fewer bits (narrow_cache). Backward: 2.5 times the FLOPs
 // (five products for two).
 //
+// Chunked scan. Every head of a sequence is a chain of chunks that one multiprocessor works off in a kernel, in waves where there are more
+// chains than multiprocessors: floor + ceil(chains / multiprocessors) (start + chunks x FLOPs of a chunk / (rate x peak /
+// multiprocessors)).
+//
 // Streaming. kernels x floor + bytes / (bandwidth x share), or the FLOPs at the vector unit's peak if they take longer.
 #pragma once
 
@@ -55,6 +59,7 @@ struct TimeParts {
 TimeParts matmul_time(const Matmul& shape, const UnitRates& unit, const MatmulCurve& curve);
 TimeParts grouped_matmul_time(const GroupedMatmul& shape, const UnitRates& unit, const MatmulCurve& curve);
 TimeParts attention_time(const FusedAttention& shape, const UnitRates& unit, const AttentionCurve& curve);
+TimeParts scan_time(const ChunkScan& shape, const UnitRates& unit, const ScanCurve& curve);
 TimeParts streaming_time(const Streaming& shape, int kernels, const UnitRates& unit, const StreamingCurve& curve);
 
 } // namespace orrery

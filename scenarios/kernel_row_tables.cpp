@@ -113,6 +113,16 @@ void add_own_tables(const KernelTables& tables, KernelRows& rows) {
     if (row.source == "llmcompass")
       out.refusal = "timed from the host, whose launch shows";
   }
+  line = 1;
+  for (const ScanRow& row : tables.scan) {
+    KernelRow& out = rows.rows.emplace_back(KernelRow{.file = "scan.csv",
+                                                      .line = ++line,
+                                                      .device = row.device,
+                                                      .kind = "scan",
+                                                      .precision = word(Precision::bf16),
+                                                      .measured = row.time});
+    out.operators = {{.name = "scan", .op_class = OpClass::attention, .precision = Precision::bf16, .shape = row.shape}};
+  }
   add_collectives(tables, rows);
 }
 

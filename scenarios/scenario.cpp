@@ -64,7 +64,7 @@ std::set<Precision> arithmetic_precisions(const OpGraph& graph) {
     for (const std::vector<Operator>* list : {&block.forward, &block.backward})
       for (const Operator& op : *list)
         if (std::holds_alternative<Matmul>(op.shape) || std::holds_alternative<FusedAttention>(op.shape) ||
-            std::holds_alternative<GroupedMatmul>(op.shape))
+            std::holds_alternative<GroupedMatmul>(op.shape) || std::holds_alternative<ChunkScan>(op.shape))
           precisions.insert(op.precision);
   return precisions;
 }

@@ -54,8 +54,8 @@ Exit run(const Arguments& arguments, Console& console) {
 Command calibrate_command_row() {
   return {.name = "calibrate",
           .summary = "fits the kernel models to kernel measurements",
-          .details = "Reads devices.csv, matmul.csv, attention.csv, latent_attention.csv, fused_moe.csv, streaming.csv, collective.csv and "
-                     "best_matmul.csv.",
+          .details = "Reads devices.csv, matmul.csv, attention.csv, latent_attention.csv, fused_moe.csv, streaming.csv, scan.csv, "
+                     "collective.csv and best_matmul.csv.",
           .options = {{.name = "--data", .value = "DIR", .help = "folder of measurements other than the project's own"},
                       {.name = "--out", .value = "FILE.yaml", .help = "writes the fitted curves"}},
           .run = run};

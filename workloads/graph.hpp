@@ -114,6 +114,19 @@ struct TierTransfer {
   Overlap overlap = Overlap::none;
 };
 
+/// A state that runs along sequences and is updated chunk by chunk: every head of a sequence is a chain of its own.
+struct ChunkScan {
+  double sequences = 1;
+  double heads = 0;
+  double tokens = 0; ///< per sequence
+  double chunk = 64; ///< tokens of one link of the chain
+  double flops = 0;  ///< of one token and head, forward
+  double bytes = 0;  ///< moved for one token and head, forward
+  bool backward = false;
+
+  [[nodiscard]] double passes() const { return backward ? 2 : 1; } ///< each product of the forward pass has two behind it
+};
+
 /// Element-wise update of states that lie on a tier, by the host's processors, by the device that brings them in and back, or by both.
 struct TierUpdate {
   Tier tier = Tier::host;
@@ -132,7 +145,7 @@ struct Operator {
   std::string name;
   OpClass op_class = OpClass::gemm;
   Precision precision = Precision::bf16;
-  std::variant<Matmul, GroupedMatmul, FusedAttention, Streaming, Collective, TierTransfer, TierUpdate> shape;
+  std::variant<Matmul, GroupedMatmul, FusedAttention, Streaming, Collective, TierTransfer, TierUpdate, ChunkScan> shape;
   int kernels = 1;              ///< device kernels launched by the host
   bool recomputed = false;      ///< part of a backward pass that repeats forward work
   bool weight_gradient = false; ///< only the optimizer waits for it: a split backward pass runs it later

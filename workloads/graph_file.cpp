@@ -105,6 +105,19 @@ const Table<TierTransfer>& transfer_table() {
   return table;
 }
 
+const Table<ChunkScan>& scan_table() {
+  using S = ChunkScan;
+  static const Table<S> table = Table<S>("scan", "A state that runs along sequences and is updated chunk by chunk.")
+                                    .number("sequences", &S::sequences, positive("each with a state of its own", false))
+                                    .number("heads", &S::heads, positive("of a sequence, each with a state of its own"))
+                                    .number("tokens", &S::tokens, positive("of a sequence"))
+                                    .number("chunk", &S::chunk, positive("tokens that are worked on at once", false))
+                                    .number("flops", &S::flops, positive("of one token and head, forward"))
+                                    .number("bytes", &S::bytes, {.max = 1e15, .help = "moved for one token and head, forward"})
+                                    .flag("backward", &S::backward);
+  return table;
+}
+
 const Table<TierUpdate>& update_table() {
   using U = TierUpdate;
   static const Table<U> table =
@@ -143,10 +156,10 @@ const Table<Collective>& collective_table() {
 
 void check_operator(const OperatorFile& op, const Report& report) {
   const int shapes = op.matmul.has_value() + op.grouped.has_value() + op.attention.has_value() + op.stream.has_value() +
-                     op.collective.has_value() + op.transfer.has_value() + op.update.has_value();
+                     op.collective.has_value() + op.transfer.has_value() + op.update.has_value() + op.scan.has_value();
   if (shapes != 1)
     report.error("", fmt::format("{} shapes in operator {}", shapes, shown(op.name)),
-                 "one of matmul, grouped, attention, stream, collective, transfer, update");
+                 "one of matmul, grouped, attention, scan, stream, collective, transfer, update");
   if (op.attention && std::max(op.attention->heads, op.attention->kv_heads) != op.attention->heads)
     report.error("attention.kv_heads", fmt::format("{} key/value heads for {} heads", op.attention->kv_heads, op.attention->heads));
 }
@@ -164,6 +177,7 @@ const Table<OperatorFile>& operator_table() {
           .object("stream", &O::stream, stream_table(), {.help = "memory traffic"})
           .object("collective", &O::collective, collective_table(), {.help = "communication"})
           .object("transfer", &O::transfer, transfer_table(), {.help = "bytes to or from a tier outside the device"})
+          .object("scan", &O::scan, scan_table(), {.help = "state that runs along sequences"})
           .object("update", &O::update, update_table(), {.help = "update of states outside the device"})
           .count("kernels", &O::kernels, {.min = 1, .max = 1'000'000, .help = "device kernels that the host launches"})
           .flag("recomputed", &O::recomputed, {.help = "repeats forward work in a backward pass"})
@@ -342,7 +356,7 @@ const Table<GraphFile>& graph_file_table() {
 OpClass standard_class(const OperatorFile& op) {
   if (op.matmul || op.grouped)
     return OpClass::gemm;
-  if (op.attention)
+  if (op.attention || op.scan)
     return OpClass::attention;
   if (op.update)
     return OpClass::optimizer;

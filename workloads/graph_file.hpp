@@ -21,6 +21,7 @@ struct OperatorFile {
   std::optional<Collective> collective;
   std::optional<TierTransfer> transfer;
   std::optional<TierUpdate> update;
+  std::optional<ChunkScan> scan;
   int kernels = 1;
   bool recomputed = false;
   bool weight_gradient = false;

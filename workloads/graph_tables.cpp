@@ -30,6 +30,8 @@ Operator operator_of(const OperatorFile& file, Precision precision) {
     op.shape = *file.transfer;
   else if (file.update)
     op.shape = *file.update;
+  else if (file.scan)
+    op.shape = *file.scan;
   else
     op.shape = file.collective.value_or(Collective{});
   return op;
@@ -49,6 +51,8 @@ OperatorFile file_of(const Operator& op, Precision precision) {
     file.transfer = *transfer;
   else if (const auto* update = std::get_if<TierUpdate>(&op.shape))
     file.update = *update;
+  else if (const auto* scan = std::get_if<ChunkScan>(&op.shape))
+    file.scan = *scan;
   else
     file.collective = std::get<Collective>(op.shape);
   if (op.op_class != standard_class(file))

@@ -22,28 +22,20 @@ RecurrentSizes::RecurrentSizes(const BlockBuilder& b) {
   convolved = 2 * keys + values;
 }
 
-void recurrent_scan(const BlockBuilder& b, List& list, double times, bool backward) {
+Operator recurrent_scan(const BlockBuilder& b, double sequences, bool backward) {
   const RecurrentMixer& m = b.model.recurrent;
   const RecurrentSizes z(b);
-  const double c = std::min<double>(m.chunk, b.size.sequence);
-  const double n = m.key_dim;
-  const double p = m.head_dim;
-  const double chunks = times * b.size.tokens / c;
-  const double batch = chunks * z.heads;
-  const auto product = [&](const char* forward, const char* gradient, Matmul shape) {
-    b.matmul(list, backward ? gradient : forward, OpClass::attention, shape);
-  };
-  product("scan_scores", "scan_scores_grad", {.batch = chunks * z.key_heads, .m = c, .n = c, .k = n});
-  if (is_delta(m)) {
-    product("scan_keys", "scan_keys_grad", {.batch = batch, .m = c, .n = c, .k = n});
-    product("scan_solve", "scan_solve_grad", {.batch = batch, .m = c, .n = n + p, .k = c});
-    product("scan_correct", "scan_corr_grad", {.batch = batch, .m = c, .n = p, .k = n});
-  }
-  product("scan_inside", "scan_inside_grad", {.batch = batch, .m = c, .n = p, .k = c});
-  product("scan_states", "scan_states_grad", {.batch = batch, .m = n, .n = p, .k = c});
-  // The state of every chunk in fp32, decayed and added to that of the chunk before.
-  b.streaming(list, backward ? "scan_pass_grad" : "scan_pass", OpClass::elementwise, batch * n * p * 4, batch * n * p * 4);
-  product("scan_output", "scan_output_grad", {.batch = batch, .m = c, .n = p, .k = n});
+  const double tokens = b.size.tokens / sequences;
+  return {.name = backward ? "scan_grad" : "scan",
+          .op_class = OpClass::attention,
+          .precision = b.job.precision,
+          .shape = ChunkScan{.sequences = sequences,
+                             .heads = z.heads,
+                             .tokens = tokens,
+                             .chunk = static_cast<double>(m.chunk),
+                             .flops = scan_flops(m) / m.heads,
+                             .bytes = 2 * (z.keys + z.values) / z.heads * b.size.element,
+                             .backward = backward}};
 }
 
 void recurrent_forward(const BlockBuilder& b, List& list) {
@@ -54,7 +46,7 @@ void recurrent_forward(const BlockBuilder& b, List& list) {
   b.norm(list, "input_norm");
   b.linear(list, "mixer_in", OpClass::gemm, s.hidden, z.projected, Side::column);
   b.streaming(list, "convolution", OpClass::elementwise, convolved, convolved);
-  recurrent_scan(b, list, 1, false);
+  list.push_back(recurrent_scan(b, s.tokens / s.sequence, false));
   b.streaming(list, "gated_norm", OpClass::normalization, 2 * values, values);
   b.linear(list, "mixer_out", OpClass::gemm, z.values, s.hidden, Side::row);
   b.residual(list, "mixer_residual");
@@ -68,7 +60,7 @@ void recurrent_backward(const BlockBuilder& b, List& list) {
   b.residual_backward(list, "mixer_residual");
   b.linear_backward(list, "mixer_out", OpClass::gemm, z.values, s.hidden, Side::row);
   b.streaming(list, "gated_norm_grad", OpClass::normalization, 3 * values, 2 * values, 2);
-  recurrent_scan(b, list, 2, true);
+  list.push_back(recurrent_scan(b, s.tokens / s.sequence, true));
   b.streaming(list, "convolution_grad", OpClass::elementwise, 2 * convolved, convolved, 2);
   b.linear_backward(list, "mixer_in", OpClass::gemm, s.hidden, z.projected, Side::column);
   b.norm_backward(list, "input_norm");

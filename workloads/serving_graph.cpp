@@ -290,11 +290,13 @@ void ServingGraph::absorbed(const BlockBuilder& b, List& list, FusedAttention sh
   latent_copies(b, list, shape.head_dim);
 }
 
+Operator ServingGraph::scan(LayerKind kind, double tokens, double prompts) const {
+  return recurrent_scan(builder(kind, tokens), prompts, false);
+}
+
 ServingGraph::List ServingGraph::prompt(LayerKind kind, double tokens, double past) const {
   List list;
   BlockBuilder b = builder(kind, tokens);
-  if (kind.mixer == Mixer::recurrent)
-    recurrent_scan(b, list, 1, false);
   if (!attends(kind))
     return list;
   const LatentAttention& l = b.model.latent;

@@ -50,7 +50,9 @@ public:
 
   /// A layer without what mixes tokens. `tokens` = of this rank's attention group, `all` = of all of them.
   [[nodiscard]] List layer(LayerKind kind, double tokens, double all) const;
-  /// What mixes the tokens of one prompt: `tokens` new ones behind `past` others.
+  /// What mixes the tokens of a recurrent layer: those of all prompts, since their scans run side by side.
+  [[nodiscard]] Operator scan(LayerKind kind, double tokens, double prompts) const;
+  /// What mixes the tokens of one prompt where a layer attends: `tokens` new ones behind `past` others.
   [[nodiscard]] List prompt(LayerKind kind, double tokens, double past) const;
   /// The same of decoding sequences, each with `queries` tokens (several where guesses are checked) and `context` keys.
   [[nodiscard]] List decode(LayerKind kind, double sequences, double context, double queries = 1) const;

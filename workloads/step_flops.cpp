@@ -145,6 +145,10 @@ StepFlops operator_flops(const Operator& op) {
     const Flops flops{2 * g->rows * g->n * g->k};
     return {flops, flops, flops};
   }
+  if (const auto* scan = std::get_if<ChunkScan>(&op.shape)) {
+    const Flops flops{scan->passes() * scan->sequences * scan->heads * scan->tokens * scan->flops};
+    return {flops, flops, flops};
+  }
   const auto* a = std::get_if<FusedAttention>(&op.shape);
   if (a == nullptr)
     return {};

@@ -22,7 +22,7 @@ inline const KernelTables& kernel_tables() {
   static const KernelTables tables = [] {
     std::map<std::string, std::string> files;
     for (const char* name : {"devices.csv", "matmul.csv", "attention.csv", "latent_attention.csv", "fused_moe.csv", "streaming.csv",
-                             "collective.csv", "best_matmul.csv"})
+                             "scan.csv", "collective.csv", "best_matmul.csv"})
       files[name] = file_text(std::string("models/calibration/kernels/") + name);
     Diagnostics diagnostics;
     KernelTables read = parse_kernel_tables(files, diagnostics);

@@ -55,6 +55,8 @@ double product_flops(const std::vector<Operator>& list) {
       sum += 2 * m->batch * m->m * m->n * m->k;
     if (const auto* g = std::get_if<GroupedMatmul>(&op.shape))
       sum += 2 * g->rows * g->n * g->k;
+    if (const auto* scan = std::get_if<ChunkScan>(&op.shape))
+      sum += (scan->backward ? 2 : 1) * scan->sequences * scan->heads * scan->tokens * scan->flops;
     if (const auto* a = std::get_if<FusedAttention>(&op.shape)) {
       const double value_dim = a->value_dim > 0 ? a->value_dim : a->head_dim;
       double pairs = a->queries * a->keys / 2;
@@ -103,6 +105,8 @@ TEST_CASE("parameters of a model are those published", "[closed_form][model]") {
                                 Published{"deepseek-v2", 236, 21},                // arXiv 2405.04434
                                 Published{"deepseek-v2-lite", 15.7, 0},           // arXiv 2405.04434, appendix B
                                 Published{"deepseek-v3", 671, 37},                // arXiv 2412.19437
+                                Published{"deepseek-v3.2", 671, 0},               // model card
+                                Published{"glm-5", 744, 0},                       // model card
                                 Published{"gpt-oss-20b", 20.9, 0},                // arXiv 2508.10925, table 1
                                 Published{"gpt-oss-120b", 116.8, 0},              // arXiv 2508.10925, table 1
                                 Published{"llama4-scout", 108, 17},               // model card: 109 with the vision tower

@@ -323,3 +323,23 @@ TEST_CASE("an architecture that was not measured takes the nearest generation of
   device.architecture = "ampere";
   CHECK_FALSE(KernelModel(device, calibration).cost(matmul(4096, 4096, 4096)).assumed);
 }
+
+TEST_CASE("chains of a scan fill the multiprocessors in waves, and a chain is as long as its sequence", "[models][kernels][scan]") {
+  const UnitRates unit{.peak = 132e12, .bandwidth = 1e15, .multiprocessors = 132};
+  const ScanCurve curve{.rate = 0.5, .start = Seconds{1e-6}, .floor = Seconds{}};
+  const auto time = [&](double sequences, double heads, double tokens) {
+    return scan_time({.sequences = sequences, .heads = heads, .tokens = tokens, .chunk = 50, .flops = 1e4}, unit, curve).time;
+  };
+  // A chunk of 50 x 1e4 FLOPs at half a TFLOP/s takes 1 us.
+  CHECK(time(1, 1, 50) == Approx(2e-6));
+  CHECK(time(1, 1, 1) == Approx(2e-6)); // a chunk is worked off as a whole
+  CHECK(time(1, 1, 5000) == Approx(101e-6));
+  CHECK(time(4, 33, 5000) == Approx(101e-6)); // as many chains as multiprocessors
+  CHECK(time(7, 19, 5000) == Approx(202e-6)); // one chain more
+  const ChunkScan forward{.sequences = 2, .heads = 8, .tokens = 1000, .chunk = 50, .flops = 1e4, .bytes = 512};
+  ChunkScan backward = forward;
+  backward.backward = true;
+  CHECK(scan_time(backward, unit, curve).flops == Approx(2 * scan_time(forward, unit, curve).flops));
+  CHECK(scan_time(forward, unit, curve).flops == Approx(2 * 8 * 1000 * 1e4));
+  CHECK(scan_time(forward, unit, curve).bytes == Approx(2 * 8 * 1000 * 512.0));
+}

@@ -41,6 +41,10 @@ void check_same(const std::vector<Operator>& a, const std::vector<Operator>& b) 
     } else if (const auto* s = std::get_if<Streaming>(&a[i].shape)) {
       const auto& t = std::get<Streaming>(b[i].shape);
       CHECK((s->read == t.read && s->written == t.written && s->flops == t.flops));
+    } else if (const auto* u = std::get_if<ChunkScan>(&a[i].shape)) {
+      const auto& v = std::get<ChunkScan>(b[i].shape);
+      CHECK((u->sequences == v.sequences && u->heads == v.heads && u->tokens == v.tokens && u->chunk == v.chunk));
+      CHECK((u->flops == v.flops && u->bytes == v.bytes && u->backward == v.backward));
     } else {
       const auto& c = std::get<Collective>(a[i].shape);
       const auto& d = std::get<Collective>(b[i].shape);
