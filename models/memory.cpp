@@ -83,10 +83,13 @@ Bytes peak_of_split(const OpGraph& graph, const std::vector<ChunkMemory>& chunks
 
 std::vector<MemoryFootprint> memory_footprint(const OpGraph& graph, const SoftwareProfile& software) {
   std::vector<ChunkMemory> chunks;
+  chunks.reserve(graph.chunks.size());
   for (const Chunk& chunk : graph.chunks)
     chunks.push_back(chunk_memory(graph, chunk));
   std::vector<MemoryFootprint> result;
+  result.reserve(graph.stages.size());
   std::vector<Bytes> kept;
+  kept.reserve(static_cast<std::size_t>(graph.virtual_stages));
   const auto outside = [&](Bytes ChunkMemory::* where, int stage) {
     kept.clear();
     for (const int chunk : graph.stages[static_cast<std::size_t>(stage)].chunks)

@@ -106,28 +106,55 @@ PowerPoint at_clock(const PowerModel& model, const Activity& span, double clock)
   return point;
 }
 
+namespace {
+
+/// What a span draws beyond the cap. As an energy: a span of no length has no power.
+double excess_energy(const PowerPoint& point, Watts cap) { return (point.energy - cap * point.time).si(); }
+
+/// The largest clock that fits. Power rises with the clock, so that it is where it crosses the cap: by false position, which halves the
+/// weight of an end that stays (Dowell and Jarratt 1971, "Illinois"). `below` and `above` = excess at the lowest clock and at the full one.
+double clock_at(const PowerModel& model, const Activity& span, Watts cap, double below, double above) {
+  constexpr double tolerance = 1e-13;
+  double low = lowest_clock;
+  double high = 1.0;
+  int kept = 0; // times in a row that the same end stayed; negative: the lower one
+  while (high - low > tolerance) {
+    // Never closer to an end than the tolerance, so that the interval around the crossing closes from both sides.
+    const double middle = std::clamp((low * above - high * below) / (above - below), low + 0.5 * tolerance, high - 0.5 * tolerance);
+    const double excess = excess_energy(at_clock(model, span, middle), cap);
+    if (excess <= 0) {
+      low = middle;
+      below = excess;
+      kept = kept > 0 ? kept + 1 : 1;
+      if (kept > 1)
+        above *= 0.5;
+    } else {
+      high = middle;
+      above = excess;
+      kept = kept < 0 ? kept - 1 : -1;
+      if (kept < -1)
+        below *= 0.5;
+    }
+  }
+  return low;
+}
+
+} // namespace
+
 PowerPoint under_cap(const PowerModel& model, const Activity& span, std::optional<Watts> cap) {
   PowerPoint point = at_clock(model, span, 1.0);
   const std::optional<Watts> limit = cap ? cap : model.cap;
-  // Compared as energies: a span of no length has no power.
-  const auto fits = [&](const PowerPoint& p) { return p.energy <= *limit * p.time; };
-  if (!limit || point.time.si() == 0.0 || fits(point)) {
+  const auto excess = [&](const PowerPoint& p) { return excess_energy(p, *limit); };
+  if (!limit || point.time.si() == 0.0 || excess(point) <= 0) {
     return point;
   }
   PowerPoint slowest = at_clock(model, span, lowest_clock);
   slowest.capped = true;
-  if (!fits(slowest)) {
+  if (excess(slowest) > 0) {
     slowest.above_cap = true;
     return slowest;
   }
-  // Power rises with the clock, so the largest clock that fits is where it crosses the cap.
-  double low = lowest_clock;
-  double high = 1.0;
-  while (high - low > 1e-12) {
-    const double middle = 0.5 * (low + high);
-    (fits(at_clock(model, span, middle)) ? low : high) = middle;
-  }
-  point = at_clock(model, span, low);
+  point = at_clock(model, span, clock_at(model, span, *limit, excess(slowest), excess(point)));
   point.capped = true;
   return point;
 }

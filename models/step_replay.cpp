@@ -10,9 +10,10 @@ namespace {
 
 constexpr int kinds = 3;
 
-/// Where the arrivals of a chunk of a stage, in one direction, begin. The first two are set apart: none to wait for, none to cause.
-std::int32_t arrival_of(const CostedGraph& graph, ChunkPlace place, bool backward, int micro_batches, int micro_batch) {
-  return ((place.stage * graph.virtual_stages + place.chunk) * 2 + (backward ? 1 : 0)) * micro_batches + micro_batch + 2;
+/// Number of the message that a pass of a chunk waits for.
+std::size_t message_of(const CostedGraph& graph, ChunkPlace place, bool backward, int micro_batches, int micro_batch) {
+  return static_cast<std::size_t>(((place.stage * graph.virtual_stages + place.chunk) * 2 + (backward ? 1 : 0)) * micro_batches +
+                                  micro_batch);
 }
 
 } // namespace
@@ -21,14 +22,15 @@ PassProgram::PassProgram(const CostedGraph& graph, int micro_batches) {
   const PassOrder order = step_order(graph, micro_batches);
   const int count = static_cast<int>(graph.stages.size());
   const int last = model_chunks(graph.schedule, count, graph.virtual_stages) - 1;
-  arrivals = static_cast<std::size_t>(2 * count * graph.virtual_stages * micro_batches) + 2;
   steps.reserve(order.slots.size());
   std::vector<std::int32_t> positions(order.slots.size());
   // One pass of each stage at a time, of those whose input came in an earlier round: the replay of a pass seldom waits for the one replayed
   // just before it.
-  constexpr int never = std::numeric_limits<int>::max();
-  std::vector<int> arrived(arrivals, never);
-  arrived[0] = -1;
+  struct Sent {
+    int round = std::numeric_limits<int>::max();
+    std::int32_t by = 0; ///< as Step::input
+  };
+  std::vector<Sent> sent(static_cast<std::size_t>(2 * count * graph.virtual_stages * micro_batches));
   std::vector<std::size_t> next(static_cast<std::size_t>(count), 0);
   for (int round = 0; steps.size() < order.slots.size(); ++round) {
     [[maybe_unused]] const std::size_t before = steps.size();
@@ -41,18 +43,18 @@ PassProgram::PassProgram(const CostedGraph& graph, int micro_batches) {
       const bool backward = slot.kind == PassKind::backward;
       const bool outer = chunk_at(graph.schedule, count, s, slot.chunk) == (backward ? last : 0);
       Step step{.stage = s, .cost = (s * graph.virtual_stages + slot.chunk) * kinds + static_cast<int>(slot.kind)};
-      if (slot.kind != PassKind::weight && !outer)
-        step.input = arrival_of(graph, place, backward, micro_batches, slot.micro_batch);
-      if (arrived[static_cast<std::size_t>(step.input)] >= round)
-        continue;
+      if (slot.kind != PassKind::weight && !outer) {
+        const Sent& input = sent[message_of(graph, place, backward, micro_batches, slot.micro_batch)];
+        if (input.round >= round)
+          continue;
+        step.input = input.by;
+      }
       const auto to =
           slot.kind == PassKind::weight ? std::nullopt : neighbour(graph.schedule, count, graph.virtual_stages, place, backward);
-      if (to) {
-        step.output = arrival_of(graph, *to, backward, micro_batches, slot.micro_batch);
-        arrived[static_cast<std::size_t>(step.output)] = round;
-      }
       positions[static_cast<std::size_t>(s) * order.passes + i] = static_cast<std::int32_t>(steps.size());
       steps.push_back(step);
+      if (to)
+        sent[message_of(graph, *to, backward, micro_batches, slot.micro_batch)] = {round, static_cast<std::int32_t>(steps.size())};
       ++i;
     }
     assert(steps.size() > before);
@@ -84,11 +86,15 @@ void PassProgram::note_stages(const CostedGraph& graph, const PassOrder& order, 
 std::vector<PassCost> pass_costs(const CostedGraph& graph) {
   std::vector<PassCost> costs;
   costs.reserve(graph.stages.size() * static_cast<std::size_t>(graph.virtual_stages * kinds));
+  double forward = 0;
+  double backward = 0;
   for (int s = 0; s < static_cast<int>(graph.stages.size()); ++s)
     for (int v = 0; v < graph.virtual_stages; ++v) {
       const CostedChunk& chunk = graph.stages[static_cast<std::size_t>(s)].chunks[static_cast<std::size_t>(v)];
-      const double forward = message_time(graph, {s, v}, false).si();
-      const double backward = message_time(graph, {s, v}, true).si();
+      if (v < 2 || v + 1 == graph.virtual_stages) { // messages of the chunks between the first and the last are alike
+        forward = message_time(graph, {s, v}, false).si();
+        backward = message_time(graph, {s, v}, true).si();
+      }
       costs.push_back({chunk.forward.total().si(), forward, graph.overlap_p2p ? 0 : forward});
       costs.push_back({chunk.backward.total().si(), backward, graph.overlap_p2p ? 0 : backward});
       costs.push_back({chunk.weight.total().si(), 0, 0});
@@ -105,24 +111,26 @@ const PassProgram& Replayer::program(const CostedGraph& graph, int micro_batches
 std::vector<ReplayedStage> Replayer::run(const CostedGraph& graph, const std::vector<PassCost>& costs, int micro_batches) {
   const PassProgram& program = this->program(graph, micro_batches);
   free_.assign(graph.stages.size(), 0);
-  arrival_.resize(std::max(arrival_.size(), program.arrivals));
+  arrival_.resize(std::max(arrival_.size(), program.steps.size() + 1));
   arrival_[0] = 0;
-  begin_.resize(std::max(begin_.size(), program.steps.size()));
-  for (std::size_t i = 0; i < program.steps.size(); ++i) {
-    const PassProgram::Step& step = program.steps[i];
+  double* arrival = arrival_.data();
+  for (const PassProgram::Step& step : program.steps) {
     const PassCost& cost = costs[static_cast<std::size_t>(step.cost)];
     double& clock = free_[static_cast<std::size_t>(step.stage)];
-    begin_[i] = std::max(clock, arrival_[static_cast<std::size_t>(step.input)]);
-    const double end = begin_[i] + cost.time;
-    arrival_[static_cast<std::size_t>(step.output)] = end + cost.message;
+    const double end = std::max(clock, arrival_[static_cast<std::size_t>(step.input)]) + cost.time;
+    *++arrival = end + cost.message;
     clock = end + cost.held;
   }
   std::vector<ReplayedStage> result;
   result.reserve(graph.stages.size());
   for (std::size_t s = 0; s < graph.stages.size(); ++s) {
     const PassProgram::StageSteps& at = program.stages[s];
-    const auto when = [&](std::int32_t position) { return begin_[static_cast<std::size_t>(position)]; };
-    result.push_back({when(at.first), free_[s], when(at.last_gradient), when(at.steady_end) - when(at.steady_begin)});
+    const auto begin = [&](std::int32_t position) {
+      const auto i = static_cast<std::size_t>(position);
+      const PassCost& cost = costs[static_cast<std::size_t>(program.steps[i].cost)];
+      return arrival_[i + 1] - cost.message - cost.time;
+    };
+    result.push_back({begin(at.first), free_[s], begin(at.last_gradient), begin(at.steady_end) - begin(at.steady_begin)});
   }
   return result;
 }

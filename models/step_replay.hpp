@@ -27,9 +27,8 @@ public:
 
   struct Step {
     std::int32_t stage = 0;
-    std::int32_t cost = 0;   ///< (stage * chunks + chunk) * 3 + kind
-    std::int32_t input = 0;  ///< arrival that it waits for; 0 = none
-    std::int32_t output = 1; ///< arrival that it causes; 1 = none
+    std::int32_t cost = 0;  ///< (stage * chunks + chunk) * 3 + kind
+    std::int32_t input = 0; ///< one more than the position of the step whose message it waits for; 0 = none
   };
 
   /// Positions, in `steps`, of passes of a stage.
@@ -42,7 +41,6 @@ public:
 
   std::vector<Step> steps;
   std::vector<StageSteps> stages;
-  std::size_t arrivals = 2;
 
 private:
   void note_stages(const CostedGraph& graph, const PassOrder& order, int micro_batches, const std::vector<std::int32_t>& positions);
@@ -74,7 +72,8 @@ private:
   const PassProgram& program(const CostedGraph& graph, int micro_batches);
 
   std::map<std::tuple<ScheduleKind, std::size_t, int, int, PassRatios>, PassProgram> programs_;
-  std::vector<double> free_, arrival_, begin_;
+  std::vector<double> free_;    ///< by stage: when it may begin its next pass
+  std::vector<double> arrival_; ///< by step, from 1: of the message that it sends
 };
 
 } // namespace orrery

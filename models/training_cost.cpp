@@ -294,6 +294,8 @@ CostedGraph TrainingCoster::cost_passes(const OpGraph& graph) const {
                      .step_host = software_.step_host};
   const bool split = splits_backward(graph.schedule);
   std::vector<BlockPasses> passes;
+  passes.reserve(graph.blocks.size());
+  costed.blocks.reserve(graph.blocks.size());
   for (const Block& block : graph.blocks) {
     CostedBlock& out = costed.blocks.emplace_back();
     out.forward = list_costs(graph, block.forward);
@@ -302,6 +304,7 @@ CostedGraph TrainingCoster::cost_passes(const OpGraph& graph) const {
   }
   const double slowest = 1 + device_speed_spread * expected_maximum(graph.ranks());
   std::vector<CostedChunk> chunks;
+  chunks.reserve(graph.chunks.size());
   for (const Chunk& chunk : graph.chunks) {
     BlockPasses sum;
     Bytes kept;
@@ -322,6 +325,7 @@ CostedGraph TrainingCoster::cost_passes(const OpGraph& graph) const {
   for (int s = 0; s < stages; ++s) {
     const Stage& stage = graph.stages[static_cast<std::size_t>(s)];
     CostedStage& out = costed.stages.emplace_back();
+    out.chunks.reserve(stage.chunks.size());
     for (const int chunk : stage.chunks)
       out.chunks.push_back(chunks[static_cast<std::size_t>(chunk)]);
   }

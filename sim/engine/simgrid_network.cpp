@@ -219,12 +219,14 @@ private:
 
   kernel::resource::StandardLinkImpl* link(std::uint32_t index) {
     assert(index < bound_.size());
-    while (links_.size() <= index)
-      links_.push_back(shelf_->create_link("link " + std::to_string(links_.size()), {1.0}));
+    while (links_.size() <= index) {
+      s4u::Link* const link = shelf_->create_link("link " + std::to_string(links_.size()), {1.0});
+      links_.push_back({link, link->get_impl()});
+    }
     if (!bound_[index])
-      links_[index]->set_bandwidth(network_->links[index].bandwidth.si() * units_per_byte);
+      links_[index].link->set_bandwidth(network_->links[index].bandwidth.si() * units_per_byte);
     bound_[index] = true;
-    return links_[index]->get_impl();
+    return links_[index].impl;
   }
 
   s4u::Engine* engine_ = nullptr;
@@ -234,7 +236,11 @@ private:
   s4u::Host* to_ = nullptr;
   std::shared_ptr<EventModel> model_;
   const Network* network_ = nullptr;
-  std::vector<s4u::Link*> links_; ///< shared by all runs: link i has the bandwidth of the present network's link i
+  struct BoundLink {
+    s4u::Link* link;
+    kernel::resource::StandardLinkImpl* impl; ///< asked for once: SimGrid finds it by a dynamic cast
+  };
+  std::vector<BoundLink> links_; ///< shared by all runs: link i has the bandwidth of the present network's link i
   std::vector<bool> bound_;
   std::vector<double> delivered_;
   std::vector<std::unique_ptr<Flow>> flows_;
