@@ -2,6 +2,10 @@
 #include "scenarios/training_row_cells.hpp"
 #include "workloads/tables.hpp"
 
+#include <algorithm>
+#include <array>
+#include <cmath>
+
 namespace orrery {
 
 namespace {
@@ -86,7 +90,9 @@ void find_software(const Cells& row, TrainingRow& out) {
     out.software.reduction = Precision::bf16;
   if (row.text("overlap_tp") == "1" || row.text("overlap_tp") == "0")
     out.software.overlap_tp_forward = row.text("overlap_tp") == "1";
-  if (row.text("overlap_tp") == "1")
+  // Asynchronous TP of PyTorch knows products and the collectives next to them: a sum of several products' gradients is scattered by
+  // itself.
+  if (row.text("overlap_tp") == "1" && out.software.fused_projections)
     out.software.overlap_tp_backward = true;
   if (const auto nodes = first_number(row.text("notes"), R"(CUDA_LAUNCH_BLOCKING=1 used for >=(\d+)-node runs)"))
     out.software.launch_blocking = out.cluster.nodes >= *nodes;
@@ -115,6 +121,27 @@ void read_experts(const Cells& row, TransformerModel& model) {
   // Dropped to the mean, and padded to it: the capacity factor of the recipes that drop.
   experts.capacity = row.contains("notes", "token-drop") ? 1 : 0;
   model.prediction_layers = row.contains("notes", "MTP") ? 1 : 0;
+}
+
+/// Vocabularies of the tokenizers that decoders are trained with where a source names none: SentencePiece's as of LLaMA, and GPT-2's as
+/// Megatron-LM pads it.
+constexpr std::array usual_vocabularies{32000, 51200};
+
+/// The published size tells which one it was: its parameters come nearest to the size. (Of the pipelines of Qi et al. 2024, 14.6 and 28.3
+/// billion leave room for 26,000 to 35,000 words, and a head that weighs as much as the one layer that its stage lacks.)
+int vocabulary_of_size(TransformerModel model, double parameters) {
+  const auto distance = [&](int words) {
+    model.vocabulary = words;
+    return std::abs(model.parameters() - parameters);
+  };
+  return std::ranges::min(usual_vocabularies, {}, distance);
+}
+
+int stated_vocabulary(const Cells& row, const TransformerModel& model) {
+  if (row.given("vocab"))
+    return row.count("vocab");
+  const double billions = row.number("params_total_b");
+  return billions > 0 ? vocabulary_of_size(model, billions * 1e9) : usual_vocabularies.back();
 }
 
 bool find_job(const Cells& row, TrainingRow& out) {
@@ -162,7 +189,7 @@ bool find_job(const Cells& row, TrainingRow& out) {
     read_experts(row, model);
   // Frameworks pad the vocabulary until it divides.
   const int tp = std::max(1, row.count("tp", 1));
-  model.vocabulary = (row.count("vocab", 51200) + tp - 1) / tp * tp;
+  model.vocabulary = (stated_vocabulary(row, model) + tp - 1) / tp * tp;
   if (out.job.global_batch < 1) {
     out.refusal = "global_batch is not stated";
     return false;

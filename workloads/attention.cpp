@@ -50,9 +50,28 @@ void exchange_context(const BlockBuilder& b, List& list, bool backward) {
     b.context_collective(list, "heads_exchange", CollectiveKind::all_to_all, s.tokens * widths * s.element, Overlap::none);
     return;
   }
-  const double keys = b.plan.cp * s.tokens * key_value_width(s) * s.element;
-  b.context_collective(list, "keys_exchange", CollectiveKind::all_gather, (backward ? 2 : 1) * keys,
+  const bool blockwise = b.software.blockwise_context;
+  const double keys = b.plan.cp * s.tokens * (blockwise ? 2 * s.context : key_value_width(s)) * s.element;
+  b.context_collective(list, "keys_exchange", CollectiveKind::all_gather, (backward && !blockwise ? 2 : 1) * keys,
                        b.plan.context == ContextParallel::ring ? Overlap::next : Overlap::none);
+}
+
+/// What follows attention that is computed part by part: the parts' outputs are merged by their log-sum-exps in fp32, those gradients are
+/// added up in fp32, and the ones of keys and values go round part by part. All by elementary operators.
+void merge_context(const BlockBuilder& b, List& list, bool backward) {
+  if (b.plan.cp == 1 || b.plan.context == ContextParallel::ulysses || !b.software.blockwise_context)
+    return;
+  const Sizes& s = b.size;
+  const double rows = s.tokens * s.context;
+  const double merges = b.plan.cp - 1;
+  if (backward) { // of the queries, and of half of the keys and of the values
+    b.context_collective(list, "key_gradients_rotation", CollectiveKind::all_gather, b.plan.cp * 2 * rows * fp32_bytes, Overlap::none);
+    return b.streaming(list, "attention_backward_merge", OpClass::elementwise, merges * 2 * (rows * s.element + 2 * rows * fp32_bytes),
+                       merges * 2 * 2 * rows * fp32_bytes, 6 * (b.plan.cp - 1));
+  }
+  // To fp32; difference from what is there, times the share of the part, taken from what is there.
+  b.streaming(list, "attention_merge", OpClass::elementwise, merges * (rows * s.element + 5 * rows * fp32_bytes),
+              merges * 4 * rows * fp32_bytes, 4 * (b.plan.cp - 1));
 }
 
 /// Attention that others compute: queries, keys and values leave and the output returns, or their gradients. Two halves of a micro-batch
@@ -81,6 +100,7 @@ void core_attention_backward(const BlockBuilder& b, List& list) {
   if (is_fused(b.software.attention)) {
     serve_attention(b, list, true);
     list.push_back(fused_attention(b, true));
+    merge_context(b, list, true);
     return return_context(b, list, true);
   }
   const double scores = s.batch * s.heads * s.queries * s.sequence;
@@ -123,6 +143,7 @@ void core_attention(const BlockBuilder& b, List& list) {
   if (is_fused(b.software.attention)) {
     serve_attention(b, list, false);
     list.push_back(fused_attention(b, false));
+    merge_context(b, list, false);
     return return_context(b, list, false);
   }
   const double scores = s.batch * s.heads * s.queries * s.sequence;

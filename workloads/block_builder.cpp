@@ -69,7 +69,13 @@ void BlockBuilder::collective_over(List& list, std::string name, CollectiveKind 
 }
 
 void BlockBuilder::collective(List& list, std::string name, CollectiveKind collective_kind, double bytes, Overlap overlap) const {
-  collective_over(list, std::move(name), collective_kind, Group::tensor, plan.tp, bytes, overlap);
+  // Pieces that feed a product as they arrive need no order.
+  const bool ordered = software.copy_sequence_shards && plan.sequence_parallel && plan.tp > 1 && overlap == Overlap::none;
+  if (ordered && collective_kind == CollectiveKind::reduce_scatter)
+    streaming(list, name + "_order", OpClass::elementwise, bytes, bytes);
+  collective_over(list, name, collective_kind, Group::tensor, plan.tp, bytes, overlap);
+  if (ordered && collective_kind == CollectiveKind::all_gather)
+    streaming(list, name + "_order", OpClass::elementwise, bytes, bytes);
 }
 
 void BlockBuilder::context_collective(List& list, const char* name, CollectiveKind collective_kind, double bytes, Overlap overlap) const {
@@ -78,8 +84,10 @@ void BlockBuilder::context_collective(List& list, const char* name, CollectiveKi
 
 void BlockBuilder::cast(List& list, const std::string& name, double elements, double times, double tensors, double copies) const {
   const RecipeTraits traits = recipe_traits(job.recipe);
-  // A fused kernel that produced the tensor casts it as well, unless the scale has to be known first.
-  const double read = (software.fused_bias_activation && !traits.reads_twice ? 0 : 1) + (traits.reads_twice ? 1 : 0);
+  // A fused kernel that produced the tensor casts it as well, unless the scale has to be known first. Scales of rows and of columns come
+  // from maxima of their own.
+  const double maxima = traits.reads_twice ? (traits.scales_by_axis ? 2 * copies - 1 : 1) : 0;
+  const double read = (software.fused_bias_activation && !traits.reads_twice ? 0 : 1) + maxima;
   const double written = copies * (element_bytes(traits.operand) + traits.scale_bytes);
   const double rotation = traits.rotates ? 2 * size.element : 0; // read and written once more, for the weight gradient
   streaming(list, name + "_cast", OpClass::cast, times * elements * (read * size.element + rotation / 2),
@@ -91,8 +99,9 @@ void BlockBuilder::cast_weights(List& list, const std::string& name, double elem
 }
 
 void BlockBuilder::recast(List& list, const std::string& name, double elements) const {
-  const RecipeTraits traits = recipe_traits(job.recipe); // the scale is known
-  streaming(list, name + "_input_cast", OpClass::cast, elements * size.element,
+  const RecipeTraits traits = recipe_traits(job.recipe);
+  const double maxima = traits.scales_by_axis ? 1 : 0; // of the columns; a scale of the whole tensor is known
+  streaming(list, name + "_input_cast", OpClass::cast, (1 + maxima) * elements * size.element,
             elements * (element_bytes(traits.operand) + traits.scale_bytes));
 }
 
@@ -130,14 +139,17 @@ void BlockBuilder::linear(List& list, const std::string& name, OpClass op_class,
   const Overlap piecewise = software.overlap_tp_forward ? Overlap::next : Overlap::none;
   if (packed(op_class))
     unpack_weights(*this, list, name, in * out);
+  const bool gathers = side == Side::column && plan.sequence_parallel;
+  const bool narrow = gathers_narrow(op_class);
+  if (gathers && !narrow)
+    collective(list, name + "_gather", CollectiveKind::all_gather, activation(), piecewise);
   if (fewer_bits) {
     const double copies = software.recast_inputs ? 1 : 2;
-    cast(list, name, side == Side::column ? size.shard * in : size.tokens * in, 1, 1, copies);
+    cast(list, name, (gathers && narrow ? size.shard : size.tokens) * in, 1, 1, copies);
     cast_weights(list, name, in * out, 1, copies);
   }
-  if (side == Side::column && plan.sequence_parallel) // casts come before the gather, so that it carries fewer bytes
-    collective(list, name + "_gather", CollectiveKind::all_gather,
-               activation() * (fewer_bits ? element_bytes(recipe_traits(job.recipe).operand) / size.element : 1), piecewise);
+  if (gathers && narrow)
+    collective(list, name + "_gather", CollectiveKind::all_gather, narrow_activation(), piecewise);
   const CollectiveKind sum = plan.sequence_parallel ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce;
   if (side == Side::row && software.overlap_tp_forward)
     collective(list, name + "_reduce", sum, activation(), piecewise);
@@ -174,16 +186,20 @@ void BlockBuilder::linear_backward(List& list, const std::string& name, OpClass 
   const bool needs_input = adapted || !job.tuning.freezes_weights(); // for the gradient of a weight
   if (packed(op_class))
     unpack_weights(*this, list, name + "_dgrad", in * out);
+  // The sharded operand is gathered again: the input of a column layer, the output gradient of a row layer.
+  const bool sharded = plan.sequence_parallel && side != Side::inner;
+  const bool narrow = gathers_narrow(op_class);
+  const bool gathers = sharded && (!column || (needs_input && !has_gathered_input(name)));
+  const bool shard_is_cast = sharded && narrow && !column;
   if (low_precision(op_class))
-    cast(list, name + "_grad", size.tokens * out);
+    cast(list, name + "_grad", (shard_is_cast ? size.shard : size.tokens) * out);
   if (low_precision(op_class) && software.recast_inputs) {
     recast(list, name, size.tokens * in);
     cast_weights(list, name, in * out, 1, 1);
   }
-  // The sharded operand is gathered again: the input of a column layer, the output gradient of a row layer.
-  const bool gathers = !column || (needs_input && !has_gathered_input(name));
-  if (plan.sequence_parallel && side != Side::inner && gathers)
-    collective(list, name + (column ? "_input_gather" : "_grad_gather"), CollectiveKind::all_gather, activation(),
+  if (gathers)
+    collective(list, name + (column ? "_input_gather" : "_grad_gather"), CollectiveKind::all_gather,
+               narrow ? narrow_activation() : activation(),
                (column ? software.overlap_tp_backward : software.overlap_tp_forward) ? Overlap::next : Overlap::none);
   for (std::size_t part = 0; part < widths.size(); ++part)
     matmul(list, part_name(name, part) + "_dgrad", op_class, {.m = size.tokens, .n = in, .k = widths[part]});

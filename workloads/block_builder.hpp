@@ -95,6 +95,8 @@ public:
 
   /// Whether the products of this class run in fewer bits than the model is kept in.
   [[nodiscard]] bool low_precision(OpClass op_class) const { return job.recipe != Recipe::none && op_class == OpClass::gemm; }
+  /// Whether tensor-parallel ranks cast their shards of what this class multiplies before they gather them.
+  [[nodiscard]] bool gathers_narrow(OpClass op_class) const { return low_precision(op_class) && !recipe_traits(job.recipe).gathers_wide; }
   /// Whether the weights of this class are frozen and held in fewer bits.
   [[nodiscard]] bool packed(OpClass op_class) const {
     return op_class == OpClass::gemm && job.tuning.freezes_weights() && job.tuning.frozen_weights != Packing::none;
@@ -121,6 +123,8 @@ public:
   [[nodiscard]] double gates() const { return model.ffn == FfnKind::gated ? 2 : 1; }
   /// Bytes of the full activation of one micro-batch.
   [[nodiscard]] double activation() const { return size.tokens * size.hidden * size.element; }
+  /// The same, cast.
+  [[nodiscard]] double narrow_activation() const { return size.tokens * size.hidden * element_bytes(recipe_traits(job.recipe).operand); }
   /// Bytes of the part whose norms and residuals this rank computes.
   [[nodiscard]] double shard() const { return size.shard * size.hidden * size.element; }
 };

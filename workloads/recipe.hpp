@@ -26,9 +26,11 @@ enum class Recipe {
 /// What a recipe costs besides the products.
 struct RecipeTraits {
   Precision operand = Precision::fp8;
-  double scale_bytes = 0;   ///< per element, of the scales that go with a tensor
-  bool reads_twice = false; ///< the maximum needs a pass of its own
-  bool rotates = false;     ///< operands of the weight gradient pass a Hadamard transform
+  double scale_bytes = 0;      ///< per element, of the scales that go with a tensor
+  bool reads_twice = false;    ///< the maximum needs a pass of its own
+  bool scales_by_axis = false; ///< what is multiplied along its rows and along its columns needs scales of both
+  bool gathers_wide = false;   ///< tensor-parallel ranks gather in the model's precision, and each casts the whole
+  bool rotates = false;        ///< operands of the weight gradient pass a Hadamard transform
 };
 
 constexpr RecipeTraits recipe_traits(Recipe recipe) {
@@ -37,8 +39,9 @@ constexpr RecipeTraits recipe_traits(Recipe recipe) {
   case Recipe::fp8_delayed:
     return {};
   case Recipe::fp8_tensor:
-  case Recipe::fp8_row:
     return {.reads_twice = true};
+  case Recipe::fp8_row: // torchtitan: "for rowwise recipes all-gather happens in high precision" (parallelize_llama.py)
+    return {.reads_twice = true, .scales_by_axis = true, .gathers_wide = true};
   case Recipe::fp8_block:
     return {.scale_bytes = 4.0 / 128};
   case Recipe::mxfp8:

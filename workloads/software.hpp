@@ -102,12 +102,15 @@ struct SoftwareProfile {
   bool overlap_tp_backward = false;     ///< input-gradient collectives of TP run beside the weight-gradient matmuls
   bool keep_gathered_inputs = false;    ///< inputs of column-parallel layers are kept gathered, not gathered again in the backward pass
   bool recast_inputs = false;           ///< low-precision recipes keep inputs as they were and cast them again for weight gradients
-  bool stacked_layers = false;          ///< layers are rounds of one loop: what is kept is copied into stacked buffers and out again
-  bool gather_per_tensor = false;       ///< ZeRO-3 gathers and scatters each tensor by itself instead of a layer at a time
-  bool gather_as_list = false;          ///< ZeRO-3 collectives exchange a list of tensors, one per rank, each copied by a kernel of its own
+  bool blockwise_context = false; ///< context parallelism attends part by part, for repeated heads of keys, and merges the parts in fp32
+  bool stacked_layers = false;    ///< layers are rounds of one loop: what is kept is copied into stacked buffers and out again
+  bool gather_per_tensor = false; ///< ZeRO-3 gathers and scatters each tensor by itself instead of a layer at a time
+  bool gather_as_list = false;    ///< ZeRO-3 collectives exchange a list of tensors, one per rank, each copied by a kernel of its own
   bool gather_blocking = false;   ///< the host waits around each ZeRO-3 collective: nothing hides it; parameters are freed after each use
   bool copy_gathered = false;     ///< gathered parameters are copied out of the communication buffer (FSDP2)
   bool copy_scattered = false;    ///< gradients are copied into a communication buffer in the reduction's precision
+  bool copy_sequence_shards =
+      false;                      ///< collectives along the sequence run on buffers whose first axis is the rank: a copy puts them in order
   bool scatter_gather_p2p = true; ///< a TP rank sends its share of a pipeline message and gathers on the other side
   bool scatter_gather_backward = true;
   Precision gradient = Precision::fp32;  ///< accumulation buffer

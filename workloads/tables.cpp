@@ -313,6 +313,8 @@ const Table<SoftwareProfile>& software_table() {
                 {.help = "inputs of column-parallel layers are kept gathered, not gathered again in the backward pass"})
           .flag("recast_inputs", &S::recast_inputs,
                 {.help = "low-precision recipes keep inputs as they were and cast them again for weight gradients"})
+          .flag("blockwise_context", &S::blockwise_context,
+                {.help = "context parallelism attends part by part, for repeated heads of keys, and merges the parts in fp32"})
           .flag("stacked_layers", &S::stacked_layers,
                 {.help = "layers are rounds of one loop: what is kept is copied into stacked buffers and out again"})
           .flag("gather_per_tensor", &S::gather_per_tensor,
@@ -324,6 +326,8 @@ const Table<SoftwareProfile>& software_table() {
           .flag("copy_gathered", &S::copy_gathered, {.help = "ZeRO-3: gathered parameters are copied out of the communication buffer"})
           .flag("copy_scattered", &S::copy_scattered,
                 {.help = "ZeRO-2 and 3: gradients are copied into a communication buffer in the reduction's precision"})
+          .flag("copy_sequence_shards", &S::copy_sequence_shards,
+                {.help = "tensor-parallel ranks put the shards of each sequence in order by a copy, after gathers and before scatters"})
           .flag("scatter_gather_p2p", &S::scatter_gather_p2p,
                 {.help = "a tensor-parallel rank sends its share of a forward pipeline message"})
           .flag("scatter_gather_backward", &S::scatter_gather_backward, {.help = "the same for backward messages"})
