@@ -15,6 +15,8 @@ namespace orrery {
 
 namespace {
 
+constexpr int moving_parts = 10; // of devices whose multiprocessors follow the load
+
 /// The scenario's cluster, or nodes of another type that hold so many devices.
 Cluster machine_of(const Scenario& scenario, const std::optional<NodeType>& node, int devices) {
   Cluster cluster = scenario.cluster;
@@ -67,6 +69,23 @@ std::vector<Cluster> parts_of(const Scenario& scenario, const std::vector<Deploy
   return {prefill, decode};
 }
 
+/// The models of both pools on every number of parts of the devices that they share.
+void fill_parts(const Scenario& scenario, std::vector<Deployment>& pools) {
+  const auto model_on = [&](const Deployment& pool, const Cluster& cluster) {
+    return std::make_unique<ReplicaModel>(cluster, pool.job, pool.plan, scenario.software, load_calibration(), scenario.power.device_cap);
+  };
+  Deployment& prefill = pools[0];
+  Deployment& decode = pools[1];
+  decode.parts.resize(moving_parts);
+  for (int i = 1; i < moving_parts; ++i) {
+    const std::vector<Cluster> clusters = parts_of(scenario, pools, static_cast<double>(i) / moving_parts);
+    prefill.parts.push_back(model_on(prefill, clusters.front()));
+    decode.parts[static_cast<std::size_t>(moving_parts - i - 1)] = model_on(decode, clusters.back());
+  }
+  prefill.parts.push_back(model_on(prefill, scenario.cluster));
+  decode.parts.back() = model_on(decode, scenario.cluster);
+}
+
 /// Ways from prefill to decode replicas that are not on one machine: each replica's adapters are a link.
 KvTransfer transfer_between(const std::vector<const Deployment*>& places, Bytes per_token) {
   KvTransfer transfer{.per_token = per_token};
@@ -86,7 +105,12 @@ KvTransfer transfer_between(const std::vector<const Deployment*>& places, Bytes 
 
 ServingReplica replica_of(const Scenario& scenario, const ServingScenario& job, const Deployment& pool) {
   const ServingTraits& engine = scenario.software.serving;
+  std::vector<IterationModel*> parts;
+  for (const std::unique_ptr<ReplicaModel>& part : pool.parts)
+    parts.push_back(part.get());
   return {.model = pool.model.get(),
+          .parts = std::move(parts),
+          .decode_slack = job.pools ? job.pools->decode_slack.value_or(0) : 0,
           .policy = pool.policy,
           .kv_blocks = pool.memory.kv_blocks,
           .block_tokens = engine.block_tokens,
@@ -202,6 +226,8 @@ void deploy(ServingResult& result, const Scenario& scenario, const ServingScenar
     for (std::size_t p = 0; p < parts.size(); ++p)
       pools[p].cluster = parts[p];
   }
+  if (job.pools && job.pools->decode_slack)
+    fill_parts(scenario, pools);
   for (Deployment& pool : pools) {
     pool.model =
         std::make_unique<ReplicaModel>(pool.cluster, pool.job, pool.plan, scenario.software, load_calibration(), scenario.power.device_cap);
@@ -236,7 +262,7 @@ ServingSystem serving_system(const Scenario& scenario, const ServingScenario& jo
   for (const Deployment& pool : pools)
     for (int r = 0; r < pool.plan.replicas; ++r) {
       ServingReplica replica = replica_of(scenario, job, pool);
-      if (job.pools && job.pools->prefill_share && pool.pool == Pool::decode)
+      if (job.pools && job.pools->same_devices() && pool.pool == Pool::decode)
         replica.shares_memory_with = static_cast<std::uint32_t>(r);
       system.replicas.push_back(std::move(replica));
       owners.push_back(&pool);
@@ -245,7 +271,7 @@ ServingSystem serving_system(const Scenario& scenario, const ServingScenario& jo
     }
   if (job.autoscaling)
     system.autoscaling = *job.autoscaling;
-  if (!job.pools || job.pools->prefill_share)
+  if (!job.pools || job.pools->same_devices())
     return system;
   const Bytes per_token = pools.front().memory.replica_kv_token;
   if (pools[0].apart || pools[1].apart)

@@ -30,6 +30,7 @@ struct Deployment {
   bool apart = false; ///< on machines of its own, beside the scenario's cluster
   ServingMemory memory;
   std::unique_ptr<ReplicaModel> model;
+  std::vector<std::unique_ptr<ReplicaModel>> parts; ///< on parts of the devices, where they follow the load
 };
 
 /// In the order of the replicas.

@@ -102,7 +102,7 @@ void fill_metrics(ServingResult& result, const Scenario& scenario, const Serving
     fill_pool_metrics(result.pools[p], run, first, pool.memory.kv_blocks, result.time);
     const Cluster& machine = pool.apart ? pool.cluster : scenario.cluster;
     machines.push_back({&machine, format_on(machine.node.device, pool.job.weights, pool.job.precision).operand, first,
-                        serving.pools && serving.pools->prefill_share && pool.service == 0 ? 0.5 : 1.0});
+                        serving.pools && serving.pools->same_devices() && pool.service == 0 ? 0.5 : 1.0});
     first += static_cast<std::size_t>(pool.plan.replicas);
   }
   fill_tools(result, serving, run);

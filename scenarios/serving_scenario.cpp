@@ -85,7 +85,7 @@ int serving_devices(const ServingScenario& job) {
   int devices = job.pools ? 0 : job.plan.devices();
   if (job.pools) {
     devices += job.pools->prefill.node ? 0 : job.pools->prefill.plan.devices();
-    devices += job.pools->prefill_share || job.pools->decode.node ? 0 : job.pools->decode.plan.devices();
+    devices += job.pools->same_devices() || job.pools->decode.node ? 0 : job.pools->decode.plan.devices();
   }
   for (const ServiceChoice& service : job.services)
     devices += service.model && !service.node ? service.plan.devices() : 0;

@@ -74,6 +74,9 @@ struct ServingPools {
   ServingPool prefill;
   ServingPool decode;
   std::optional<double> prefill_share; ///< of the multiprocessors of devices that both pools run on; else each has devices of its own
+  std::optional<double> decode_slack;  ///< the same devices, whose multiprocessors follow the load within this slowdown of decoding
+
+  [[nodiscard]] bool same_devices() const { return prefill_share || decode_slack; }
 };
 
 /// Requests from a file.

@@ -60,11 +60,19 @@ const Table<ServingPools>& pools_table() {
           .object("decode", &ServingPools::decode, pool, {.required = true, .help = "they generate"})
           .number("prefill_share", &ServingPools::prefill_share,
                   {.min = 0.05, .max = 0.95, .help = "both on the same devices: share of the multiprocessors that prompts are computed on"})
+          .number("decode_slack", &ServingPools::decode_slack,
+                  {.max = 100, .help = "both on the same devices, whose multiprocessors follow the load: prompts have as many as leave a "
+                                       "decode iteration at most that share longer"})
           .check([](const ServingPools& pools, const Report& report) {
-            if (pools.prefill_share && (pools.prefill.node || pools.decode.node))
-              report.error("prefill_share", "of pools with machines of their own", "pools on the cluster");
-            if (pools.prefill_share && pools.prefill.plan != pools.decode.plan)
-              report.error("prefill_share", "of pools with different plans", "the same plan for both");
+            const char* key = pools.prefill_share ? "prefill_share" : "decode_slack";
+            if (pools.same_devices() && (pools.prefill.node || pools.decode.node))
+              report.error(key, "of pools with machines of their own", "pools on the cluster");
+            if (pools.same_devices() && pools.prefill.plan != pools.decode.plan)
+              report.error(key, "of pools with different plans", "the same plan for both");
+            if (pools.prefill_share && pools.decode_slack)
+              report.error("decode_slack", "beside a share that stays", "one of prefill_share, decode_slack");
+            if (pools.decode_slack && pools.prefill.plan.pp > 1)
+              report.error("decode_slack", "of replicas with several stages", "pp 1");
           });
   return table;
 }

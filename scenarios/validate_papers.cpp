@@ -141,6 +141,8 @@ std::optional<double> serving_metric(const ServingResult& job, ClaimMetric metri
     return l.tpot.p50.si();
   case ClaimMetric::tpot_p99:
     return l.tpot.p99.si();
+  case ClaimMetric::itl_p50:
+    return job.itl.p50.si();
   case ClaimMetric::itl_p99:
     return job.itl.p99.si();
   case ClaimMetric::end_to_end_mean:

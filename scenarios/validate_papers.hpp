@@ -79,6 +79,7 @@ enum class ClaimMetric {
   tpot_mean,
   tpot_p50,
   tpot_p99,
+  itl_p50,
   itl_p99,
   end_to_end_mean,
   end_to_end_p99,

@@ -56,6 +56,7 @@ const Choices<ClaimMetric>& metric_words() {
                                              {"tpot_mean", ClaimMetric::tpot_mean},
                                              {"tpot_p50", ClaimMetric::tpot_p50},
                                              {"tpot_p99", ClaimMetric::tpot_p99},
+                                             {"itl_p50", ClaimMetric::itl_p50},
                                              {"itl_p99", ClaimMetric::itl_p99},
                                              {"end_to_end_mean", ClaimMetric::end_to_end_mean},
                                              {"end_to_end_p99", ClaimMetric::end_to_end_p99},

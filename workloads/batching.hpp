@@ -2,6 +2,7 @@
 // (sim/engine/replica.hpp).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,12 +26,15 @@ struct BatchingPolicy {
   bool prefill_alone = false;   ///< prompts are computed in iterations of their own, which go first; else beside the decoding sequences
   bool chunked_prefill = false; ///< prompts are cut to what the token budget leaves; else one that no budget holds goes alone
   Reservation reservation = Reservation::prompt;
+  /// Those that wait are taken by the length of their prompts, shortest first, and each second of waiting counts as so many tokens less;
+  /// else in the order of their arrival.
+  std::optional<double> aging;
   int max_sequences = 256; ///< in a batch
   int max_tokens = 2048;   ///< of an iteration, prompts and decoding sequences together
   int groups = 1;          ///< with schedulers of their own (attention-DP), each for an even part of both limits
 };
 
-/// Static (FasterTransformer), Orca, vLLM v0 and v1, Sarathi, SplitFuse, TensorRT-LLM, SGLang, with their usual limits.
+/// Static (FasterTransformer), Orca, vLLM v0 and v1, Sarathi, SplitFuse, TensorRT-LLM, SGLang, Nexus, with their usual limits.
 const std::vector<BatchingPolicy>& batching_policies();
 
 } // namespace orrery

@@ -64,7 +64,10 @@ bool ServingGraph::narrow(LayerKind kind) const { return !job_.weights.experts_o
 void ServingGraph::norm(const BlockBuilder& b, List& list, const char* name, bool after_reduce) const {
   if (after_reduce && b.plan.tp > 1 && software_.serving.fused_all_reduce_norm)
     return;
-  b.streaming(list, name, OpClass::normalization, 2 * b.shard(), 2 * b.shard()); // with the addition to the residual
+  if (b.fuses_norms()) // with the addition to the residual
+    return b.streaming(list, name, OpClass::normalization, 2 * b.shard(), 2 * b.shard());
+  b.streaming(list, "residual", OpClass::elementwise, 2 * b.shard(), b.shard());
+  b.norm(list, name);
 }
 
 void ServingGraph::quantise(const BlockBuilder& b, List& list, const char* name, double elements, bool alone) const {
@@ -82,13 +85,22 @@ void ServingGraph::linear(const BlockBuilder& b, List& list, const char* name, d
   list.push_back({.name = name, .op_class = OpClass::gemm, .precision = job_.weights.operand, .shape = shape});
 }
 
+/// A layer of parts of those widths, as one product or as one for each.
+void ServingGraph::parts(const BlockBuilder& b, List& list, const char* name, double in, const std::vector<double>& widths,
+                         double out) const {
+  if (widths.empty())
+    return linear(b, list, name, in, out, false);
+  for (const double width : widths)
+    linear(b, list, name, in, width, false);
+}
+
 void ServingGraph::sum(const BlockBuilder& b, List& list, const char* name) const {
   b.collective(list, name, CollectiveKind::all_reduce, b.activation());
 }
 
 void ServingGraph::attention_inputs(const BlockBuilder& b, List& list) const {
   const Sizes& s = b.size;
-  linear(b, list, "qkv", s.hidden, s.query + 2 * s.kv, false);
+  parts(b, list, "qkv", s.hidden, b.attention_parts(), s.query + 2 * s.kv);
   const double rotated = s.tokens * (s.query + s.kv) * s.element;
   const double kept = s.tokens * (job_.kept == KvContent::inputs ? s.hidden : 2 * s.kv);
   if (b.model.query_key_norm)
@@ -97,8 +109,10 @@ void ServingGraph::attention_inputs(const BlockBuilder& b, List& list) const {
   if (rotates && software_.serving.fused_rotary_cache)
     return b.streaming(list, "rotary_cache", OpClass::elementwise, rotated + (job_.kept == KvContent::inputs ? kept : kept / 2) * s.element,
                        rotated + kept * element_bytes(job_.kv));
-  if (rotates)
+  if (rotates && software_.fused_norms)
     b.streaming(list, "rotary", OpClass::elementwise, rotated, rotated);
+  else if (rotates) // of queries and of keys: half negated, halves joined, times cosine, times sine, their sum
+    b.streaming(list, "rotary", OpClass::elementwise, 5.5 * rotated, 4.5 * rotated, 10);
   b.streaming(list, "cache_write", OpClass::elementwise, kept * s.element, kept * element_bytes(job_.kv));
 }
 
@@ -160,8 +174,11 @@ void ServingGraph::feed_forward(const BlockBuilder& b, List& list) const {
   const double wide = s.tokens * s.ffn * s.element;
   if (!b.model.parallel_block)
     norm(b, list, "ffn_norm", true);
-  linear(b, list, "ffn_up", s.hidden, b.gates() * s.ffn, false);
-  b.streaming(list, "activation", OpClass::elementwise, b.gates() * wide, wide);
+  parts(b, list, "ffn_up", s.hidden, b.feed_forward_parts(), b.gates() * s.ffn);
+  if (software_.fused_bias_activation)
+    b.streaming(list, "activation", OpClass::elementwise, b.gates() * wide, wide);
+  else // function, then product with the other half
+    b.streaming(list, "activation", OpClass::elementwise, (2 * b.gates() - 1) * wide, b.gates() * wide, static_cast<int>(b.gates()));
   linear(b, list, "ffn_down", s.ffn, s.hidden, false);
   if (b.model.post_norms)
     norm(b, list, "ffn_post_norm", true);

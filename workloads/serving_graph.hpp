@@ -2,11 +2,11 @@
 // of tokens alone.
 //
 // What:    kernels as the serving engines launch them. Residual and norm, gate and activation are one kernel each; rotation and the write
-//          to the KV cache two or one; quantisation of a product's input one of its own or part of the kernel before it. Latent attention
-//          decodes absorbed: queries are taken to the latent's width and outputs back, all heads reading one latent. Its prompts expand the
-//          latents of all keys. With an index a query scores the small keys of all tokens and reads the latents of the best; prompts that
-//          are longer than what it reads are absorbed then. Prompts of a recurrent layer are scanned in chunks; decoding reads and writes
-//          its state.
+//          to the KV cache two or one; quantisation of a product's input one of its own or part of the kernel before it. Elementary
+//          operators and separate projections where the software fuses none (eager PyTorch). Latent attention decodes absorbed: queries
+//          are taken to the latent's width and outputs back, all heads reading one latent. Its prompts expand the latents of all keys.
+//          With an index a query scores the small keys of all tokens and reads the latents of the best; prompts that are longer than what
+//          it reads are absorbed then. Prompts of a recurrent layer are scanned in chunks; decoding reads and writes its state.
 // Formula: sizes of workloads/block_builder.hpp with T tokens. Experts: T top_k / ep rows on a rank, times what the busiest gets
 //          (workloads/routing.hpp); of its g experts, g (1 - (1 - top_k / E)^T) are read. Without attention-DP all ranks have all tokens
 //          and sum up at the end. With it, tokens travel to the ranks of their experts, FP8 there and half precision back (DeepEP), or all
@@ -72,6 +72,7 @@ private:
   void norm(const BlockBuilder& b, List& list, const char* name, bool after_reduce) const;
   void quantise(const BlockBuilder& b, List& list, const char* name, double elements, bool alone) const;
   void linear(const BlockBuilder& b, List& list, const char* name, double in, double out, bool alone) const;
+  void parts(const BlockBuilder& b, List& list, const char* name, double in, const std::vector<double>& widths, double out) const;
   void attention_inputs(const BlockBuilder& b, List& list) const;
   void latent_inputs(const BlockBuilder& b, List& list) const;
   void latent_copies(const BlockBuilder& b, List& list, double width) const;

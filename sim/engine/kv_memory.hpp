@@ -18,6 +18,7 @@ struct KvMemory {
   std::int64_t peak = 0;
   int replicas = 0;           ///< that use it
   Replica* prefill = nullptr; ///< of these, the one that computes prompts for the others
+  Replica* decode = nullptr;  ///< the other one, where parts of the devices move between them
   PrefixCache cache;
   KvTiers below;
 

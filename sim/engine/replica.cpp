@@ -21,7 +21,10 @@ Replica::Replica(const ServingReplica& spec, RequestTable& requests, KvMemory& m
   ++memory.replicas;
   if (spec.pool == Pool::prefill)
     memory.prefill = this;
+  if (spec.pool == Pool::decode && !spec.parts.empty())
+    memory.decode = this;
   for (Slot& slot : slots_) {
+    slot.model = spec.model;
     slot.growth.resize(memory.block);
     slot.of_class.resize(requests.stream->classes.size());
   }

@@ -152,6 +152,8 @@ private:
     std::vector<Newcomers> newcomers;   ///< since then
     double context = 0;                 ///< sum over `batch` of tokens in the KV cache, that of the next iteration included
     Launch launched;
+    IterationModel* model = nullptr; ///< that prices what is launched
+    int parts = 0;                   ///< of the devices that it runs on, where they move
     std::int64_t grown = 0; ///< of the launched iterations, those whose memory is charged
     bool decodes = false;   ///< the launched work has decoding sequences
     bool busy = false;
@@ -187,6 +189,12 @@ private:
   [[nodiscard]] bool admissible(const Slot& slot, const std::deque<RequestId>* queue, bool beside) const;
   [[nodiscard]] std::int64_t quiet_iterations(Slot& slot) const;
   [[nodiscard]] Launch price(Slot& slot, bool skip) const;
+
+  [[nodiscard]] std::deque<RequestId>::iterator place_by_length(std::deque<RequestId>& queue, RequestId id) const;
+  /// Parts of the devices that prompts should have, so that decoding keeps its slack.
+  [[nodiscard]] int parts_for_prompts() const;
+  /// Takes parts of the devices for the slot's next work. Whether there are any.
+  bool take_parts(Slot& slot);
 
   void grow(Slot& slot, std::int64_t until);
   /// Iterations of a stretch that have begun `elapsed` after its start.

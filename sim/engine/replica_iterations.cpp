@@ -35,8 +35,8 @@ Launch Replica::price(Slot& slot, bool skip) const {
   const auto batch = static_cast<int>(slot.decodes ? slot.batch : 0);
   const double context = batch > 0 ? slot.context / batch : 0;
   if (!slot.chunks.empty())
-    return {spec_.model->cost(slot.chunks, batch, context), 1};
-  const DecodeCurve& curve = spec_.model->decode(batch);
+    return {slot.model->cost(slot.chunks, batch, context), 1};
+  const DecodeCurve& curve = slot.model->decode(batch);
   // Other batches in the same memory may take what this one would grow into.
   std::int64_t count = skip && slots_.size() == 1 && memory_->replicas == 1 ? quiet_iterations(slot) : 1;
   if (spec_.fairness && !is_static()) {
@@ -59,7 +59,7 @@ void Replica::grow(Slot& slot, std::int64_t until) {
 }
 
 std::int64_t Replica::begun(const Slot& slot, Seconds elapsed) const {
-  const DecodeCurve& curve = spec_.model->decode(static_cast<int>(slot.batch));
+  const DecodeCurve& curve = slot.model->decode(static_cast<int>(slot.batch));
   const double context = slot.context / static_cast<double>(slot.batch);
   const std::int64_t most = slot.launched.iterations - 1;
   return curve.within(context, elapsed - slot.launched.delay, most, spec_.tokens_per_iteration) + 1;
@@ -74,6 +74,8 @@ void Replica::settle(std::size_t index, Seconds elapsed) {
 std::optional<Launch> Replica::launch(std::size_t index, Seconds now, bool skip) {
   Slot& slot = slots_[index];
   assert(!slot.busy);
+  if (!take_parts(slot))
+    return std::nullopt;
   slot.prompts.clear();
   slot.chunks.clear();
   const BatchingPolicy& policy = spec_.policy;
@@ -110,7 +112,7 @@ std::optional<Seconds> Replica::cut(std::size_t index, Seconds elapsed) {
   if (count == slot.launched.iterations)
     return std::nullopt;
   const double context = slot.context / static_cast<double>(slot.batch);
-  slot.launched.cost = spec_.model->decode(static_cast<int>(slot.batch)).sum(context, count, spec_.tokens_per_iteration);
+  slot.launched.cost = slot.model->decode(static_cast<int>(slot.batch)).sum(context, count, spec_.tokens_per_iteration);
   slot.launched.iterations = count;
   return std::max(Seconds{}, slot.launched.latency() - elapsed);
 }

@@ -27,6 +27,15 @@ Replica::Rank Replica::rank(const Slot* slot, RequestId id) const {
 }
 
 /// `first` = before all of its level, where no drawing says otherwise.
+/// Behind all that are not longer, less what they have waited for.
+std::deque<RequestId>::iterator Replica::place_by_length(std::deque<RequestId>& queue, RequestId id) const {
+  const auto weight = [&](RequestId r) { return sequence(r).prompt + *spec_.policy.aging * requests_->records[r].arrival.si(); };
+  auto place = queue.end();
+  while (place != queue.begin() && weight(*std::prev(place)) > weight(id))
+    --place;
+  return place;
+}
+
 void Replica::queue_again(RequestId id, bool first) {
   std::deque<RequestId>& queue = queue_of(id);
   ++waiting_count_;
@@ -34,6 +43,8 @@ void Replica::queue_again(RequestId id, bool first) {
     queue.insert(std::ranges::lower_bound(queue, rank(nullptr, id), {}, [this](RequestId other) { return rank(nullptr, other); }), id);
   else if (first)
     queue.push_front(id);
+  else if (spec_.policy.aging)
+    queue.insert(place_by_length(queue, id), id);
   else
     queue.push_back(id);
 }

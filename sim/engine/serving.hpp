@@ -50,7 +50,10 @@ struct KvMoves {
 };
 
 struct ServingReplica {
-  IterationModel* model = nullptr; ///< may be shared by replicas that are alike
+  IterationModel* model = nullptr;    ///< may be shared by replicas that are alike
+  std::vector<IterationModel*> parts; ///< the same on 1, 2, ... of as many equal parts of the devices as there are, which move between the
+                                      ///< two replicas that share devices and memory; empty = `model` is all it has
+  double decode_slack = 0;            ///< how much longer a decode iteration may take so that prompts have more parts
   BatchingPolicy policy;
   std::int64_t kv_blocks = 0; ///< of all its devices
   int block_tokens = 16;
