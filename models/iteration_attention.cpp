@@ -7,6 +7,26 @@
 
 namespace orrery {
 
+ReplicaModel::Work ReplicaModel::price_reading(const std::vector<Operator>& reading) const {
+  Work work = price(reading);
+  if (!graph_.plan().host_attention)
+    return work;
+  Work host{.flops = work.flops, .memory = work.memory, .host = work.memory / host_memory_};
+  if (host_peak_ > FlopsPerSecond{})
+    host.host = std::max(host.host, work.flops / host_peak_);
+  return host;
+}
+
+ReplicaModel::Work ReplicaModel::keys_out(LayerKind kind, double tokens) const {
+  const bool keeps = kind.mixer == Mixer::attention || kind.mixer == Mixer::windowed_attention;
+  if (!graph_.plan().host_attention || !keeps)
+    return {};
+  const BlockBuilder b = graph_.builder(kind, tokens);
+  const LatentAttention& l = b.model.latent;
+  const double width = l.kv_rank > 0 ? l.kv_rank + l.rope_dim : 2 * b.size.kv;
+  return {.out = Bytes{tokens * width * element_bytes(graph_.job().kv)} / link_};
+}
+
 std::vector<ReplicaModel::Layers> ReplicaModel::decode_knots(const ServingGraph& graph, double sequences, double queries) const {
   const std::vector<LayerKind>& kinds = graph.kinds();
   std::vector<Layers> knots(contexts_.size(), Layers(kinds.size()));
@@ -23,7 +43,7 @@ std::vector<ReplicaModel::Layers> ReplicaModel::decode_knots(const ServingGraph&
         knots[i][k] = price(graph.decode(kinds[k], sequences, contexts_[i], queries));
       continue;
     }
-    Work fixed;
+    Work fixed = keys_out(kinds[k], sequences * queries);
     std::vector<Operator> reading;
     for (Operator& op : graph.decode(kinds[k], sequences, contexts_.front(), queries))
       if (std::holds_alternative<FusedAttention>(op.shape))
@@ -33,7 +53,7 @@ std::vector<ReplicaModel::Layers> ReplicaModel::decode_knots(const ServingGraph&
     for (std::size_t i = 0; i < contexts_.size(); ++i) {
       for (Operator& op : reading)
         std::get<FusedAttention>(op.shape).keys = std::max(queries, contexts_[i]);
-      knots[i][k] = price(reading);
+      knots[i][k] = price_reading(reading);
       knots[i][k] += fixed;
     }
   }
@@ -97,7 +117,12 @@ const ReplicaModel::Layers& ReplicaModel::prompt(const PrefillChunk& chunk) {
     const std::vector<LayerKind>& kinds = graph_.kinds();
     for (std::size_t k = 0; k < kinds.size(); ++k) {
       const auto like = static_cast<std::size_t>(std::ranges::find(kinds, kinds[k].mixer, &LayerKind::mixer) - kinds.begin());
-      made.push_back(like < k ? made[like] : price(graph_.prompt(kinds[k], chunk.tokens, chunk.past)));
+      if (like < k) {
+        made.push_back(made[like]);
+        continue;
+      }
+      made.push_back(price(graph_.prompt(kinds[k], chunk.tokens, chunk.past)));
+      made.back() += keys_out(kinds[k], chunk.tokens);
     }
     return made;
   };

@@ -53,6 +53,8 @@ ReplicaModel::Work& ReplicaModel::Work::operator+=(const Work& other) {
   kernels += other.kernels;
   network += other.network;
   reading += other.reading;
+  host += other.host;
+  out += other.out;
   return *this;
 }
 
@@ -65,7 +67,9 @@ ReplicaModel::Work ReplicaModel::Work::times(double count) const {
           .memory = count * memory,
           .kernels = count * kernels,
           .network = count * network,
-          .reading = count * reading};
+          .reading = count * reading,
+          .host = count * host,
+          .out = count * out};
 }
 
 ReplicaModel::ReplicaModel(const Cluster& cluster, const ServingJob& job, const ServingPlan& plan, const SoftwareProfile& software,
@@ -78,10 +82,12 @@ ReplicaModel::ReplicaModel(const Cluster& cluster, const ServingJob& job, const 
   for (int stage = 0; stage + 1 < plan.pp; ++stage)
     messages_.push_back(collectives_.message(token, place_stages(cluster, plan.tp * plan.attention_dp, stage, stage + 1)));
   const Host& host = cluster.node.host;
-  const BytesPerSecond link =
-      host.device_links.si() > 0 ? std::min(host.device_link, host.device_links / cluster.node.devices) : host.device_link;
+  const double devices = cluster.node.devices;
+  link_ = link_share * (host.device_links.si() > 0 ? std::min(host.device_link, host.device_links / devices) : host.device_link);
+  host_memory_ = host.memory.bandwidth * (memory_share / devices);
+  host_peak_ = host.cpu_peak / devices;
   for (const Bytes weights : stage_weights(graph_))
-    weights_in_.push_back(plan.host_weights > 0 ? weights * plan.host_weights / (link * link_share) : Seconds{});
+    weights_in_.push_back(plan.host_weights > 0 ? weights * plan.host_weights / link_ : Seconds{});
   for (double context = 1; context < longest_context; context *= std::exp2(0.25))
     contexts_.push_back(context);
   checked_ = job.speculation.checked();
@@ -193,7 +199,7 @@ IterationCost ReplicaModel::finish(const Iteration& iteration, const Layers& lin
     Seconds time = span.total();
     if (iteration.halved)
       time -= hidden(work);
-    time = std::max(time, weights_in_[s]);
+    time = std::max({time, weights_in_[s], work.host, work.out});
     total += {.latency = time, .energy = ranks * (span.power * span.total()), .flops = ranks * work.flops, .memory = ranks * work.memory};
     total.occupancy = std::max(total.occupancy, time);
     if (s + 1 < stages.size())

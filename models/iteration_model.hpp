@@ -9,6 +9,9 @@
 //          Host: iteration_host + sequences x sequence_host. Where the host works ahead, an iteration takes the longer of host and devices,
 //          else their sum.
 //          Weights in host memory come in beside the iteration's work, over the share of the link that copies reach; the longer counts.
+//          Attention on the host (decoding sequences, KV cache in host memory): its bytes over the device's part of the host's memory rate,
+//          or its FLOPs over that of the processors' peak if that takes longer, beside the iteration's work; keys and values of new tokens
+//          leave over the link. The longest counts (pipelined halves: MoE-Lens, arXiv 2504.09345; MoE-Lightning, arXiv 2411.11217).
 //          Halves: both read the weights and launch their kernels; of what may run beside the longest kind of work (HalfOverlap),
 //          overlap_gain is hidden. The shorter of that and of the iteration as one counts.
 //          Speculation: drafts + 1 tokens of every decoding sequence go through all layers and the head; before that, `drafts` passes over
@@ -58,6 +61,8 @@ private:
     double kernels = 0;
     Seconds network; ///< of the span, in collectives
     Seconds reading; ///< of the span, in kernels bound by memory
+    Seconds host;    ///< beside the span: attention by the host's processors
+    Seconds out;     ///< beside it: keys and values on their way to host memory
 
     Work& operator+=(const Work& other);
     [[nodiscard]] Work times(double count) const;
@@ -89,6 +94,10 @@ private:
   /// Attention of one decoding batch at every context; what does not depend on it is priced once.
   [[nodiscard]] std::vector<Layers> decode_knots(const ServingGraph& graph, double sequences, double queries) const;
   [[nodiscard]] std::vector<Work> draft_knots(int sequences) const;
+  /// Attention of decoding sequences where their KV cache is.
+  [[nodiscard]] Work price_reading(const std::vector<Operator>& reading) const;
+  /// Keys and values of `tokens` new tokens of such a layer on their way to host memory.
+  [[nodiscard]] Work keys_out(LayerKind kind, double tokens) const;
   /// Adds attention of a decoding batch; the cost of its guesses.
   Work add_decode(Layers& attention, int sequences, double context);
   void add_prompt(Layers& attention, const PrefillChunk& chunk, double share);
@@ -110,6 +119,9 @@ private:
   GroupPlacement tensor_;
   GroupPlacement expert_;
   std::vector<CostedMessage> messages_; ///< of one token, between neighbouring stages
+  BytesPerSecond link_;                 ///< of one device to the host, as copies reach it
+  BytesPerSecond host_memory_;          ///< part of one device, as its host's processors reach it
+  FlopsPerSecond host_peak_;            ///< the same of their arithmetic; 0 = not known
   std::vector<Seconds> weights_in_;     ///< by stage: what host memory holds comes in, for every iteration
   std::vector<double> contexts_;
   std::vector<std::unique_ptr<Layers>> layers_; ///< by tokens of all groups, evenly shared

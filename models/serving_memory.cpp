@@ -126,12 +126,13 @@ ServingMemory serving_memory(const ServingGraph& graph, const Device& device, co
     const Bytes used = resident + memory.workspace + memory.framework;
     const Bytes room =
         engine.fraction_of_free ? (memory.capacity - used) * engine.memory_fraction : memory.capacity * engine.memory_fraction - used;
-    const double held = sequence > 0 ? std::max(0.0, room.si()) / (sequence / typical) : room.si() > 0 ? 1e15 : 0;
+    const Bytes kept = graph.plan().host_attention && room.si() > 0 ? limits.host * engine.memory_fraction - weights[s] * host : room;
+    const double held = sequence > 0 ? std::max(0.0, kept.si()) / (sequence / typical) : room.si() > 0 ? 1e15 : 0;
     if (s > 0 && held >= tokens)
       continue;
     tokens = held;
     memory.weights = resident;
-    memory.room = room;
+    memory.room = kept;
     memory.kv_token = Bytes{unbounded};
   }
   memory.kv_blocks = static_cast<std::int64_t>(tokens / engine.block_tokens) * graph.plan().attention_dp;

@@ -6,8 +6,9 @@
 //          latent for all heads; inputs of layers, where the cache keeps those, whole on every rank; of windowed layers no more than the
 //          window; states of recurrent layers once per sequence in fp32. Room = memory x fraction - weights - workspace - framework, or
 //          (memory - weights - workspace - framework) x fraction (TensorRT-LLM, SGLang); of weights in host memory two layers lie on the
-//          device; the stage with least room for its layers' keys decides. Workspace: an iteration's widest activations, residual and
-//          hidden state, and logits of its sequences in fp32.
+//          device; the stage with least room for its layers' keys decides. A KV cache in host memory has that share of a device's
+//          part of it, less the weights there. Workspace: an iteration's widest activations, residual and hidden state, and logits of its
+//          sequences in fp32.
 // Source:  vLLM (worker/gpu_worker.py, determine_available_memory), TensorRT-LLM (free_gpu_memory_fraction).
 // Units:   bytes; tokens.
 // Error:   the KV cache of layers that guess is left out (one layer, or a small model's); workspace and framework are assumed to within a
@@ -38,6 +39,7 @@ struct IterationLimits {
   int sequences = 256;
   int tokens = 8192;
   double typical_tokens = 0;
+  Bytes host; ///< part of the host's memory that one device has; for a KV cache that lies there
 };
 
 ServingMemory serving_memory(const ServingGraph& graph, const Device& device, const SoftwareProfile& software,

@@ -1,5 +1,7 @@
 #include "scenarios/document_loads.hpp"
 
+#include <algorithm>
+#include <functional>
 #include <numeric>
 
 namespace orrery {
@@ -22,6 +24,27 @@ double attention_share(const Stages& stages, const Chunk& chunk, const Span& pas
   return whole > 0 ? sum / whole : 0;
 }
 
+/// The sequences in another order, so that replicas, which take equal numbers one after the other, have as equal work as whole sequences
+/// allow: by falling work, each to the replica with the least so far.
+std::vector<double> dealt_to_replicas(std::vector<double> lengths, std::size_t replicas) {
+  const std::size_t each = lengths.size() / replicas;
+  std::vector<std::vector<double>> own(replicas);
+  std::vector<double> sums(replicas);
+  std::ranges::sort(lengths, std::greater<>{});
+  for (const double length : lengths) {
+    std::size_t least = replicas;
+    for (std::size_t r = 0; r < replicas; ++r)
+      if (own[r].size() < each && (least == replicas || sums[r] < sums[least]))
+        least = r;
+    own[least].push_back(length);
+    sums[least] += length;
+  }
+  lengths.clear();
+  for (const std::vector<double>& sequences : own)
+    lengths.insert(lengths.end(), sequences.begin(), sequences.end());
+  return lengths;
+}
+
 } // namespace
 
 bool has_unequal_passes(const TrainingScenario& job) { return job.job && job.job->documents.unequal() && !job.plan.attention_servers; }
@@ -31,7 +54,9 @@ PassLoads document_loads(const TrainingScenario& job, const Stages& stages, std:
   if (!has_unequal_passes(job))
     return loads;
   const int sequences = job.job->global_batch;
-  const std::vector<double> lengths = attended_lengths(job.job->documents, job.job->sequence, sequences, seed);
+  std::vector<double> lengths = attended_lengths(job.job->documents, job.job->sequence, sequences, seed);
+  if (job.job->documents.balanced)
+    lengths = dealt_to_replicas(std::move(lengths), static_cast<std::size_t>(job.plan.dp));
   const double all = std::accumulate(lengths.begin(), lengths.end(), 0.0) / sequences;
   const int count = job.plan.micro_batch;
   for (auto first = lengths.begin(); first != lengths.end(); first += count)

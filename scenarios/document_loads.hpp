@@ -2,7 +2,8 @@
 //
 // What:    the attention of a micro-batch takes more or less than the mean, and with it its passes; other replicas and stages wait.
 // Formula: factor of micro-batch m of replica r = mean attended length of its sequences over that of the step's (workloads/documents.hpp),
-//          on the part of a pass that its fused attention takes. With attention servers all micro-batches take the mean.
+//          on the part of a pass that its fused attention takes. With attention servers all micro-batches take the mean. Balanced documents
+//          are dealt to the replicas by their work too.
 // Source:  DistCA (arXiv 2510.18121): core attention goes with the squares of documents, the rest with the tokens.
 // Units:   factors and shares.
 // Valid:   simulated steps: an estimate takes every micro-batch for the mean one.

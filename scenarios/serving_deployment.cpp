@@ -235,7 +235,8 @@ void deploy(ServingResult& result, const Scenario& scenario, const ServingScenar
     pool.memory = serving_memory(pool.model->graph(), whole.node.device, scenario.software,
                                  {.sequences = pool.policy.max_sequences,
                                   .tokens = largest_iteration(pool.policy, stream, pool.service),
-                                  .typical_tokens = mean_tokens(stream, pool.service)});
+                                  .typical_tokens = mean_tokens(stream, pool.service),
+                                  .host = whole.node.host.memory.capacity / whole.node.devices});
     for (const Violation& violation : check_host_memory(pool.model->graph(), whole.node))
       result.violations.push_back(pool_prefix(pool) + violation.constraint);
     for (const Violation& violation : check_serving_memory(pool.memory, scenario.software.serving.block_tokens))

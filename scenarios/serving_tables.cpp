@@ -61,8 +61,9 @@ const Table<ServingPools>& pools_table() {
           .number("prefill_share", &ServingPools::prefill_share,
                   {.min = 0.05, .max = 0.95, .help = "both on the same devices: share of the multiprocessors that prompts are computed on"})
           .number("decode_slack", &ServingPools::decode_slack,
-                  {.max = 100, .help = "both on the same devices, whose multiprocessors follow the load: prompts have as many as leave a "
-                                       "decode iteration at most that share longer"})
+                  {.max = 100,
+                   .help = "both on the same devices, whose multiprocessors follow the load: prompts have as many as leave a "
+                           "decode iteration at most that share longer"})
           .check([](const ServingPools& pools, const Report& report) {
             const char* key = pools.prefill_share ? "prefill_share" : "decode_slack";
             if (pools.same_devices() && (pools.prefill.node || pools.decode.node))
@@ -305,6 +306,10 @@ void check_serving(const ServingScenario& job, const Report& report) {
     report.error("rollouts", "beside goodput or autoscaling", "rollouts alone");
   if (job.autoscaling && job.autoscaling->least > job.plan.replicas)
     report.error("autoscaling.least", std::to_string(job.autoscaling->least), fmt::format("at most plan.replicas = {}", job.plan.replicas));
+  if (job.swap && job.plan.host_attention)
+    report.error("swap", "of a KV cache that lies in host memory", "plan.host_attention alone");
+  if (job.kept == KvContent::inputs && job.plan.host_attention)
+    report.error("kv_content", "'inputs' of a KV cache that the host's processors attend to", "keys_values");
   if (!job.pools)
     return;
   if (job.autoscaling)
@@ -329,6 +334,8 @@ const Table<ServingPlan>& serving_plan_table() {
           .count("replicas", &P::replicas, {.min = 1, .max = 100'000, .help = "alike"})
           .number("host_weights", &P::host_weights,
                   {.max = 1, .help = "share of the weights that lies in host memory and comes in for every iteration"})
+          .flag("host_attention", &P::host_attention,
+                {.help = "the KV cache lies in host memory, and the host's processors attend to it while sequences decode"})
           .check([](const P& plan, const Report& report) {
             const double devices = static_cast<double>(plan.tp) * plan.pp * plan.attention_dp * plan.replicas;
             if (devices > most_devices)

@@ -187,11 +187,15 @@ const Table<TransformerModel>& model_table() {
 
 const Table<Routing>& routing_table() {
   using R = Routing;
-  static const Choices<RoutingKind> kinds = {
-      {"uniform", RoutingKind::uniform}, {"zipf", RoutingKind::zipf}, {"measured", RoutingKind::measured}};
+  static const Choices<RoutingKind> kinds = {{"uniform", RoutingKind::uniform},
+                                             {"zipf", RoutingKind::zipf},
+                                             {"power_law", RoutingKind::power_law},
+                                             {"measured", RoutingKind::measured}};
   static const Table<R> table =
       Table<R>("routing", "How tokens spread over experts.")
-          .choice("kind", &R::kind, kinds, {.help = "independent draws, a power law over experts in random order, or a histogram"})
+          .choice("kind", &R::kind, kinds,
+                  {.help = "independent draws, a power law over the ranks of experts (zipf) or of their loads (power_law) in random order, "
+                           "or a histogram"})
           .number("exponent", &R::exponent, {.max = 10, .help = "of the power law: 0 = uniform"})
           .numbers("shares", &R::shares, {.max = 1e18, .help = "measured: tokens of each expert, of any sum"})
           .flag("balanced", &R::balanced, {.help = "experts are placed on ranks by their load, not as they come"})

@@ -27,11 +27,24 @@ double drawn_load(double draws, int parts) {
   return std::min<double>(parts, 1 + normal_maximum(parts) * spread);
 }
 
+/// Loads of zipf and power_law, in falling order.
+std::vector<double> loads_of(const Routing& routing, int experts) {
+  constexpr double most = 1e5; // of a power law, over the least
+  std::vector<double> loads(static_cast<std::size_t>(experts));
+  const double s = routing.exponent;
+  for (std::size_t i = 0; i < loads.size(); ++i) {
+    const double above = (static_cast<double>(i) + 0.5) / experts;
+    if (routing.kind == RoutingKind::zipf)
+      loads[i] = std::pow(static_cast<double>(i + 1), -s);
+    else
+      loads[i] = s == 1 ? std::pow(most, 1 - above) : std::pow(1 + (std::pow(most, 1 - s) - 1) * (1 - above), 1 / (1 - s));
+  }
+  return loads;
+}
+
 /// Shares of rows in falling order. No expert is chosen twice by a token: what is above 1 / top_k goes to the others.
-std::vector<double> zipf_shares(int experts, int top_k, double exponent) {
-  std::vector<double> shares(static_cast<std::size_t>(experts));
-  for (std::size_t i = 0; i < shares.size(); ++i)
-    shares[i] = std::pow(static_cast<double>(i + 1), -exponent);
+std::vector<double> skewed_shares(const Routing& routing, int experts, int top_k) {
+  std::vector<double> shares = loads_of(routing, experts);
   const double most = 1.0 / top_k;
   double free = 1; // of the experts below the cap
   for (std::size_t i = 0; i < shares.size(); ++i) {
@@ -47,7 +60,7 @@ std::vector<double> zipf_shares(int experts, int top_k, double exponent) {
   return shares;
 }
 
-RoutingLoad zipf_load(const std::vector<double>& shares, int ranks) {
+RoutingLoad skewed_load(const std::vector<double>& shares, int ranks) {
   const double experts = static_cast<double>(shares.size());
   const double held = experts / ranks;
   const double largest = shares.front() * experts;
@@ -82,7 +95,7 @@ RoutingLoad measured_load(const std::vector<double>& shares, int ranks) {
 Routing laid_out(const Routing& routing, int experts, int top_k, int ranks) {
   if (!routing.balanced || routing.kind == RoutingKind::uniform)
     return routing;
-  const std::vector<double> shares = routing.kind == RoutingKind::measured ? routing.shares : zipf_shares(experts, top_k, routing.exponent);
+  const std::vector<double> shares = routing.kind == RoutingKind::measured ? routing.shares : skewed_shares(routing, experts, top_k);
   const ExpertPlacement placement = place_experts(shares, ranks, routing.redundant);
   std::vector<int> copies(shares.size());
   for (const std::vector<int>& held : placement.held)
@@ -104,7 +117,7 @@ RoutingLoad routing_load(const Routing& routing, double tokens, int experts, int
   const RoutingLoad drawn{.rank = drawn_load(draws, ranks), .largest = drawn_load(draws, experts)};
   if (routing.kind == RoutingKind::uniform || routing.exponent == 0)
     return drawn;
-  const RoutingLoad skewed = zipf_load(zipf_shares(experts, top_k, routing.exponent), ranks);
+  const RoutingLoad skewed = skewed_load(skewed_shares(routing, experts, top_k), ranks);
   return {.rank = std::max(drawn.rank, skewed.rank), .largest = std::max(drawn.largest, skewed.largest)};
 }
 

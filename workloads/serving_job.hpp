@@ -73,7 +73,8 @@ struct ServingPlan {
   int ep = 1;           ///< ranks over which experts are spread, inside tp * attention_dp; the rest of them share an expert
   int attention_dp = 1; ///< groups of tp devices that attend to sequences of their own and share the experts
   int replicas = 1;
-  double host_weights = 0; ///< share of the weights that lies in host memory and comes in for every iteration
+  bool host_attention = false; ///< the KV cache lies in host memory; its processors attend to it while the devices compute the rest
+  double host_weights = 0;     ///< share of the weights that lies in host memory and comes in for every iteration
 
   [[nodiscard]] int replica_devices() const { return tp * pp * attention_dp; }
   [[nodiscard]] int devices() const { return replica_devices() * replicas; }

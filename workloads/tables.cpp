@@ -57,9 +57,12 @@ const Table<Documents>& documents_table() {
       Table<D>("documents", "Documents packed into sequences: tokens attend within theirs.")
           .count("median", &D::median, {.max = 100'000'000, .help = "tokens of a document; 0 = a sequence is one document"})
           .number("spread", &D::spread, {.max = 3, .help = "standard deviation of the logarithm of the lengths; 0 = all alike"})
+          .flag("balanced", &D::balanced, {.help = "packed so that the sequences of a step take as equal work as whole documents allow"})
           .check([](const D& documents, const Report& report) {
             if (documents.median == 0 && documents.spread > 0)
               report.error("spread", fmt::format("{} without a median length", documents.spread), "0, or 'median' too");
+            if (documents.median == 0 && documents.balanced)
+              report.error("balanced", "of sequences that are documents", "'median' too");
           });
   return table;
 }

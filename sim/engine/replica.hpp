@@ -154,8 +154,8 @@ private:
     Launch launched;
     IterationModel* model = nullptr; ///< that prices what is launched
     int parts = 0;                   ///< of the devices that it runs on, where they move
-    std::int64_t grown = 0; ///< of the launched iterations, those whose memory is charged
-    bool decodes = false;   ///< the launched work has decoding sequences
+    std::int64_t grown = 0;          ///< of the launched iterations, those whose memory is charged
+    bool decodes = false;            ///< the launched work has decoding sequences
     bool busy = false;
   };
 

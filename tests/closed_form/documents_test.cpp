@@ -61,6 +61,25 @@ TEST_CASE("long documents in many short ones: attended length tends to E[l^2] / 
         Approx(mean_attended_length({.median = 8192, .spread = 1.5}, 65'536)).epsilon(0.03));
 }
 
+TEST_CASE("balanced packing keeps the tokens and evens out the work", "[documents]") {
+  Documents documents{.median = 8192, .spread = 1.5};
+  const std::vector<double> as_drawn = attended_lengths(documents, 262'144, 200, 7);
+  documents.balanced = true;
+  const std::vector<double> evened = attended_lengths(documents, 262'144, 200, 7);
+  const auto spread = [](const std::vector<double>& lengths) {
+    const double mean = std::accumulate(lengths.begin(), lengths.end(), 0.0) / static_cast<double>(lengths.size());
+    double squares = 0;
+    for (const double length : lengths)
+      squares += (length - mean) * (length - mean);
+    return std::sqrt(squares / static_cast<double>(lengths.size())) / mean;
+  };
+  CHECK(spread(evened) < 0.9 * spread(as_drawn));
+  CHECK(std::ranges::min(evened) > 2 * std::ranges::min(as_drawn));
+  // The same whole documents, so the same work, but for cuts at the ends of sequences.
+  CHECK(std::accumulate(evened.begin(), evened.end(), 0.0) == Approx(std::accumulate(as_drawn.begin(), as_drawn.end(), 0.0)).epsilon(0.02));
+  CHECK(attended_lengths({.median = 1024, .balanced = true}, 8192, 10, 1) == std::vector<double>(10, 1024));
+}
+
 TEST_CASE("what has to move is what lies above the mean", "[documents]") {
   CHECK(excess_share({2, 2, 2}) == 0);
   CHECK(excess_share({1, 3}) == Approx(0.25));
@@ -98,6 +117,14 @@ TEST_CASE("equal documents make no stragglers, unequal ones do, and attention se
     CHECK(std::accumulate(each->time.begin(), each->time.end(), 0.0, [](double sum, const TimeShare& part) {
             return sum + part.time.si();
           }) == Approx(each->step_time.si()).epsilon(1e-9));
+}
+
+TEST_CASE("documents packed and dealt by their work leave less to wait for", "[documents]") {
+  const TrainingResult as_drawn = run(packed("{ median: 8192, spread: 1.5 }"));
+  const TrainingResult evened = run(packed("{ median: 8192, spread: 1.5, balanced: true }"));
+  CHECK(evened.step_time < as_drawn.step_time);
+  const TrainingResult served = run(packed("{ median: 8192, spread: 1.5, balanced: true }", {"jobs.0.plan.attention_servers=true"}));
+  CHECK(served.step_time < evened.step_time);
 }
 
 TEST_CASE("loads follow the seed and apply to the attention alone", "[documents]") {

@@ -300,6 +300,27 @@ TEST_CASE("the busiest rank is felt", "[closed_form][model]") {
       CHECK(routing_load({.kind = RoutingKind::zipf, .exponent = exponent}, 1e12, experts, 1, ranks).rank == Approx(mean).epsilon(0.1));
     }
   }
+  SECTION("a power law of loads is as uneven as loads drawn from it") {
+    std::mt19937 random(11);
+    std::uniform_real_distribution<double> uniform(0, 1);
+    for (const double exponent : {1.01, 1.2}) {
+      constexpr int experts = 256, ranks = 32, draws = 400;
+      double mean = 0;
+      for (int draw = 0; draw < draws; ++draw) {
+        std::vector<double> loads(experts);
+        for (double& load : loads) // cumulative share u of x^-s from 1 to 1e5
+          load = std::pow(1 + (std::pow(1e5, 1 - exponent) - 1) * uniform(random), 1 / (1 - exponent));
+        double busiest = 0;
+        for (int rank = 0; rank < ranks; ++rank)
+          busiest = std::max(busiest, std::accumulate(loads.begin() + rank * 8, loads.begin() + rank * 8 + 8, 0.0));
+        mean += busiest / std::accumulate(loads.begin(), loads.end(), 0.0) * ranks / draws;
+      }
+      CAPTURE(exponent, mean);
+      const double rank = routing_load({.kind = RoutingKind::power_law, .exponent = exponent}, 1e12, experts, 1, ranks).rank;
+      CHECK(rank > 0.82 * mean);
+      CHECK(rank < mean);
+    }
+  }
   SECTION("a token chooses an expert once") {
     const Routing steep{.kind = RoutingKind::zipf, .exponent = 10};
     CHECK(routing_load(steep, 1e12, 8, 2, 8).largest == Approx(4)); // half of all rows, over the mean of an eighth

@@ -107,7 +107,7 @@ TEST_CASE("more slack of decoding brings first tokens sooner and the others late
   for (const std::size_t i : {0, 1})
     runs[i] = simulate_serving(stream, Split("vllm-v0", i == 0 ? 0.2 : 3).system);
   CHECK(mean_first_token(stream, runs[1]) < mean_first_token(stream, runs[0]));
-  CHECK(runs[1].replicas[1].gaps.mean() > runs[0].replicas[1].gaps.mean());
+  CHECK(runs[1].replicas[1].gaps.front().mean() > runs[0].replicas[1].gaps.front().mean());
 }
 
 TEST_CASE("short prompts overtake long ones that have not waited long", "[contract][serving]") {
