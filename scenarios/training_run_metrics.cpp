@@ -54,6 +54,29 @@ void add_assumed(std::vector<Assumption>& list, const std::string& subject, cons
       list.push_back({subject, source.figure, source.reference});
 }
 
+/// Of machines and memory that a job which serves has beside the cluster's, each once.
+void add_assumed_of_pools(std::vector<Assumption>& list, const ServingScenario& job) {
+  const auto add = [&](const std::string& subject, const std::vector<Provenance>& sources) {
+    if (std::ranges::find(list, subject, &Assumption::subject) == list.end())
+      add_assumed(list, subject, sources);
+  };
+  const auto add_node = [&](const std::optional<NodeType>& node) {
+    if (!node)
+      return;
+    add("device " + node->device.name, node->device.sources);
+    add("node " + node->name, node->sources);
+  };
+  if (job.pools) {
+    add_node(job.pools->prefill.node);
+    add_node(job.pools->decode.node);
+  }
+  for (const ServiceChoice& service : job.services)
+    add_node(service.node);
+  for (const KvTierChoice& choice : job.kv_tiers)
+    if (choice.tier)
+      add("memory " + choice.tier->name, choice.tier->sources);
+}
+
 /// Operators whose time rests on an assumed fraction, each name once.
 void add_assumed_operators(std::vector<Assumption>& list, const std::vector<Operator>& operators, const std::vector<OpCost>& costs) {
   for (std::size_t i = 0; i < operators.size(); ++i) {
@@ -83,6 +106,9 @@ std::vector<Assumption> assumptions_of(const Scenario& scenario, const std::vect
   add_assumed(list, "device " + node.device.name, node.device.sources);
   add_assumed(list, "node " + node.name, node.sources);
   add_assumed(list, "cluster " + scenario.cluster.name, scenario.cluster.sources);
+  for (const TrainingScenario& job : scenario.jobs)
+    if (job.serving)
+      add_assumed_of_pools(list, *job.serving);
   if (std::ranges::any_of(scenario.jobs, [](const TrainingScenario& job) { return !job.trace; }))
     add_assumed(list, "software " + scenario.software.name, scenario.software.sources);
   if (scenario.reliability)

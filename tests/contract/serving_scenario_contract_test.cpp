@@ -9,6 +9,8 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 using namespace orrery;
 
 namespace {
@@ -204,6 +206,7 @@ TEST_CASE("tasks of agents are served on machines of several types, and say what
   CHECK(job.latencies.ttft.count == 480); // tools give no tokens
   CHECK(job.classes[1].latencies.end_to_end.mean > Seconds{0.3});
   CHECK(job.tasks->end_to_end.mean > job.classes[0].latencies.end_to_end.mean + job.classes[5].latencies.end_to_end.mean);
+  CHECK(std::ranges::any_of(result.assumptions, [](const Assumption& a) { return a.subject == "node dgx-a100"; }));
   // Half a DGX H100 and three eighths of a DGX A100 over the time, their electricity, and workers.
   const double years = job.time.si() / (5 * 365.25 * 86400);
   const double machines = (300000.0 / 2 + 199000.0 * 3 / 8) * years;
