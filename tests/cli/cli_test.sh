@@ -160,6 +160,13 @@ expect 0 'Over time' "$orrery" run "$chat" "${short[@]}" --set 'jobs.0.serving.s
 expect 0 'latencies.ttft.p99_s' "$orrery" run "$chat" "${short[@]}" --format csv
 expect 0 '' "$orrery" run "$chat" "${short[@]}" --trace serving.json --quiet
 holds 'a timeline of requests is JSON' is_json serving.json
+expect 0 'kernels .* host' "$orrery" run "$chat" "${short[@]}" --why tpot
+expect 0 'queueing, mean' "$orrery" run "$chat" "${short[@]}" --why ttft
+expect 2 'why mfu: of jobs that train; allowed: ttft, tpot' "$orrery" run "$chat" --why mfu
+expect 2 'why tpot: of jobs that serve; allowed: step_time' "$orrery" run "$quickstart" --why tpot
+expect 0 'replicas,decode' "$orrery" run "$chat" "${short[@]}" --dump cost --format csv
+expect 2 'dump graph: of jobs that train; the scenario serves; allowed: resolved, cost' "$orrery" run "$chat" --dump graph
+expect 0 'per task' "$orrery" run "$root/scenarios/serving-agents.yaml" --set jobs.0.serving.traffic.requests=50
 expect 0 'the highest rate' "$orrery" run "$chat" "${short[@]}" --set 'jobs.0.serving.goodput={ tolerance: 0.5 }'
 expect 4 'ttft_p99' "$orrery" run "$chat" "${short[@]}" --set 'expect.ttft_p99.max=1 ms'
 expect 3 'infeasible: replicas need 12 devices > 8 devices' "$orrery" run "$chat" --set jobs.0.serving.plan.replicas=3 --quiet
