@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace orrery {
 
@@ -18,6 +19,8 @@ double slowest(const Cluster& cluster, bool (*of_kind)(std::string_view name)) {
       factor = std::min(factor, link.factor);
   return factor;
 }
+
+constexpr int most_measured = 8; // ranks in the tables
 
 bool is_nic(std::string_view name) { return name.starts_with("node") && name.find("/nic") != std::string_view::npos; }
 bool is_up_link(std::string_view name) { return name.starts_with("leaf") || name.starts_with("group"); }
@@ -43,8 +46,7 @@ double wire_factor(CollectiveKind kind, int n) {
 }
 
 double bulk_share(const CollectiveCurve& curve, int n) {
-  constexpr int largest_measured = 8; // the gain of further ranks is not extrapolated
-  return curve.share * (1 - curve.few_loss / std::min(n, largest_measured));
+  return curve.share * (1 - curve.few_loss / std::min(n, most_measured)); // the gain of further ranks is not extrapolated
 }
 
 double collective_time(const CollectiveCurve& curve, int n, double wire) {
@@ -52,7 +54,7 @@ double collective_time(const CollectiveCurve& curve, int n, double wire) {
   return floor + 2 * std::sqrt((n - 1) * curve.step.si() * wire) + wire / bulk_share(curve, n);
 }
 
-CollectiveModel::CollectiveModel(const Cluster& cluster, const Calibration& calibration, bool custom_all_reduce)
+CollectiveModel::CollectiveModel(const Cluster& cluster, const Calibration& calibration, EngineCollectives engine)
     : scale_up_(cluster.node.scale_up), domain_(scale_up_domain(cluster)), slowest_nic_(slowest(cluster, is_nic)),
       slowest_up_(slowest(cluster, is_up_link)), network_(calibration.network) {
   const double slowest_link = slowest(cluster, is_scale_up);
@@ -75,9 +77,13 @@ CollectiveModel::CollectiveModel(const Cluster& cluster, const Calibration& cali
   }
   in_switch_ = found->second.in_switch;
   const bool reaches_all = scale_up_.kind == ScaleUpKind::switched || scale_up_.kind == ScaleUpKind::mesh;
-  if (custom_all_reduce && reaches_all && scale_up_.island == 0) {
+  if (engine.all_reduce && reaches_all && scale_up_.island == 0) {
     one_shot_ = found->second.one_shot;
     two_shot_ = found->second.two_shot;
+  }
+  if (engine.exchange && reaches_all && scale_up_.island == 0) {
+    exchange_ = found->second.exchange;
+    exchange_low_latency_ = found->second.exchange_low_latency;
   }
   if (found->second.send)
     send_ = *found->second.send;
@@ -112,25 +118,32 @@ double CollectiveModel::wire_time(CollectiveKind kind, Bytes bytes, int n, const
   return std::max(own, kind == CollectiveKind::all_to_all ? among * together : among);
 }
 
-/// An engine's own all-reduce of n ranks where it beats `best`.
-void CollectiveModel::try_custom(Bytes bytes, int n, CollectiveCost& best) const {
-  constexpr int most_ranks = 8; // the engines' own limit
-  if (n > most_ranks)
+/// An engine's kernel of n ranks, each of which sends so many bytes, where it beats `best`.
+void CollectiveModel::attempt(const std::optional<CollectiveCurve>& curve, Bytes sent, int n, std::string_view name,
+                              CollectiveCost& best) const {
+  if (!curve)
     return;
-  const auto attempt = [&](const std::optional<CollectiveCurve>& curve, double factor, std::string_view name) {
-    if (!curve)
-      return;
-    const double wire = (bytes * factor / wire_rate(n)).si();
-    const Seconds time{collective_time(*curve, n, wire)};
-    if (time < best.time)
-      best = {.latency = time - Seconds{wire / bulk_share(*curve, n)},
-              .time = time,
-              .scale_up_bytes = bytes * factor,
-              .algorithm = name,
-              .assumed = curve->assumed};
-  };
-  attempt(one_shot_, one_shot_factor(n), "one-shot");
-  attempt(two_shot_, wire_factor(CollectiveKind::all_reduce, n), "two-shot");
+  const double wire = (sent / wire_rate(n)).si();
+  const int measured = std::min(n, most_measured); // a rank stores to all others at once
+  const Seconds time{collective_time(*curve, measured, wire)};
+  if (time < best.time)
+    best = {.latency = time - Seconds{wire / bulk_share(*curve, measured)},
+            .time = time,
+            .scale_up_bytes = sent,
+            .algorithm = name,
+            .assumed = curve->assumed};
+}
+
+void CollectiveModel::try_engine(CollectiveKind kind, Bytes bytes, int n, CollectiveCost& best) const {
+  if (kind == CollectiveKind::all_reduce && n <= most_measured) { // the engines' own limit
+    attempt(one_shot_, bytes * one_shot_factor(n), n, "one-shot", best);
+    attempt(two_shot_, bytes * wire_factor(kind, n), n, "two-shot", best);
+  }
+  if (kind == CollectiveKind::all_to_all && exchange_) {
+    best.time = Seconds{std::numeric_limits<double>::infinity()}; // whatever the library would take
+    attempt(exchange_, bytes * wire_factor(kind, n), n, "exchange", best);
+    attempt(exchange_low_latency_, bytes * wire_factor(kind, n), n, "exchange", best);
+  }
 }
 
 CollectiveCost CollectiveModel::inside(CollectiveKind kind, Bytes bytes, const GroupPlacement& placement) const {
@@ -161,8 +174,7 @@ CollectiveCost CollectiveModel::inside(CollectiveKind kind, Bytes bytes, const G
       cost.assumed = switch_curve.assumed;
     }
   }
-  if (kind == CollectiveKind::all_reduce)
-    try_custom(bytes, n, cost);
+  try_engine(kind, bytes, n, cost);
   return cost;
 }
 
@@ -188,7 +200,7 @@ CollectiveCost CollectiveModel::all_to_all(Bytes bytes, const GroupPlacement& pl
   const Seconds time = std::max(carried(sent.si(), placement.nic_share.si() * network_.share * slowest_nic_),
                                 carried(bytes.si() * placement.beyond_leaf, placement.spread_share.si() * share));
   const CollectiveCost flat = across(inside(CollectiveKind::all_to_all, bytes * (placement.per_domain / n), placement),
-                                     hop_ + (outside - 1) * network_.step, time, sent, "network pairwise");
+                                     hop_ + (exchange_ ? 0 : outside - 1) * network_.step, time, sent, "network pairwise");
   const CollectiveCost hierarchical =
       across(inside(CollectiveKind::all_to_all, bytes, placement), (placement.domains - 1) * hop_, time, sent, "network hierarchical");
   return hierarchical.time < flat.time ? hierarchical : flat;

@@ -16,6 +16,8 @@
 // over the NICs: NCCL's tuning rates a tree at half the bus bandwidth whatever the number of nodes (src/graph/tuning.cc), so that large
 // buffers go round the ring. An all-to-all is flat, a message to every rank outside, or hierarchical, inside to the rank on the rail of
 // the destination and then one message to each domain: the faster of both. Beyond a leaf, or a dragonfly group, the up-links' share paces.
+// An engine's exchange with the ranks of experts (DeepEP) takes the faster of its two modes inside; a rank stores to all others at once,
+// inside and outside, so that more ranks than the eight measured add no latency.
 //
 // Source: inside, fitted to NCCL measurements (models/calibration/kernels/collective.csv) and carried to other domains by wire rate.
 // Between domains, assumed share and hop times (NetworkCurve); no public table that we know isolates them: Vidur's two-node rows are of
@@ -28,7 +30,8 @@
 //
 // Known error: tests/calibration/collective_fit_test.cpp prints and bounds it (2 to 8% from 32 MiB; 29% on the uneven links of a V100
 // node; 2 to 5% for the engines' own all-reduce of vLLM and SGLang, whose sizes up to 8 MiB count; TensorRT-LLM's takes 1.6 us less below
-// 128 KiB).
+// 128 KiB; 10 to 16% for DeepEP with 4 to 10 experts a token, 30 to 60% with one or two). Between domains the exchange was not measured
+// here: its README (deepseek-ai/DeepEP) has 118 and 195 us for 128 tokens of DeepSeek-V3 on 16 H800, 194 and 360 us on 256.
 #pragma once
 
 #include "hardware/description.hpp"
@@ -97,11 +100,16 @@ double bulk_share(const CollectiveCurve& curve, int n);
 /// Time inside a domain by the formula above. `wire` = seconds that the wire needs at its full rate.
 double collective_time(const CollectiveCurve& curve, int n, double wire);
 
+/// Collectives that an engine runs by kernels of its own where they are faster than the library's.
+struct EngineCollectives {
+  bool all_reduce = false; ///< small buffers inside a node are summed by direct loads from peers
+  bool exchange = false;   ///< tokens go to the ranks of their experts and back by stores into their memory (DeepEP)
+};
+
 /// Prices collectives on one cluster. Immutable.
 class CollectiveModel {
 public:
-  /// `custom_all_reduce` = software that sums small buffers inside a node by direct loads from peers.
-  CollectiveModel(const Cluster& cluster, const Calibration& calibration, bool custom_all_reduce = false);
+  CollectiveModel(const Cluster& cluster, const Calibration& calibration, EngineCollectives engine = {});
 
   /// `bytes` is the full buffer, as in Collective.
   [[nodiscard]] CollectiveCost cost(CollectiveKind kind, Bytes bytes, const GroupPlacement& placement) const;
@@ -111,7 +119,8 @@ public:
   [[nodiscard]] CostedMessage message(Bytes bytes, const GroupPlacement& placement) const;
 
 private:
-  void try_custom(Bytes bytes, int n, CollectiveCost& best) const;
+  void attempt(const std::optional<CollectiveCurve>& curve, Bytes sent, int n, std::string_view name, CollectiveCost& best) const;
+  void try_engine(CollectiveKind kind, Bytes bytes, int n, CollectiveCost& best) const;
   [[nodiscard]] CollectiveCost inside(CollectiveKind kind, Bytes bytes, const GroupPlacement& placement) const;
   [[nodiscard]] double wire_time(CollectiveKind kind, Bytes bytes, int n, const GroupPlacement& placement) const;
   [[nodiscard]] BytesPerSecond wire_rate(int n) const;
@@ -131,6 +140,8 @@ private:
   std::optional<CollectiveCurve> in_switch_;
   std::optional<CollectiveCurve> one_shot_;
   std::optional<CollectiveCurve> two_shot_;
+  std::optional<CollectiveCurve> exchange_;
+  std::optional<CollectiveCurve> exchange_low_latency_;
   CollectiveCurve send_;
 };
 

@@ -42,23 +42,23 @@ void take_attention(Calibration& calibration) {
   }
 }
 
-/// Engines run their own all-reduce wherever devices reach each other over a switch: where it was not measured, as on the fastest links
+/// Engines run their own collectives wherever devices reach each other over a switch: where one was not measured, as on the fastest links
 /// on which it was.
-void carry_custom_all_reduce(const KernelTables& tables, Calibration& calibration) {
+void carry_engine_collective(const KernelTables& tables, std::optional<CollectiveCurve> ArchitectureCurves::* kind,
+                             Calibration& calibration) {
   const MeasuredDevice* fastest = nullptr;
   for (const auto& [name, device] : tables.devices)
-    if (calibration.architectures[device.architecture].one_shot && (!fastest || device.scale_up > fastest->scale_up))
+    if (calibration.architectures[device.architecture].*kind && (!fastest || device.scale_up > fastest->scale_up))
       fastest = &device;
   if (!fastest)
     return;
-  const ArchitectureCurves measured = calibration.architectures[fastest->architecture];
+  const std::optional<CollectiveCurve> measured = calibration.architectures[fastest->architecture].*kind;
   for (const auto& [name, device] : tables.devices) {
-    ArchitectureCurves& curves = calibration.architectures[device.architecture];
-    if (curves.one_shot || device.mesh)
+    std::optional<CollectiveCurve>& own = calibration.architectures[device.architecture].*kind;
+    if (own || device.mesh)
       continue;
-    curves.one_shot = measured.one_shot;
-    curves.two_shot = measured.two_shot;
-    curves.one_shot->assumed = curves.two_shot->assumed = true;
+    own = measured;
+    own->assumed = true;
   }
 }
 
@@ -77,7 +77,7 @@ void round_digits(Seconds& value) {
 }
 
 void round_curves(ArchitectureCurves& curves) {
-  for (auto* products : {&curves.matmul, &curves.serving_matmul, &curves.fused_moe})
+  for (auto* products : {&curves.matmul, &curves.serving_matmul, &curves.fused_moe, &curves.fused_moe_blocks, &curves.fused_moe_widened})
     for (auto& [precision, c] : *products) {
       for (double* value : {&c.rate, &c.tile_overhead, &c.edge, &c.sustained, &c.memory, &c.exposed})
         round_digits(*value);
@@ -102,7 +102,8 @@ void round_curves(ArchitectureCurves& curves) {
   std::vector<CollectiveCurve*> collectives;
   for (auto& [kind, c] : curves.collective)
     collectives.push_back(&c);
-  for (std::optional<CollectiveCurve>* c : {&curves.in_switch, &curves.one_shot, &curves.two_shot, &curves.send})
+  for (std::optional<CollectiveCurve>* c :
+       {&curves.in_switch, &curves.one_shot, &curves.two_shot, &curves.exchange, &curves.exchange_low_latency, &curves.send})
     if (*c)
       collectives.push_back(&**c);
   for (CollectiveCurve* c : collectives) {
@@ -123,7 +124,9 @@ Calibration fit_calibration(const KernelTables& tables, FitRows rows) {
   fit_attention(tables, rows, calibration);
   fit_scan(tables, rows, calibration);
   fit_collective(tables, rows, calibration);
-  carry_custom_all_reduce(tables, calibration);
+  using C = ArchitectureCurves;
+  for (const auto kind : {&C::one_shot, &C::two_shot, &C::exchange, &C::exchange_low_latency})
+    carry_engine_collective(tables, kind, calibration);
   take_best_matmul(tables, calibration);
   take_attention(calibration);
   for (auto& [architecture, curves] : calibration.architectures)

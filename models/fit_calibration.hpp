@@ -55,6 +55,10 @@ StreamingCurve streaming_curve(const Calibration& calibration, const MeasuredDev
 /// serving engine in a narrow precision, nothing elsewhere.
 double quantisation_time(const MatmulRow& row, const MeasuredDevice& device, const Calibration& calibration);
 
+/// The curves that measured experts belong to.
+using ExpertCurves = std::map<Precision, MatmulCurve> ArchitectureCurves::*;
+ExpertCurves expert_curves(const FusedMoeRow& row);
+
 /// Time of the measured experts of one rank, with what surrounds the two products.
 double fused_moe_time(const FusedMoeRow& row, const MeasuredDevice& device, const MatmulCurve& curve, const Calibration& calibration);
 

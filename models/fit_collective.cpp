@@ -24,10 +24,16 @@ double wire_rate(const MeasuredDevice& device, int ranks) {
 
 const std::string custom = "custom_all_reduce";
 
+/// The engines' exchanges with the ranks of experts.
+const std::map<std::string, std::optional<CollectiveCurve> ArchitectureCurves::*> exchanges{
+    {"expert_exchange", &ArchitectureCurves::exchange}, {"expert_exchange_low_latency", &ArchitectureCurves::exchange_low_latency}};
+
 /// What a rank puts on its links for each byte of the buffer.
 double row_wire_factor(const CollectiveRow& row) {
   if (row.kind == "send_recv")
     return 1;
+  if (exchanges.contains(row.kind))
+    return wire_factor(CollectiveKind::all_to_all, row.ranks);
   return wire_factor(row.kind == custom ? CollectiveKind::all_reduce : kinds.at(row.kind), row.ranks);
 }
 
@@ -119,6 +125,8 @@ std::optional<double> predicted_time(const CollectiveRow& row, const MeasuredDev
     return curves.one_shot ? std::optional(std::min(time(*curves.one_shot, all_others(row)), time(*curves.two_shot, own))) : std::nullopt;
   if (row.kind == "send_recv")
     return curves.send ? std::optional(time(*curves.send, own)) : std::nullopt;
+  if (const auto exchange = exchanges.find(row.kind); exchange != exchanges.end())
+    return curves.*exchange->second ? std::optional(time(*(curves.*exchange->second), own)) : std::nullopt;
   const auto curve = curves.collective.find(kinds.at(row.kind));
   if (curve == curves.collective.end())
     return std::nullopt;
@@ -146,6 +154,9 @@ void fit_collective(const KernelTables& tables, FitRows rows, Calibration& calib
       }
       curves.collective[kind] = fit_curve(own, device, row_wire_factor);
     }
+    for (const auto& [kind_name, curve] : exchanges)
+      if (const Rows own = rows_of(tables, name, kind_name, rows); !own.empty())
+        curves.*curve = fit_curve(own, device, row_wire_factor);
     if (const Rows send = rows_of(tables, name, "send_recv", rows); !send.empty())
       curves.send = fit_curve(send, device, row_wire_factor);
     fit_custom(tables, name, device, rows, curves);

@@ -69,10 +69,15 @@ void matmul_errors(const KernelTables& tables, const Calibration& calibration, F
 void fused_moe_errors(const KernelTables& tables, const Calibration& calibration, FitRows fitted, Groups& groups) {
   for (const FusedMoeRow& row : tables.fused_moe) {
     const ArchitectureCurves* curves = curves_of(tables, calibration, row.device);
-    if ((fitted == FitRows::first_half && !held_out(row)) || curves == nullptr || !curves->fused_moe.contains(row.precision))
+    const ExpertCurves kind = expert_curves(row);
+    if ((fitted == FitRows::first_half && !held_out(row)) || curves == nullptr || !(curves->*kind).contains(row.precision))
       continue;
-    const double time = fused_moe_time(row, tables.devices.at(row.device), curves->fused_moe.at(row.precision), calibration);
-    const std::string precision = row.precision == Precision::fp8 ? "fp8" : row.precision == Precision::fp4 ? "fp4" : "half";
+    const double time = fused_moe_time(row, tables.devices.at(row.device), (curves->*kind).at(row.precision), calibration);
+    const std::string precision = kind == &ArchitectureCurves::fused_moe_widened  ? "w4a16"
+                                  : kind == &ArchitectureCurves::fused_moe_blocks ? "fp8 blocks"
+                                  : row.precision == Precision::fp8               ? "fp8"
+                                  : row.precision == Precision::fp4               ? "fp4"
+                                                                                  : "half";
     const auto add = [&](const char* group) {
       groups[{"fused_moe", row.device, row.source, precision + " " + group}].push_back(time / row.time - 1);
     };

@@ -42,11 +42,22 @@ MatmulCurve fit_rows(const Rows& rows, const MeasuredDevice& device, const Calib
 
 } // namespace
 
+ExpertCurves expert_curves(const FusedMoeRow& row) {
+  const double element = element_bytes(row.precision);
+  if (row.weight_bytes < element)
+    return &ArchitectureCurves::fused_moe_widened;
+  return row.precision == Precision::fp8 && row.weight_bytes > element ? &ArchitectureCurves::fused_moe_blocks
+                                                                       : &ArchitectureCurves::fused_moe;
+}
+
 double fused_moe_time(const FusedMoeRow& row, const MeasuredDevice& device, const MatmulCurve& curve, const Calibration& calibration) {
-  const UnitRates unit = device.rates(row.precision);
+  UnitRates unit = device.rates(row.precision);
+  unit.unaligned_peak = device.vector_peak;
   const double busiest = row.balanced ? 0 : 2 * row.rows / row.groups; // only whether groups differ counts
   const auto product = [&](double n, double k) {
-    return grouped_matmul_time({.groups = row.groups, .rows = row.rows, .busiest = busiest, .n = n, .k = k}, unit, curve).time;
+    return grouped_matmul_time(
+               {.groups = row.groups, .rows = row.rows, .busiest = busiest, .n = n, .k = k, .weight_bytes = row.weight_bytes}, unit, curve)
+        .time;
   };
   const auto pass = [&](OpClass op_class, double read, double written) {
     return streaming_time({.read = Bytes{read}, .written = Bytes{written}}, 1, device.rates(Precision::fp16),
@@ -66,19 +77,21 @@ double fused_moe_time(const FusedMoeRow& row, const MeasuredDevice& device, cons
 
 void fit_grouped(const KernelTables& tables, FitRows rows, Calibration& calibration) {
   for (const auto& [name, device] : tables.devices)
-    for (const Precision precision : {Precision::bf16, Precision::fp8, Precision::fp4}) {
-      Rows own;
-      for (const FusedMoeRow& row : tables.fused_moe)
-        if (row.device == name && row.precision == precision && (rows == FitRows::all || !held_out(row)))
-          own.push_back(&row);
-      if (own.empty())
-        continue;
-      const MatmulCurve curve = fit_rows(own, device, calibration);
-      std::map<Precision, MatmulCurve>& curves = calibration.architectures[device.architecture].fused_moe;
-      curves[precision] = curve;
-      if (precision == Precision::bf16)
-        curves[Precision::fp16] = curve;
-    }
+    for (const ExpertCurves curves :
+         {&ArchitectureCurves::fused_moe, &ArchitectureCurves::fused_moe_blocks, &ArchitectureCurves::fused_moe_widened})
+      for (const Precision precision : {Precision::bf16, Precision::fp8, Precision::fp4}) {
+        Rows own;
+        for (const FusedMoeRow& row : tables.fused_moe)
+          if (row.device == name && row.precision == precision && expert_curves(row) == curves && (rows == FitRows::all || !held_out(row)))
+            own.push_back(&row);
+        if (own.empty())
+          continue;
+        const MatmulCurve curve = fit_rows(own, device, calibration);
+        std::map<Precision, MatmulCurve>& kept = calibration.architectures[device.architecture].*curves;
+        kept[precision] = curve;
+        if (precision == Precision::bf16)
+          kept[Precision::fp16] = curve;
+      }
 }
 
 } // namespace orrery

@@ -111,6 +111,14 @@ TimeParts times(TimeParts parts, double count) {
   return parts;
 }
 
+/// Whether products and attention in `precision` belong to a matrix unit on the same path to memory: their curves were measured with the
+/// vendor's choice between the units, so that a plain roofline of the vector unit says nothing beside them.
+bool yields(const Device& device, const ComputeUnit& unit, Precision precision) {
+  return unit.kind == UnitKind::vector && !unit.bandwidth && std::ranges::any_of(device.units, [&](const ComputeUnit& other) {
+           return other.kind == UnitKind::matrix && other.memory == unit.memory && peak_for(other, precision) != nullptr;
+         });
+}
+
 /// What matrix products without the alignment that matrix units ask for run at; 0 = no vector unit is described, no penalty.
 double vector_peak(const Device& device) {
   double best = 0;
@@ -175,7 +183,7 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration, c
       const auto precision = static_cast<Precision>(p);
       const FlopsPerSecond* peak = peak_for(described, precision);
       Lane& lane = unit.lanes[p];
-      lane.usable = peak != nullptr;
+      lane.usable = peak != nullptr && !yields(device, described, precision);
       lane.rates.bandwidth = bandwidth_of(device, described).si();
       lane.rates.element = element_bytes(precision);
       lane.rates.peak = peak ? peak->si() : 0;
@@ -186,6 +194,8 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration, c
         const bool serving = software.narrow_products == NarrowProducts::serving && is_narrow(precision) && !curves.serving_matmul.empty();
         lane.matmul = curve_for(serving ? curves.serving_matmul : curves.matmul, precision);
         lane.grouped = curve_for(curves.fused_moe.empty() ? curves.matmul : curves.fused_moe, precision);
+        const auto blocks = curves.fused_moe_blocks.find(precision);
+        lane.grouped_blocks = blocks == curves.fused_moe_blocks.end() ? lane.grouped : blocks->second;
         if (continuous)
           lane.matmul = amid_stream(lane.matmul, curve_for(curves.matmul, Precision::bf16), relief);
         lane.attention = curve_for(curves.attention, precision);
@@ -194,7 +204,8 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration, c
       lane.scan = curves.scan.value_or(ScanCurve{});
       lane.scan.assumed = lane.scan.assumed || carried;
       lane.matmul.assumed = lane.matmul.assumed || carried;
-      lane.grouped.assumed = lane.grouped.assumed || carried || curves.fused_moe.empty();
+      for (MatmulCurve* curve : {&lane.grouped, &lane.grouped_blocks})
+        curve->assumed = curve->assumed || carried || curves.fused_moe.empty();
       lane.latent_attention.assumed = lane.latent_attention.assumed || curves.latent_attention.empty();
       for (AttentionCurve* curve : {&lane.attention, &lane.latent_attention}) {
         curve->assumed = curve->assumed || carried;
@@ -248,8 +259,9 @@ OpCost KernelModel::grouped_cost(const GroupedMatmul& shape, std::size_t precisi
       cost.extrapolated = cost.flops.si() > shape.groups * lane.matmul.largest_flops;
       return cost;
     }
-    const bool measured = experts_ == ExpertKernel::fused_moe && !shape.weight_gradient;
-    const MatmulCurve& curve = measured ? lane.grouped : lane.matmul;
+    const bool measured = experts_ != ExpertKernel::grouped && !shape.weight_gradient;
+    const bool by_blocks = experts_ == ExpertKernel::fused_moe && shape.weight_bytes > lane.rates.element;
+    const MatmulCurve& curve = !measured ? lane.matmul : by_blocks ? lane.grouped_blocks : lane.grouped;
     OpCost cost = from_parts(grouped_matmul_time(shape, lane.rates, curve), unit.index);
     cost.assumed = curve.assumed || !measured;
     cost.extrapolated = cost.flops.si() > curve.largest_flops;

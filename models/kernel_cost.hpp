@@ -3,7 +3,9 @@
 // What: time, memory traffic and bound of a matrix product, a grouped product, a fused attention kernel or a streaming operator, alone on
 // the device.
 //
-// Formula: models/kernel_time.hpp. An operator runs on the compute unit that ends it first. Products lose rate to power with their length
+// Formula: models/kernel_time.hpp. An operator runs on the compute unit that ends it first; products and attention
+// leave a vector unit to what the matrix unit on the same memory cannot compute, since its curves were measured with the library's choice
+// between both. Products lose rate to power with their length
 // (MatmulCurve::sustained): the benchmarks that measure them repeat each a few times, so that only long ones outlast the tens of
 // milliseconds in which a power limiter acts. In a continuous stream (a training pass) every product runs at the clock of the longest
 // measured one. A higher cap than that of the measured device gives clock back as its cube root (dynamic power ~ clock x voltage^2).
@@ -18,9 +20,9 @@
 // of the vendor's library: no table has one, so they take the rate of single products with the tiles of a group each.
 //
 // Known error: tests/calibration/kernel_fit_test.cpp prints and bounds it per device and class, on shapes that the fit did not see: 7 to 8%
-// for half-precision products above 10 GFLOP, 12% for fp8 and 9% for fp4, 7 to 12% for prefill, 4 to 8% for the fused experts of H100 and
-// B200. On an architecture that the fit did not see: 7 to 17% above 100 GFLOP, 14 to 18% for prefill, 30 to 40% for fp8, 30 to 55% for
-// fused experts. Sources of one device differ by 5 to 15% among themselves.
+// for half-precision products above 10 GFLOP, 12% for fp8 and 9% for fp4, 7 to 12% for prefill, 4 to 10% for the fused experts of H100 and
+// B200, with scales by tensor or by block. On an architecture that the fit did not see: 7 to 17% above 100 GFLOP, 14 to 18% for prefill, 30
+// to 40% for fp8, 30 to 55% for fused experts. Sources of one device differ by 5 to 15% among themselves.
 #pragma once
 
 #include "hardware/description.hpp"
@@ -69,6 +71,7 @@ private:
     UnitRates rates;
     MatmulCurve matmul;
     MatmulCurve grouped;
+    MatmulCurve grouped_blocks;
     AttentionCurve attention;
     AttentionCurve latent_attention;
     ScanCurve scan;

@@ -109,19 +109,24 @@ const Table<CollectiveCurve>& collective_table() {
 
 const Table<ArchitectureCurves>& architecture_table() {
   using C = ArchitectureCurves;
-  static const Table<C> table = Table<C>("architecture curves", "Everything known of one architecture.")
-                                    .object_map("matmul", &C::matmul, precision_words(), matmul_table())
-                                    .object_map("serving_matmul", &C::serving_matmul, precision_words(), matmul_table())
-                                    .object_map("fused_moe", &C::fused_moe, precision_words(), matmul_table())
-                                    .object_map("attention", &C::attention, precision_words(), attention_table())
-                                    .object_map("latent_attention", &C::latent_attention, precision_words(), attention_table())
-                                    .object_map("streaming", &C::streaming, streaming_words(), streaming_table())
-                                    .object("scan", &C::scan, scan_table(), {.help = "states that run along sequences"})
-                                    .object_map("collective", &C::collective, collective_words(), collective_table())
-                                    .object("in_switch", &C::in_switch, collective_table(), {.help = "all-reduce in the switch"})
-                                    .object("one_shot", &C::one_shot, collective_table(), {.help = "all-reduce by reading all buffers"})
-                                    .object("two_shot", &C::two_shot, collective_table(), {.help = "all-reduce by parts"})
-                                    .object("send", &C::send, collective_table(), {.help = "point to point"});
+  static const Table<C> table =
+      Table<C>("architecture curves", "Everything known of one architecture.")
+          .object_map("matmul", &C::matmul, precision_words(), matmul_table())
+          .object_map("serving_matmul", &C::serving_matmul, precision_words(), matmul_table())
+          .object_map("fused_moe", &C::fused_moe, precision_words(), matmul_table())
+          .object_map("fused_moe_blocks", &C::fused_moe_blocks, precision_words(), matmul_table())
+          .object_map("fused_moe_widened", &C::fused_moe_widened, precision_words(), matmul_table())
+          .object_map("attention", &C::attention, precision_words(), attention_table())
+          .object_map("latent_attention", &C::latent_attention, precision_words(), attention_table())
+          .object_map("streaming", &C::streaming, streaming_words(), streaming_table())
+          .object("scan", &C::scan, scan_table(), {.help = "states that run along sequences"})
+          .object_map("collective", &C::collective, collective_words(), collective_table())
+          .object("in_switch", &C::in_switch, collective_table(), {.help = "all-reduce in the switch"})
+          .object("one_shot", &C::one_shot, collective_table(), {.help = "all-reduce by reading all buffers"})
+          .object("two_shot", &C::two_shot, collective_table(), {.help = "all-reduce by parts"})
+          .object("exchange", &C::exchange, collective_table(), {.help = "tokens to their experts or back"})
+          .object("exchange_low_latency", &C::exchange_low_latency, collective_table(), {.help = "the same of few tokens"})
+          .object("send", &C::send, collective_table(), {.help = "point to point"});
   return table;
 }
 

@@ -98,13 +98,19 @@ struct ArchitectureCurves {
   std::map<Precision, AttentionCurve> attention;
   std::map<Precision, AttentionCurve> latent_attention; ///< keys wider than values; its decoding reads one latent for all heads
   std::map<Precision, MatmulCurve> fused_moe;           ///< grouped products of the serving engines' expert kernels
+  std::map<Precision, MatmulCurve> fused_moe_blocks;    ///< the same, operands with a scale for each block of elements
+  /// The same of integer experts that Triton widens (vLLM's moe_wna16). No profile runs it: engines that can, widen them by Marlin, of
+  /// which no table is known (models/kernel_time.hpp has the arithmetic).
+  std::map<Precision, MatmulCurve> fused_moe_widened;
   std::map<OpClass, StreamingCurve> streaming;
   std::optional<ScanCurve> scan;
   std::map<CollectiveKind, CollectiveCurve> collective;
-  std::optional<CollectiveCurve> in_switch; ///< all-reduce in the switch; its wire carries the buffer once
-  std::optional<CollectiveCurve> one_shot;  ///< serving engines' all-reduce: every rank reads all others' buffers
-  std::optional<CollectiveCurve> two_shot;  ///< the same: every rank sums its part, then all gather
-  std::optional<CollectiveCurve> send;      ///< point to point
+  std::optional<CollectiveCurve> in_switch;            ///< all-reduce in the switch; its wire carries the buffer once
+  std::optional<CollectiveCurve> one_shot;             ///< serving engines' all-reduce: every rank reads all others' buffers
+  std::optional<CollectiveCurve> two_shot;             ///< the same: every rank sums its part, then all gather
+  std::optional<CollectiveCurve> exchange;             ///< tokens to the ranks of their experts or back, one copy for each rank (DeepEP)
+  std::optional<CollectiveCurve> exchange_low_latency; ///< the same of few tokens, one copy for each expert
+  std::optional<CollectiveCurve> send;                 ///< point to point
 };
 
 /// Between scale-up domains.

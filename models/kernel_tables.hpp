@@ -42,8 +42,9 @@ struct StreamingRow {
 struct FusedMoeRow {
   std::string source;
   std::string device;
-  std::string kernel; ///< triton, trtllm
+  std::string kernel; ///< triton, trtllm, marlin
   Precision precision = Precision::bf16;
+  double weight_bytes = 0; ///< kept per element of an expert, scales included
   bool balanced = true;
   double tokens = 0; ///< that enter the layer
   double rows = 0;   ///< tokens of this rank's experts, each counted once per expert

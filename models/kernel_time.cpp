@@ -72,7 +72,7 @@ double tiled_flops(const Matmul& shape, double multiprocessors, const MatmulCurv
 }
 
 /// The same of a grouped product.
-double grouped_flops(const GroupedMatmul& shape, double multiprocessors, const MatmulCurve& curve) {
+double grouped_flops(const GroupedMatmul& shape, bool widened, double multiprocessors, const MatmulCurve& curve) {
   const bool gradient = shape.weight_gradient;
   const double mean = shape.rows / shape.groups;
   const bool alike = shape.busiest <= mean * 1.001;
@@ -81,6 +81,8 @@ double grouped_flops(const GroupedMatmul& shape, double multiprocessors, const M
   const double n = gradient ? shape.k : shape.n;
   double best = std::numeric_limits<double>::infinity();
   for (const Tile tile : tiles) {
+    if (widened && tile.rows > widening_rows)
+      continue;
     const double slowdown = 1 + curve.edge * (tile.perimeter() - tiles.front().perimeter());
     const double down = m * tile.per_row;
     const double per_group = gradient || alike ? ceiling(down) : std::max(1.0, down + 0.5);
@@ -142,18 +144,21 @@ TimeParts matmul_time(const Matmul& shape, const UnitRates& unit, const MatmulCu
   parts.bytes = shape.batch * (unit.element * shape.m * shape.k + weight * shape.k * shape.n + result * shape.m * shape.n);
   const bool slow = misaligned(shape.k, unit.element) || misaligned(shape.n, unit.element);
   parts.compute = widening_time(shape.batch * shape.k * shape.n, shape.m, shape.weight_bytes, unit);
-  return product_time(parts, unit.multiprocessors > 1 ? tiled_flops(shape, unit.multiprocessors, curve) : parts.flops, slow, unit, curve);
+  MatmulCurve tiled = curve;
+  if (slow && unit.unaligned_peak > 0)
+    tiled.edge = 0; // what the vector lanes compute, small tiles bring in soon enough
+  return product_time(parts, unit.multiprocessors > 1 ? tiled_flops(shape, unit.multiprocessors, tiled) : parts.flops, slow, unit, curve);
 }
 
 TimeParts grouped_matmul_time(const GroupedMatmul& shape, const UnitRates& unit, const MatmulCurve& curve) {
   TimeParts parts;
   parts.flops = 2 * shape.rows * shape.n * shape.k;
   const double weight = shape.weight_bytes > 0 ? shape.weight_bytes : unit.element;
+  const bool widened = weight < unit.element;
   const double groups = std::min(shape.groups, shape.rows);
   parts.bytes = unit.element * shape.rows * (shape.k + shape.n) + weight * groups * shape.n * shape.k;
-  const bool slow = misaligned(shape.k, unit.element) || misaligned(shape.n, unit.element);
   parts.compute = widening_time(groups * shape.k * shape.n, shape.rows / groups, shape.weight_bytes, unit);
-  return product_time(parts, unit.multiprocessors > 1 ? grouped_flops(shape, unit.multiprocessors, curve) : parts.flops, slow, unit, curve);
+  return product_time(parts, unit.multiprocessors > 1 ? grouped_flops(shape, widened, unit.multiprocessors, curve) : parts.flops, false, unit, curve);
 }
 
 TimeParts attention_time(const FusedAttention& shape, const UnitRates& unit, const AttentionCurve& curve) {

@@ -5,16 +5,17 @@
 // there are fewer tiles than multiprocessors, k is split into parts of at least 256. The library picks the best tile, so the minimum over
 // tile shapes counts. Where rows of operands are no multiple of 16 bytes, tensor instructions cannot load them and the product runs on the
 // vector unit at its FP32 rate (NVIDIA, Matrix Multiplication Background User's Guide: tensor cores ask for that alignment); later library
-// releases pad in registers and lose less. Long products lose rate to power by `sustained`. Memory: each operand once. Time = floor +
-// sqrt(longer^2 + exposed shorter^2).
+// releases pad in registers and lose less; small tiles (`edge`) cost those lanes nothing. Long products lose rate to power by `sustained`.
+// Memory: each operand once. Time = floor + sqrt(longer^2 + exposed shorter^2).
 //
 // Weights that are kept in fewer bits than they are multiplied in are read as they are kept and widened once for each 64 rows, 1.5 vector
 // instructions a weight (a mask, a subtraction and a scaling for each pair: MARLIN, arXiv 2408.11743), beside the product: the root of the
-// sum of both squares.
+// sum of both squares. Blocks of experts' rows then have no more than those 64.
 //
-// Grouped product. One kernel deals the tiles of all groups to the multiprocessors, so a group that is larger than the others costs no
-// more than its tiles. Where groups are alike, each ends in a whole number of tiles; else half a tile of each is empty on average. No k is
-// split. A group without rows reads no matrix. Weight gradients are groups products of their own depth; none ends before the deepest.
+// Grouped product. Matrices of experts are padded to that alignment when they are loaded. One kernel deals the tiles of all groups to the
+// multiprocessors, so a group that is larger than the others costs no more than its tiles. Where groups are alike, each ends in a whole
+// number of tiles; else half a tile of each is empty on average. No k is split. A group without rows reads no matrix. Weight gradients are
+// groups products of their own depth; none ends before the deepest.
 //
 // Fused attention. Blocks of 128 queries of one head walk over their keys: FLOPs 4 (d + softmax) per score, d the mean width of keys and
 // values, plus k0 keys per block; a causal block skips the keys beyond its own queries, a window those out of its reach. With few queries,

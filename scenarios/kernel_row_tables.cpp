@@ -54,13 +54,15 @@ void add_collectives(const KernelTables& tables, KernelRows& rows) {
                                                            {"custom_all_reduce", CollectiveKind::all_reduce},
                                                            {"all_gather", CollectiveKind::all_gather},
                                                            {"reduce_scatter", CollectiveKind::reduce_scatter},
-                                                           {"all_to_all", CollectiveKind::all_to_all}};
+                                                           {"all_to_all", CollectiveKind::all_to_all},
+                                                           {"expert_exchange", CollectiveKind::all_to_all},
+                                                           {"expert_exchange_low_latency", CollectiveKind::all_to_all}};
   int line = 1;
   for (const CollectiveRow& row : tables.collective) {
     KernelRow& out = rows.rows.emplace_back(KernelRow{
         .file = "collective.csv", .line = ++line, .device = row.device, .kind = row.kind, .precision = "-", .measured = row.time});
     out.ranks = row.ranks;
-    out.custom = row.kind == "custom_all_reduce";
+    out.custom = row.kind == "custom_all_reduce" || row.kind.starts_with("expert_exchange");
     if (row.nodes > 1)
       out.refusal = "several nodes over a network that is not stated";
     else if (!kinds.contains(row.kind))
@@ -102,8 +104,14 @@ void add_own_tables(const KernelTables& tables, KernelRows& rows) {
                            .rows = row.rows,
                            .busiest = row.balanced ? 0 : 2 * row.rows / row.groups,
                            .n = 2 * row.intermediate,
-                           .k = row.hidden};
-    out.operators = kernel_experts(row.precision, word(row.precision) != "half", up, row.tokens, row.intermediate);
+                           .k = row.hidden,
+                           .weight_bytes = row.weight_bytes};
+    out.widened = expert_curves(row) == &ArchitectureCurves::fused_moe_widened;
+    if (out.widened)
+      out.precision = "w4a16";
+    else if (expert_curves(row) == &ArchitectureCurves::fused_moe_blocks)
+      out.precision = "fp8_block";
+    out.operators = kernel_experts(row.precision, word(row.precision) != "half", up, row.tokens, row.intermediate, row.rows);
   }
   line = 1;
   for (const StreamingRow& row : tables.streaming) {

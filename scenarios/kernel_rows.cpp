@@ -28,7 +28,7 @@ Operator kernel_collective(CollectiveKind kind, double bytes) {
   return {.name = "collective", .op_class = OpClass::communication, .shape = Collective{.kind = kind, .bytes = Bytes{bytes}}};
 }
 
-std::vector<Operator> kernel_experts(Precision precision, bool narrow, GroupedMatmul up, double tokens, double intermediate) {
+std::vector<Operator> kernel_experts(Precision precision, bool narrow, GroupedMatmul up, double tokens, double intermediate, double slots) {
   constexpr double half = 2;
   const double hidden = up.k;
   GroupedMatmul down = up;
@@ -36,12 +36,15 @@ std::vector<Operator> kernel_experts(Precision precision, bool narrow, GroupedMa
   down.k = intermediate;
   std::vector<Operator> list{kernel_pass(OpClass::elementwise, 0, 0, 2)};
   if (narrow)
-    for (const double operand : {tokens * hidden, up.rows * intermediate})
+    for (const double operand : {tokens * hidden, slots * intermediate})
       list.push_back(kernel_pass(OpClass::cast, half * operand, element_bytes(precision) * operand));
   list.push_back({.name = "up", .op_class = OpClass::gemm, .precision = precision, .shape = up});
-  list.push_back(kernel_pass(OpClass::elementwise, half * 2 * up.rows * intermediate, half * up.rows * intermediate));
+  list.push_back(kernel_pass(OpClass::elementwise, half * 2 * slots * intermediate, half * slots * intermediate));
   list.push_back({.name = "down", .op_class = OpClass::gemm, .precision = precision, .shape = down});
-  list.push_back(kernel_pass(OpClass::elementwise, half * up.rows * hidden, half * tokens * hidden));
+  list.push_back(kernel_pass(OpClass::elementwise, half * slots * hidden, half * tokens * hidden));
+  // The products' kernels write zeros for slots of other ranks' experts.
+  if (slots > up.rows)
+    list.push_back(kernel_pass(OpClass::elementwise, 0, half * (slots - up.rows) * (up.n + hidden), 0));
   return list;
 }
 

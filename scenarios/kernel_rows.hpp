@@ -26,7 +26,8 @@ struct KernelRow {
   std::string precision;
   std::vector<Operator> operators; ///< run one after the other; collectives over `ranks` devices of one node
   int ranks = 1;
-  bool custom = false; ///< the serving engines' own all-reduce
+  bool custom = false;  ///< the serving engines' own all-reduce or exchange with the ranks of experts
+  bool widened = false; ///< integer experts that Triton widens
   double measured = 0;
   std::string refusal; ///< why nothing is predicted; empty = scored
 };
@@ -58,7 +59,7 @@ Operator kernel_pass(OpClass op_class, double read, double written, int kernels 
 Operator kernel_attention(Precision precision, FusedAttention shape);
 Operator kernel_collective(CollectiveKind kind, double bytes);
 /// The routed experts of one rank: routing, both products of gated experts, their activation, the sum over a token's experts; casts where
-/// `narrow`.
-std::vector<Operator> kernel_experts(Precision precision, bool narrow, GroupedMatmul up, double tokens, double intermediate);
+/// `narrow`. `slots` = tokens x experts each, on all ranks: the passes go over those of other ranks too.
+std::vector<Operator> kernel_experts(Precision precision, bool narrow, GroupedMatmul up, double tokens, double intermediate, double slots);
 
 } // namespace orrery

@@ -37,7 +37,7 @@ std::optional<Numbers> numbers_of(const std::string& name) {
                                                     {"half", {"half", Precision::fp16}},
                                                     {"fp16", {"half", Precision::fp16}},
                                                     {"fp8", {"fp8", Precision::fp8, 0, true}},
-                                                    {"fp8_block", {"fp8_block", Precision::fp8, 0, true}},
+                                                    {"fp8_block", {"fp8_block", Precision::fp8, 1 + 4.0 / (128 * 128), true}},
                                                     {"nvfp4", {"fp4", Precision::fp4, 0.5625, true}},
                                                     {"int4_wo", {"w4a16", Precision::bf16, 0.515625}}};
   const auto found = known.find(name);
@@ -61,6 +61,15 @@ void read_gemm(const Cells& cells, KernelRow row, Lines& out) {
     row.operators.push_back(kernel_pass(OpClass::cast, 2 * shape.m * shape.k, element_bytes(numbers->precision) * shape.m * shape.k));
   row.operators.push_back(kernel_matmul(numbers->precision, shape));
   out.push_back(std::move(row));
+}
+
+/// Products among other operators of three sizes.
+void read_operator(const Cells& cells, KernelRow row, Lines& out) {
+  if (cells.text("op") == "matmul")
+    return read_gemm(cells, std::move(row), out);
+  row.kind = cells.text("op");
+  row.precision = cells.text("dtype");
+  refuse(row, "timed from the host, whose launch shows", out);
 }
 
 void read_attention(const Cells& cells, KernelRow row, Lines& out) {
@@ -112,7 +121,10 @@ void read_experts(const Cells& cells, KernelRow row, Lines& out) {
                          .n = 2 * width,
                          .k = cells.number("hidden"),
                          .weight_bytes = numbers->kept};
-  row.operators = kernel_experts(numbers->precision, numbers->casts, up, tokens, width);
+  row.widened = numbers->kept > 0 && !numbers->casts;
+  // TensorRT-LLM's kernels in four bits pass over the rows of their own experts alone.
+  row.operators =
+      kernel_experts(numbers->precision, numbers->casts, up, tokens, width, numbers->precision == Precision::fp4 ? rows : tokens * top_k);
   out.push_back(std::move(row));
 }
 
@@ -211,6 +223,33 @@ void read_collective_time(const Cells& cells, KernelRow row, Lines& out) {
   add_collective(row, cells.text("collective"), cells.number("bytes"), cells.count("num_workers"), out);
 }
 
+/// Tokens to the ranks of their experts in FP8 with a scale for each 128 elements, and back in half precision, on the ranks of one node.
+void read_exchange(const Cells& cells, KernelRow row, Lines& out) {
+  constexpr int ranks = 8;
+  row.precision = cells.text("mode");
+  row.ranks = ranks;
+  row.custom = true;
+  constexpr double few = 512;
+  constexpr int usual = 20; // multiprocessors that DeepEP asks for
+  row.kind = "expert exchange";
+  if (cells.number("nodes") > 1)
+    return refuse(row, "several nodes over a network that is not stated", out);
+  if (row.precision == "normal" && cells.number("tokens") <= few)
+    return refuse(row, "few tokens, which the kernels of low latency exchange", out);
+  if (row.precision == "normal" && cells.number("sms") < usual)
+    return refuse(row, "fewer multiprocessors than engines give the exchange", out);
+  const double rows = cells.number("tokens") * ranks_reached(cells.number("experts"), cells.count("topk"), ranks);
+  const double sent = rows * cells.number("hidden");
+  const auto add = [&](const char* column, const char* kind, double bytes) {
+    row.kind = kind;
+    row.measured = micro * cells.number(column);
+    row.operators = {kernel_collective(CollectiveKind::all_to_all, bytes)};
+    out.push_back(row);
+  };
+  add("dispatch_us", "expert dispatch", sent * (1 + 4.0 / 128));
+  add("combine_us", "expert combine", sent * 2);
+}
+
 /// Linear layers and passes of a dense transformer, one column each.
 void read_layers(const Cells& cells, const KernelRow& row, Lines& out) {
   const double t = cells.number("num_tokens"), tp = cells.number("num_tensor_parallel_workers");
@@ -303,6 +342,7 @@ void read_passes(const Cells& cells, KernelRow row, Lines& out) {
 
 const std::vector<Format>& formats() {
   static const std::vector<Format> known{
+      {{"gpu", "op", "dtype", "m", "n", "k", "latency_us"}, "gpu", read_operator},
       {{"gpu", "dtype", "m", "n", "k", "latency_us"}, "gpu", read_gemm},
       {{"gpu", "attn_dtype", "kv_cache_dtype", "batch_size", "new_tokens", "past_tokens", "n_q", "n_kv", "head_dim", "latency_us"},
        "gpu",
@@ -323,6 +363,7 @@ const std::vector<Format>& formats() {
        "gpu",
        read_vidur_attention},
       {{"gpu", "op", "kernel", "dtype", "tokens", "dim", "heads", "latency_us"}, "gpu", read_passes},
+      {{"gpu", "mode", "nodes", "hidden", "topk", "experts", "tokens", "sms", "dispatch_us", "combine_us"}, "gpu", read_exchange},
   };
   return known;
 }

@@ -20,12 +20,22 @@ namespace {
 struct Machine {
   Cluster cluster;
   KernelModel kernels;
+  KernelModel widened; ///< the same, of integer experts
   CollectiveModel library;
   CollectiveModel engine;
 
   explicit Machine(NodeType node)
       : cluster{.node = std::move(node), .nodes = 1}, kernels(cluster.node.device, load_calibration(), serving_kernels()),
-        library(cluster, load_calibration()), engine(cluster, load_calibration(), true) {}
+        widened(cluster.node.device, widening(), serving_kernels()), library(cluster, load_calibration()),
+        engine(cluster, load_calibration(), {.all_reduce = true, .exchange = true}) {}
+
+  static Calibration widening() {
+    Calibration calibration = load_calibration();
+    for (auto& [name, curves] : calibration.architectures)
+      if (!curves.fused_moe_widened.empty())
+        curves.fused_moe = curves.fused_moe_widened;
+    return calibration;
+  }
 
   /// The tables time the newest kernels of the serving engines.
   static SoftwareProfile serving_kernels() {
@@ -102,7 +112,7 @@ void predict(ScoredKernel& scored, Machines& machines, bool& assumed) {
       assumed = assumed || cost.assumed;
       continue;
     }
-    const OpCost cost = machine->kernels.cost(op);
+    const OpCost cost = (row.widened ? machine->widened : machine->kernels).cost(op);
     scored.predicted += cost.time.si();
     assumed = assumed || cost.assumed;
   }

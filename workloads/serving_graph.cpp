@@ -209,6 +209,10 @@ void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const 
   const RoutingLoad load = routing_load(job_.routing, all, e.count, e.top_k, plan_.ep);
   const double rows = all * e.top_k / plan_.ep * load.rank;
   const double touched = held * (1 - std::pow(1 - static_cast<double>(e.top_k) / e.count, all * load.rank));
+  // Triton's passes go over the rows of other ranks' experts too, where their tokens are here; its products write zeros for them.
+  const bool gathered = plan_.attention_dp == 1 || !software_.serving.data_parallel_dispatch;
+  const bool triton = software_.experts == ExpertKernel::fused_moe && job_.weights.operand != Precision::fp4;
+  const double slots = triton && gathered ? std::max(rows, all * e.top_k) : rows;
   const double shared = static_cast<double>(e.shared_hidden) / b.plan.tp;
   const double scores = s.tokens * e.count * score_bytes;
   norm(b, list, "ffn_norm", true);
@@ -233,10 +237,12 @@ void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const 
   };
   quantise(b, list, "expert_cast", std::min(all, rows) * s.hidden, true);
   product("expert_up", s.hidden, b.gates() * width);
-  b.streaming(list, "expert_act", OpClass::elementwise, b.gates() * rows * width * s.element, rows * width * s.element);
-  quantise(b, list, "expert_act_cast", rows * width, true);
+  b.streaming(list, "expert_act", OpClass::elementwise, b.gates() * slots * width * s.element, slots * width * s.element);
+  quantise(b, list, "expert_act_cast", slots * width, true);
   product("expert_down", width, s.hidden);
-  b.streaming(list, "expert_join", OpClass::elementwise, (rows + (shared > 0 ? s.tokens : 0)) * s.hidden * s.element, b.activation());
+  if (slots > rows)
+    b.streaming(list, "expert_zeros", OpClass::elementwise, 0, (slots - rows) * (b.gates() * width + s.hidden) * s.element, 0);
+  b.streaming(list, "expert_join", OpClass::elementwise, (slots + (shared > 0 ? s.tokens : 0)) * s.hidden * s.element, b.activation());
   exchange(b, list, all, true);
 }
 

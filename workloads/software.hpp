@@ -19,9 +19,10 @@ enum class AttentionKernel {
 
 /// What computes the products of several experts.
 enum class ExpertKernel {
-  grouped,   ///< one kernel of the vendor's library for all experts of a rank (CUTLASS, cuBLAS)
-  fused_moe, ///< the serving engines' kernel (Triton; TensorRT-LLM's in fp4); training gradients run as grouped
-  per_expert ///< one product after the other
+  grouped,    ///< one kernel of the vendor's library for all experts of a rank (CUTLASS, cuBLAS)
+  fused_moe,  ///< the serving engines' kernel (Triton; TensorRT-LLM's in fp4); training gradients run as grouped
+  per_expert, ///< one product after the other
+  tuned_moe   ///< as fused_moe, but scales by block cost no more than one for each tensor (DeepGEMM, trtllm-gen; no table has them)
 };
 
 /// Whose matrix products run in fewer than 16 bits. Wider ones are the vendor's everywhere.

@@ -230,8 +230,10 @@ const Table<Plan>& plan_table() {
 const Table<SoftwareProfile>& software_table() {
   using S = SoftwareProfile;
   static const Choices<NarrowProducts> narrow = {{"library", NarrowProducts::library}, {"serving", NarrowProducts::serving}};
-  static const Choices<ExpertKernel> experts = {
-      {"grouped", ExpertKernel::grouped}, {"fused_moe", ExpertKernel::fused_moe}, {"per_expert", ExpertKernel::per_expert}};
+  static const Choices<ExpertKernel> experts = {{"grouped", ExpertKernel::grouped},
+                                                {"fused_moe", ExpertKernel::fused_moe},
+                                                {"per_expert", ExpertKernel::per_expert},
+                                                {"tuned_moe", ExpertKernel::tuned_moe}};
   static const Choices<AttentionKernel> attention = {{"unfused", AttentionKernel::unfused},
                                                      {"flash1", AttentionKernel::flash1},
                                                      {"flash", AttentionKernel::flash},

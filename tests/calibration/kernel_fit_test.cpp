@@ -21,13 +21,14 @@ std::map<std::string, double> constants(const Calibration& calibration) {
     const auto add_collective = [&](const std::string& curve, const CollectiveCurve& c) {
       add(curve, {c.floor.si(), c.floor_per_rank.si(), c.step.si(), c.share, c.few_loss, double(c.assumed)});
     };
-    for (const auto* products : {&curves.matmul, &curves.serving_matmul, &curves.fused_moe})
-      for (const auto& [precision, c] : *products)
-        add(fmt::format("{} {}",
-                        products == &curves.matmul      ? "matmul"
-                        : products == &curves.fused_moe ? "fused_moe"
-                                                        : "serving",
-                        int(precision)),
+    const std::pair<const char*, const std::map<Precision, MatmulCurve>*> products[] = {{"matmul", &curves.matmul},
+                                                                                        {"serving", &curves.serving_matmul},
+                                                                                        {"fused_moe", &curves.fused_moe},
+                                                                                        {"blocks", &curves.fused_moe_blocks},
+                                                                                        {"widened", &curves.fused_moe_widened}};
+    for (const auto& [kind, by_precision] : products)
+      for (const auto& [precision, c] : *by_precision)
+        add(fmt::format("{} {}", kind, int(precision)),
             {c.rate, c.tile_overhead, c.edge, c.sustained, c.memory, c.exposed, c.floor.si(), c.largest_flops, double(c.assumed)});
     for (const auto* attention : {&curves.attention, &curves.latent_attention})
       for (const auto& [precision, c] : *attention)
@@ -44,6 +45,10 @@ std::map<std::string, double> constants(const Calibration& calibration) {
       add_collective("one_shot", *curves.one_shot);
     if (curves.two_shot)
       add_collective("two_shot", *curves.two_shot);
+    if (curves.exchange)
+      add_collective("exchange", *curves.exchange);
+    if (curves.exchange_low_latency)
+      add_collective("exchange_low_latency", *curves.exchange_low_latency);
     if (curves.send)
       add_collective("send", *curves.send);
   }
@@ -106,6 +111,12 @@ TEST_CASE("errors on held-out kernels", "[calibration]") {
       {"h100-sxm-80gb", "aic", "fp8 64 rows an expert and more", 0.10},
       {"b200-sxm", "aic", "half 64 rows an expert and more", 0.10},
       {"b200-sxm", "aic", "fp4 64 rows an expert and more", 0.12},
+      {"h100-sxm-80gb", "aic", "fp8 blocks balanced", 0.10},
+      {"h100-sxm-80gb", "aic", "fp8 blocks 64 rows an expert and more", 0.06},
+      {"b200-sxm", "aic", "fp8 blocks balanced", 0.15},
+      {"b200-sxm", "aic", "fp8 blocks 64 rows an expert and more", 0.10},
+      {"h100-sxm-80gb", "aic", "w4a16 64 rows an expert and more", 0.08},
+      {"b200-sxm", "aic", "w4a16 64 rows an expert and more", 0.08},
       {"v100-pcie-16gb", "apex", "half > 10 GFLOP", 0.12},
       {"v100-pcie-16gb", "apex", "half all", 0.20},
   };

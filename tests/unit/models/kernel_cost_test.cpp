@@ -122,6 +122,20 @@ TEST_CASE("operators go to the unit that ends them first", "[models][kernels][pi
   CHECK(KernelModel(gpu(), Calibration{}).cost(streaming(OpClass::elementwise, 1e8)).unit == 1);
 }
 
+TEST_CASE("a vector unit beside a matrix unit on the same memory takes what that one cannot compute", "[models][kernels]") {
+  Device fast_vector = gpu();
+  for (ComputeUnit& unit : fast_vector.units)
+    if (unit.kind == UnitKind::vector)
+      unit.peak[Precision::fp32] = FlopsPerSecond{1e15};
+  const KernelModel model(fast_vector, Calibration{});
+  CHECK(model.cost(matmul(1, 8192, 8192)).unit == 0);
+  CHECK(model.cost(attention(1, 16384)).unit == 0);
+  Operator wide = matmul(1, 8192, 8192);
+  wide.precision = Precision::fp32;
+  CHECK(model.cost(wide).unit == 1);
+  CHECK(seconds(fast_vector, matmul(64, 64, 64)) == seconds(gpu(), matmul(64, 64, 64)));
+}
+
 TEST_CASE("products of many experts lie between one product and one after the other", "[models][kernels][grouped]") {
   SoftwareProfile software;
   const KernelModel grouped(gpu(), Calibration{}, software);

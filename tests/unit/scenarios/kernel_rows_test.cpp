@@ -59,6 +59,31 @@ TEST_CASE("a module of latent attention has its projections, a kernel has not", 
   CHECK(flops("module", "prefill", "2,100,0") == 2 * 200 * weights); // keys and values: 512 x 128 x 256, the same size
 }
 
+TEST_CASE("tokens go once to each rank that holds one of their experts, in eight bits, and come back in sixteen", "[unit][kernels]") {
+  const KernelRows rows = published("gpu,framework,mode,nodes,hidden,topk,experts,tokens,sms,dispatch_us,combine_us\n"
+                                    "h100_sxm,x,normal,1,5120,1,128,1024,20,30,45\nh100_sxm,x,normal,2,5120,1,128,1024,20,30,45\n");
+  REQUIRE(rows.rows.size() == 3);
+  CHECK(std::get<Collective>(rows.rows[0].operators[0].shape).bytes.si() == Approx(1024 * 5120.0 * (1 + 4.0 / 128)));
+  CHECK(std::get<Collective>(rows.rows[1].operators[0].shape).bytes.si() == Approx(1024 * 5120.0 * 2));
+  CHECK(rows.rows[1].measured == Approx(45e-6));
+  CHECK_FALSE(rows.rows[2].refusal.empty());
+}
+
+TEST_CASE("passes around the experts of one rank go over the rows of all ranks", "[unit][kernels]") {
+  const auto traffic = [](const char* ep) {
+    const KernelRows rows = published(std::string("gpu,dtype,tokens,hidden,intermediate,experts,topk,tp,ep,routing,latency_us\n") +
+                                      "h100_sxm,fp8_block,1024,4096,1536,128,8,1," + ep + ",balanced,90\n");
+    double bytes = 0;
+    for (const Operator& op : rows.rows.at(0).operators)
+      if (const auto* pass = std::get_if<Streaming>(&op.shape); pass && op.op_class == OpClass::elementwise)
+        bytes += (pass->read + pass->written).si();
+    return bytes;
+  };
+  const double rows = 1024.0 * 8;
+  const double zeros = 2 * rows * (1 - 1.0 / 8) * (2 * 1536 + 4096);
+  CHECK(traffic("8") == Approx(traffic("1") + zeros));
+}
+
 TEST_CASE("tables of no known format are said, those of the project are all read", "[unit][kernels]") {
   Diagnostics diagnostics;
   KernelRows rows;
