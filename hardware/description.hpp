@@ -56,6 +56,7 @@ struct Device {
   std::vector<ComputeUnit> units;
   std::vector<MemoryTier> memory; ///< the first tier is the one that tensors live in
   int multiprocessors = 0;        ///< SMs, CUs or cores over which work is tiled; 0 = unknown
+  double half_sums = 1;           ///< rate of half-precision products that sum in half precision, over that with FP32 sums
   Bytes cache;                    ///< last-level on-chip cache
   std::optional<Hertz> max_clock;
   std::optional<Watts> power_cap;  ///< TDP

@@ -122,6 +122,8 @@ const Table<Device>& device_table() {
           .list("units", &Device::units, unit_table(), {.required = true})
           .list("memory", &Device::memory, tier_table(), {.required = true, .help = "the first tier is the one that tensors live in"})
           .count("multiprocessors", &Device::multiprocessors, {.help = "SMs, CUs or cores over which work is tiled; 0 = unknown"})
+          .number("half_sums", &Device::half_sums,
+                  {.min = 1, .max = 4, .help = "rate of half-precision products that sum in half precision, over that with FP32 sums"})
           .quantity("cache", &Device::cache, {.unit_hint = "MB", .help = "last level on the chip"})
           .quantity("max_clock", &Device::max_clock, {.above = Hertz{}, .unit_hint = "MHz"})
           .quantity("power_cap", &Device::power_cap, {.above = Watts{}, .unit_hint = "W", .help = "TDP"})

@@ -187,6 +187,8 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration, c
       lane.rates.bandwidth = bandwidth_of(device, described).si();
       lane.rates.element = element_bytes(precision);
       lane.rates.peak = peak ? peak->si() : 0;
+      if (software.serving.half_sums && precision == Precision::fp16)
+        lane.rates.peak *= device.half_sums;
       // Curves were fitted on matrix units of GPUs; other units are a plain roofline under the assumed shares, without tiles.
       if (fitted_kind) {
         lane.rates.multiprocessors = std::max(1, device.multiprocessors);

@@ -85,12 +85,16 @@ Bytes drafter_weights(const ServingGraph& graph) {
 
 std::vector<Bytes> stage_weights(const ServingGraph& graph) {
   const TransformerModel& model = graph.job().model;
-  const double table = static_cast<double>(model.vocabulary) * model.hidden / graph.plan().tp * element_bytes(graph.job().precision);
+  const double half = element_bytes(graph.job().precision);
+  const double elements = static_cast<double>(model.vocabulary) * model.hidden / graph.plan().tp;
+  const WeightFormat& format = graph.job().weights;
+  const double head = elements * (format.head_bytes > 0 ? format.head_bytes : half);
+  const double table = graph.software().serving.host_embedding ? 0 : elements * (format.table_bytes > 0 ? format.table_bytes : half);
   std::vector<Bytes> stages;
   for (const StageLayers& stage : graph.stages()) {
     const bool begins = stages.empty();
     const bool ends = stages.size() + 1 == graph.stages().size();
-    double weights = (begins ? table : 0) + (ends && !(model.tied_embedding && begins) ? table : 0);
+    double weights = (begins ? table : 0) + (ends && !(model.tied_embedding && begins && table > 0) ? head : 0);
     for (std::size_t k = 0; k < graph.kinds().size(); ++k)
       weights += stage.counts[k] * layer_weights(graph, graph.kinds()[k]);
     stages.emplace_back(weights);

@@ -298,6 +298,7 @@ BatchingPolicy batching_of(const BatchingChoice& choice, const SoftwareProfile& 
   policy.max_sequences = of_all(policy.max_sequences);
   policy.max_tokens = of_all(policy.max_tokens);
   policy.groups = plan.attention_dp;
+  policy.poll_iterations = own ? engine.poll_iterations : policy.poll_iterations;
   return policy;
 }
 

@@ -103,7 +103,8 @@ ServingPredictor::Built& ServingPredictor::built(const ServingRow& row, const Re
                   row.cluster.node.devices, row.cluster.nodes, job.model.name, job.weights.name, static_cast<int>(job.weights.operand),
                   job.weights.experts_only, static_cast<int>(job.precision), static_cast<int>(job.kv), plan.tp, plan.pp, plan.ep,
                   plan.attention_dp, row.software.name, row.cluster.node.device.memory.front().capacity.si()) +
-      fmt::format(" {} {}", row.software.serving.iteration_host.si(), row.software.serving.sequence_host.si());
+      fmt::format(" {} {} {}", row.software.serving.iteration_host.si(), row.software.serving.sequence_host.si(),
+                  job.speculation.checked());
   Built& entry = built_[key];
   if (entry.model == nullptr)
     entry.model = std::make_unique<ReplicaModel>(row.cluster, job, plan, row.software, calibration_);
@@ -125,7 +126,8 @@ std::string ServingPredictor::build(const ServingRow& row, const std::vector<Rep
                                  .kv_blocks = entry.memory.kv_blocks,
                                  .block_tokens = row.software.serving.block_tokens,
                                  .stages = pool.plan.pp,
-                                 .pool = pool.pool};
+                                 .pool = pool.pool,
+                                 .tokens_per_iteration = row.job.speculation.tokens_per_iteration()};
     const int devices = pool.plan.replica_devices();
     for (int i = 0; i < (layout.size() > 1 ? pool.replicas : 1); ++i) {
       places.push_back({.first = places.empty() ? 0 : places.back().first + places.back().count, .count = devices});
@@ -139,6 +141,20 @@ std::string ServingPredictor::build(const ServingRow& row, const std::vector<Rep
 }
 
 namespace {
+
+/// Time to the first token of a prompt whose pieces follow one another through the pipeline stages, as far as one call of the engine goes
+/// (llama.cpp's logical batch, n_batch).
+double piped_prompt(IterationModel& model, std::uint32_t tokens, std::uint32_t piece) {
+  constexpr std::uint32_t call = 2048;
+  double time = 0;
+  for (std::uint32_t past = 0; past < tokens; past += piece) {
+    const std::uint32_t end = std::min(past + piece, tokens);
+    const PrefillChunk chunk{.tokens = end - past, .past = past, .last = end == tokens};
+    const IterationCost cost = model.cost({&chunk, 1}, 0, 0);
+    time += (chunk.last || end % call == 0 ? cost.latency : cost.occupancy).si();
+  }
+  return time;
+}
 
 /// One figure of a run.
 double figure(ServingMetric metric, const Totals& sums, const ServingRun& run, double folded) {
@@ -182,6 +198,13 @@ ServingPrediction ServingPredictor::predict(const ServingRow& row, const std::ve
     const int sequences = static_cast<int>(traffic.requests.value_or(1));
     prediction.span = system.replicas.front().model->cost({}, sequences, input).occupancy.si();
     prediction.values = {sequences * folded / prediction.span};
+    return prediction;
+  }
+  const bool prompt_alone = row.kind == ServingKind::batch && traffic.requests == 1U && output <= 1;
+  if (const ReplicaPool& pool = layout.front(); row.software.serving.pipelined_chunks && prompt_alone && pool.plan.pp > 1) {
+    const auto piece = static_cast<std::uint32_t>(system.replicas.front().policy.max_tokens);
+    prediction.span = piped_prompt(*system.replicas.front().model, static_cast<std::uint32_t>(input), piece);
+    prediction.values.assign(row.measured.size(), prediction.span);
     return prediction;
   }
   const RequestStream stream = generate_requests(traffic, seed);

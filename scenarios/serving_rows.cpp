@@ -1,6 +1,7 @@
 #include "scenarios/serving_rows.hpp"
 
 #include <array>
+#include <cmath>
 
 namespace orrery {
 
@@ -52,6 +53,16 @@ constexpr std::array metric_columns = {
     MetricColumn{"tpot_ms_p50", ServingMetric::itl_median, 1e-3}, MetricColumn{"itl_ms_mean", ServingMetric::itl, 1e-3},
     MetricColumn{"e2e_ms_mean", ServingMetric::end_to_end, 1e-3}, MetricColumn{"energy_j_per_out_tok", ServingMetric::energy}};
 
+/// Whether the phases of a batch do not add up to its end: generation stopped before the length that the row names, or a phase is that of
+/// an iteration.
+bool contradicts_itself(const Cells& row) {
+  if (!row.given("ttft_ms_mean") || !row.given("tpot_ms_mean") || !row.given("e2e_ms_mean"))
+    return false;
+  const double sum = row.number("ttft_ms_mean") + row.number("tpot_ms_mean") * (row.number("output_len") - 1);
+  const double end = row.number("e2e_ms_mean");
+  return std::abs(end - sum) > 0.25 * sum;
+}
+
 /// Which of a row's figures say something of their own: the rest follow from these, or from the traffic.
 bool scored(const Cells& row, ServingKind kind, ServingMetric metric) {
   using M = ServingMetric;
@@ -66,7 +77,7 @@ bool scored(const Cells& row, ServingKind kind, ServingMetric metric) {
   case ServingKind::burst:
     return metric == M::output_rate || metric == M::ttft || metric == M::tpot;
   case ServingKind::batch: // tokens/s is derived where a latency is given
-    return metric == M::ttft || metric == M::tpot || metric == M::end_to_end ||
+    return metric == M::tpot || ((metric == M::ttft || metric == M::end_to_end) && !contradicts_itself(row)) ||
            (metric == M::output_rate && !row.given("tpot_ms_mean") && !row.given("e2e_ms_mean"));
   case ServingKind::steady: // its columns of TPOT hold inter-token latencies
     return metric == M::itl_median || metric == M::energy;
@@ -98,7 +109,6 @@ std::vector<ServingRow> serving_rows(const CsvTable& table, const std::string& f
       row.refusal = rule->refusal;
     }
     row.setting = cells.text("kind") + ' ' + cells.text("input_len") + ' ' + cells.text("output_len") + ' ' + cells.text("concurrency");
-    row.setting = cells.text("kind") + ' ' + cells.text("input_len") + ' ' + cells.text("output_len") + ' ' + cells.text("concurrency");
     row.flagged = cells.given("chk_flag");
     for (const MetricColumn& each : metric_columns)
       if (cells.given(each.column) && scored(cells, row.kind, each.metric))
@@ -107,8 +117,10 @@ std::vector<ServingRow> serving_rows(const CsvTable& table, const std::string& f
       continue;
     if (row.refusal.empty() && find_serving_machine(cells, row) && find_serving_model(cells, row)) {
       find_serving_engine(cells, row);
-      if (find_serving_layouts(cells, row))
+      if (find_serving_layouts(cells, row)) {
+        set_serving_recipe(cells, row);
         find_serving_traffic(cells, row);
+      }
     }
     rows.push_back(std::move(row));
   }

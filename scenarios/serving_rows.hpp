@@ -80,5 +80,9 @@ bool find_serving_traffic(const Cells& row, ServingRow& out);
 
 /// The profile of the row's engine and release, with the limits that the row states.
 void find_serving_engine(const Cells& row, ServingRow& out);
+/// Whether the row is of the InferenceMAX benchmark: its runs carry a date or a number of configuration.
+bool is_inference_max(const Cells& row);
+/// What the recipes of a benchmark set that no column states.
+void set_serving_recipe(const Cells& row, ServingRow& out);
 
 } // namespace orrery

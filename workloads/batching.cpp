@@ -21,6 +21,11 @@ const std::vector<BatchingPolicy>& batching_policies() {
       {.name = "sarathi", .chunked_prefill = true, .max_sequences = 128, .max_tokens = 512},
       {.name = "splitfuse", .chunked_prefill = true, .reservation = Reservation::whole, .max_sequences = 256, .max_tokens = 2048},
       {.name = "tensorrt-llm", .reservation = Reservation::whole, .max_sequences = 2048, .max_tokens = 8192},
+      {.name = "tensorrt-llm-chunked",
+       .chunked_prefill = true,
+       .reservation = Reservation::whole,
+       .max_sequences = 2048,
+       .max_tokens = 8192},
       {.name = "sglang", .prefill_alone = true, .chunked_prefill = true, .max_sequences = 1024, .max_tokens = 8192},
       {.name = "shortest-prompt", .prefill_alone = true, .aging = 150, .max_sequences = 256, .max_tokens = 8192},
   };

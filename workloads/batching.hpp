@@ -32,6 +32,7 @@ struct BatchingPolicy {
   int max_sequences = 256; ///< in a batch
   int max_tokens = 2048;   ///< of an iteration, prompts and decoding sequences together
   int groups = 1;          ///< with schedulers of their own (attention-DP), each for an even part of both limits
+  int poll_iterations = 1; ///< while it decodes, the scheduler looks at what waits every so many iterations
 };
 
 /// Static (FasterTransformer), Orca, vLLM v0 and v1, Sarathi, SplitFuse, TensorRT-LLM, SGLang, Nexus, with their usual limits.

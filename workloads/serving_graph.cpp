@@ -79,10 +79,10 @@ void ServingGraph::quantise(const BlockBuilder& b, List& list, const char* name,
 void ServingGraph::linear(const BlockBuilder& b, List& list, const char* name, double in, double out, bool alone) const {
   Matmul shape{.m = b.size.tokens, .n = out, .k = in};
   if (!narrow(b.kind))
-    return b.plain_matmul(list, name, OpClass::gemm, shape);
+    return product(b, list, name, OpClass::gemm, b.job.precision, shape);
   quantise(b, list, "quantise", b.size.tokens * in, alone);
   shape.weight_bytes = job_.weights.weight_bytes;
-  list.push_back({.name = name, .op_class = OpClass::gemm, .precision = job_.weights.operand, .shape = shape});
+  product(b, list, name, OpClass::gemm, job_.weights.operand, shape);
 }
 
 /// A layer of parts of those widths, as one product or as one for each.
@@ -324,6 +324,10 @@ ServingGraph::List ServingGraph::prompt(LayerKind kind, double tokens, double pa
     return list;
   const LatentAttention& l = b.model.latent;
   rematerialise(b, list, 1, past);
+  if (!is_fused(software_.attention) && l.kv_rank == 0) {
+    unfused_attention(b, list, 1, tokens, past + tokens);
+    return list;
+  }
   FusedAttention shape = attention(b);
   shape.queries = tokens;
   shape.keys = past + tokens;
@@ -360,6 +364,8 @@ ServingGraph::List ServingGraph::decode(LayerKind kind, double sequences, double
   rematerialise(b, list, sequences, shape.keys - queries);
   if (b.model.latent.kv_rank > 0)
     absorbed(b, list, shape);
+  else if (!is_fused(software_.attention))
+    unfused_attention(b, list, sequences, queries, shape.keys);
   else
     list.push_back({.name = "attention", .op_class = OpClass::attention, .precision = job_.precision, .shape = shape});
   return list;
@@ -387,7 +393,8 @@ ServingGraph::List ServingGraph::head(double sequences) const {
   const BlockBuilder b = builder({}, sequences);
   const double width = static_cast<double>(b.model.vocabulary) / b.plan.tp;
   norm(b, list, "final_norm", false);
-  b.plain_matmul(list, "head", OpClass::head, {.m = sequences, .n = width, .k = b.size.hidden});
+  product(b, list, "head", OpClass::head, b.job.precision,
+          {.m = sequences, .n = width, .k = b.size.hidden, .weight_bytes = job_.weights.head_bytes});
   const double logits = sequences * b.model.vocabulary;
   b.collective(list, "logits_gather", CollectiveKind::all_gather, logits * b.size.element);
   b.streaming(list, "sampling", OpClass::softmax, logits * (b.size.element + 2 * score_bytes), logits * score_bytes, sampling_kernels);

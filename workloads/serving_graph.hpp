@@ -47,6 +47,7 @@ public:
   [[nodiscard]] const std::vector<StageLayers>& stages() const { return stages_; }
   [[nodiscard]] const ServingJob& job() const { return job_; }
   [[nodiscard]] const ServingPlan& plan() const { return plan_; }
+  [[nodiscard]] const SoftwareProfile& software() const { return software_; }
 
   /// A layer without what mixes tokens. `tokens` = of this rank's attention group, `all` = of all of them.
   [[nodiscard]] List layer(LayerKind kind, double tokens, double all) const;
@@ -73,6 +74,8 @@ private:
   void quantise(const BlockBuilder& b, List& list, const char* name, double elements, bool alone) const;
   void linear(const BlockBuilder& b, List& list, const char* name, double in, double out, bool alone) const;
   void parts(const BlockBuilder& b, List& list, const char* name, double in, const std::vector<double>& widths, double out) const;
+  void product(const BlockBuilder& b, List& list, const char* name, OpClass op_class, Precision operand, Matmul shape) const;
+  void unfused_attention(const BlockBuilder& b, List& list, double sequences, double queries, double keys) const;
   void attention_inputs(const BlockBuilder& b, List& list) const;
   void latent_inputs(const BlockBuilder& b, List& list) const;
   void latent_copies(const BlockBuilder& b, List& list, double width) const;

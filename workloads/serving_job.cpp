@@ -8,7 +8,8 @@ namespace orrery {
 // with one for each 16 (OCP MX 1.0; NVFP4, NVIDIA), FP8 by blocks with an FP32 scale for each 128 x 128 (DeepSeek-V3, arXiv 2412.19437).
 // gpt-oss publishes MXFP4 for its experts alone; the kernels (trtllm-gen) are those of NVFP4, with FP8 activations: their rate in
 // compute-bound products is overstated by up to two. Where FP4 is missing the weights are widened to half precision. GGML: q8_0 8.5,
-// q4_0 4.5 bits; Q4_K_M 4.85 bits on average over a model (llama.cpp, tools/quantize); products in INT8.
+// q4_0 4.5, q4_k 4.5, q6_k 6.5625 bits; Q4_K_M keeps half of the value and down projections, and the head, in q6_k: 4.81 bits on average
+// over the layers (files of Llama-3 8B and 70B: 4.92 and 42.5 GB); weights are widened in registers, or before the library's product.
 const std::vector<WeightFormat>& weight_formats() {
   static const std::vector<WeightFormat> formats{
       {.name = "bf16"},
@@ -22,9 +23,9 @@ const std::vector<WeightFormat>& weight_formats() {
       {.name = "w4a8", .weight_bytes = 0.5 + 2.0 / 128, .operand = Precision::fp8, .casts = true},
       {.name = "mxfp4", .weight_bytes = 0.5 + 1.0 / 32, .operand = Precision::fp4, .casts = true, .experts_only = true},
       {.name = "nvfp4", .weight_bytes = 0.5 + 1.0 / 16, .operand = Precision::fp4, .casts = true},
-      {.name = "q8_0", .weight_bytes = 8.5 / 8, .operand = Precision::int8, .casts = true},
-      {.name = "q4_0", .weight_bytes = 4.5 / 8, .operand = Precision::int8, .casts = true},
-      {.name = "q4_k_m", .weight_bytes = 4.85 / 8, .operand = Precision::int8, .casts = true},
+      {.name = "q8_0", .weight_bytes = 8.5 / 8, .operand = Precision::fp16, .head_bytes = 8.5 / 8, .table_bytes = 8.5 / 8},
+      {.name = "q4_0", .weight_bytes = 4.5 / 8, .operand = Precision::fp16, .head_bytes = 6.5625 / 8, .table_bytes = 4.5 / 8},
+      {.name = "q4_k_m", .weight_bytes = 4.81 / 8, .operand = Precision::fp16, .head_bytes = 6.5625 / 8, .table_bytes = 4.5 / 8},
   };
   return formats;
 }

@@ -18,6 +18,8 @@ struct WeightFormat {
   Precision operand = Precision::bf16; ///< what both operands of a product are brought to
   bool casts = false;                  ///< activations are quantised before the product
   bool experts_only = false;           ///< of a model with experts, the others keep the model's precision
+  double head_bytes = 0;               ///< per element of the head; 0 = the model's precision
+  double table_bytes = 0;              ///< the same of the embedding table
 
   friend bool operator==(const WeightFormat&, const WeightFormat&) = default;
 };

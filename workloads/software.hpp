@@ -65,6 +65,7 @@ struct ServingTraits {
   bool fraction_of_free = false;                ///< KV cache: that fraction of what weights and workspace leave instead
   int block_tokens = 16;                        ///< of the paged KV cache
   bool prefix_cache = false;                    ///< blocks of earlier prompts are found again
+  int poll_iterations = 1;                      ///< decoding iterations between two looks at what waits
   int graph_sequences = 256;                    ///< the largest decoding batch that runs as one captured graph; 0 = none
   int graph_tokens = 0;                         ///< the same of iterations with prompts, attention apart
   bool works_ahead = false;                     ///< the host prepares an iteration while the one before runs
@@ -77,6 +78,11 @@ struct ServingTraits {
   bool fused_quantisation = false;              ///< norms and activations write what the next product reads
   HalfOverlap half_overlap = HalfOverlap::none; ///< where an iteration is shorter for it
   bool data_parallel_dispatch = false;          ///< attention-DP: tokens go to their experts' ranks alone; else all are gathered everywhere
+  int own_product_rows = 0;                     ///< up to so many rows the engine's own kernels multiply weights as they are kept with FP32
+                                                ///< activations; above, both are converted for the vendor's library; 0 = no such kernels
+  bool half_sums = false;                       ///< products in half precision sum in half precision
+  bool host_embedding = false;                  ///< the embedding table stays in host memory
+  bool pipelined_chunks = false;                ///< pieces of one prompt follow one another through the pipeline stages
 };
 
 struct SoftwareProfile {

@@ -264,6 +264,8 @@ const Table<SoftwareProfile>& software_table() {
           .flag("fraction_of_free", &E::fraction_of_free, {.help = "the fraction is of what weights and workspace leave"})
           .count("block_tokens", &E::block_tokens, {.min = 1, .max = 1'000'000, .help = "tokens of a block of the KV cache"})
           .flag("prefix_cache", &E::prefix_cache, {.help = "blocks of earlier prompts are found again"})
+          .count("poll_iterations", &E::poll_iterations,
+                 {.min = 1, .max = 10'000, .help = "decoding iterations between two looks at what waits"})
           .count("graph_sequences", &E::graph_sequences,
                  {.max = 1'000'000, .help = "largest decoding batch that runs as one captured graph; 0 = none"})
           .count("graph_tokens", &E::graph_tokens,
@@ -279,7 +281,15 @@ const Table<SoftwareProfile>& software_table() {
           .choice("half_overlap", &E::half_overlap, halves,
                   {.help = "what two halves of an iteration's tokens run beside each other, where that is faster"})
           .flag("data_parallel_dispatch", &E::data_parallel_dispatch,
-                {.help = "attention-DP: tokens go to the ranks of their experts alone instead of to all"});
+                {.help = "attention-DP: tokens go to the ranks of their experts alone instead of to all"})
+          .count("own_product_rows", &E::own_product_rows,
+                 {.max = 1'000'000,
+                  .help =
+                      "up to so many rows the engine's own kernels multiply weights as they are kept with FP32 activations; above, both "
+                      "are converted for the vendor's library; 0 = no such kernels"})
+          .flag("half_sums", &E::half_sums, {.help = "products in half precision sum in half precision"})
+          .flag("host_embedding", &E::host_embedding, {.help = "the embedding table stays in host memory"})
+          .flag("pipelined_chunks", &E::pipelined_chunks, {.help = "pieces of one prompt follow one another through the pipeline stages"});
   static const Table<S> table =
       Table<S>("software", "What a framework release fuses, overlaps, keeps and costs the host.")
           .text("name", &S::name, {.required = true, .help = "name in reports"})

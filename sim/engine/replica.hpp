@@ -187,6 +187,15 @@ private:
   [[nodiscard]] std::int64_t growth_with(const Slot& slot, RequestId id) const;
   /// Whether the head of `queue` may join the slot; `beside` = in an iteration with the sequences that decode.
   [[nodiscard]] bool admissible(const Slot& slot, const std::deque<RequestId>* queue, bool beside) const;
+  /// Whether the scheduler looks at what waits before the slot's next iteration.
+  [[nodiscard]] bool polls(const Slot& slot) const {
+    return slot.batch == 0 || !slot.prompts.empty() || slot.clock % static_cast<std::uint64_t>(spec_.policy.poll_iterations) == 0;
+  }
+  /// Iterations from the slot's `count`-th on until the scheduler looks again.
+  [[nodiscard]] std::int64_t until_poll(const Slot& slot, std::int64_t count) const {
+    const std::int64_t every = spec_.policy.poll_iterations;
+    return (every - (static_cast<std::int64_t>(slot.clock) + count) % every) % every;
+  }
   [[nodiscard]] std::int64_t quiet_iterations(Slot& slot) const;
   [[nodiscard]] Launch price(Slot& slot, bool skip) const;
 

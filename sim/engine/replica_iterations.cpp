@@ -43,6 +43,8 @@ Launch Replica::price(Slot& slot, bool skip) const {
     const auto every = static_cast<std::uint64_t>(spec_.fairness->every);
     count = std::min(count, static_cast<std::int64_t>(every - totals_.iterations % every));
   }
+  if (waiting_count_ > 0 && spec_.policy.poll_iterations > 1)
+    count = std::min(count, 1 + until_poll(slot, 1));
   return {count == 1 ? curve.at(context) : curve.sum(context, count, spec_.tokens_per_iteration), count};
 }
 
@@ -74,6 +76,7 @@ void Replica::settle(std::size_t index, Seconds elapsed) {
 std::optional<Launch> Replica::launch(std::size_t index, Seconds now, bool skip) {
   Slot& slot = slots_[index];
   assert(!slot.busy);
+  const bool looks = polls(slot);
   if (!take_parts(slot))
     return std::nullopt;
   slot.prompts.clear();
@@ -83,12 +86,12 @@ std::optional<Launch> Replica::launch(std::size_t index, Seconds now, bool skip)
   receive(slot);
   draw_priorities(slot);
   if (policy.prefill_alone) {
-    gather_prompts(slot, policy.max_tokens, true, now);
+    gather_prompts(slot, policy.max_tokens, looks, now);
     if (slot.chunks.empty())
       preempted = make_room(slot);
   } else {
     preempted = make_room(slot);
-    gather_prompts(slot, policy.max_tokens - slot.batch, !preempted || slot.batch == 0, now);
+    gather_prompts(slot, policy.max_tokens - slot.batch, (looks && !preempted) || slot.batch == 0, now);
   }
   slot.decodes = slot.batch > 0 && (slot.chunks.empty() || !policy.prefill_alone);
   if (!slot.decodes && slot.chunks.empty())
@@ -108,8 +111,10 @@ std::optional<Seconds> Replica::cut(std::size_t index, Seconds elapsed) {
   Slot& slot = slots_[index];
   if (!slot.busy || slot.launched.iterations == 1 || is_static() || (slot.arrived.empty() && !admissible(slot, queue(), false)))
     return std::nullopt;
-  const std::int64_t count = begun(slot, elapsed);
-  if (count == slot.launched.iterations)
+  std::int64_t count = begun(slot, elapsed);
+  if (slot.arrived.empty())
+    count += until_poll(slot, count);
+  if (count >= slot.launched.iterations)
     return std::nullopt;
   const double context = slot.context / static_cast<double>(slot.batch);
   slot.launched.cost = slot.model->decode(static_cast<int>(slot.batch)).sum(context, count, spec_.tokens_per_iteration);

@@ -1,0 +1,143 @@
+// What published rows say between the lines.
+#include "scenarios/data_files.hpp"
+#include "scenarios/serving_predict.hpp"
+#include "scenarios/serving_rows.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <map>
+
+using namespace orrery;
+using Catch::Detail::Approx;
+
+namespace {
+
+using Given = std::map<std::string, std::string>;
+
+ServingRow row_of(Given cells) {
+  static const std::vector<std::string> columns = {
+      "id",           "source",       "source_ref",  "accelerator",  "devices",        "tp",
+      "pp",           "ep",           "dp",          "engine",       "engine_version", "model",
+      "w_prec",       "a_prec",       "kv_prec",     "kind",         "input_len",      "output_len",
+      "num_requests", "batch",        "concurrency", "request_rate", "out_tok_s",      "in_tok_s",
+      "ttft_ms_mean", "tpot_ms_mean", "tpot_ms_p50", "itl_ms_mean",  "e2e_ms_mean",    "energy_j_per_out_tok",
+      "pd_config",    "chk_flag",     "notes"};
+  CsvTable table{.columns = columns, .rows = {{}}, .lines = {2}};
+  for (const std::string& column : columns)
+    table.rows.front().push_back(cells[column]);
+  std::vector<ServingRow> rows = serving_rows(table, "rows.csv");
+  REQUIRE(rows.size() == 1);
+  REQUIRE(rows.front().refusal.empty());
+  return rows.front();
+}
+
+Given sweep(const Given& given) {
+  Given cells = {{"id", "x"},
+                 {"source_ref", "silicon_sample.csv id=2026_03_25_x"},
+                 {"accelerator", "B200-SXM-180GB"},
+                 {"devices", "8"},
+                 {"tp", "8"},
+                 {"pp", "1"},
+                 {"ep", "8"},
+                 {"dp", "1"},
+                 {"engine", "SGLang"},
+                 {"engine_version", "0.5.9"},
+                 {"model", "DeepSeek-R1"},
+                 {"w_prec", "FP8"},
+                 {"kind", "fixed_concurrency_agg"},
+                 {"input_len", "1024"},
+                 {"output_len", "1024"},
+                 {"concurrency", "8"},
+                 {"ttft_ms_mean", "100"},
+                 {"tpot_ms_mean", "10"}};
+  for (const auto& [column, text] : given)
+    cells[column] = text;
+  return cells;
+}
+
+} // namespace
+
+TEST_CASE("sweeps of a benchmark carry what its recipes set", "[scenarios][serving]") {
+  CHECK(row_of(sweep({})).software.serving.poll_iterations == 10);
+  CHECK(row_of(sweep({{"concurrency", "16"}})).software.serving.poll_iterations == 30);
+  CHECK(row_of(sweep({{"source_ref", "elsewhere"}})).software.serving.poll_iterations == 1);
+  const Given other{{"engine", "TensorRT-LLM"}, {"engine_version", "1.2.0rc6.post2"}};
+  CHECK(row_of(sweep(other)).software.serving.poll_iterations == 1);
+  CHECK(row_of(sweep(other)).job.speculation.checked() == 1);
+  const Given drafting{{"engine", "TensorRT-LLM"}, {"engine_version", "1.2.0rc6.post3"}};
+  CHECK(row_of(sweep(drafting)).job.speculation.drafts == 3);
+  Given groups = sweep(drafting);
+  groups["tp"] = "1";
+  groups["dp"] = "8";
+  CHECK(row_of(groups).job.speculation.drafts == 1);
+  CHECK(row_of(groups).software.serving.poll_iterations == 60);
+}
+
+TEST_CASE("a burst with fewer users than requests is a closed loop", "[scenarios][serving]") {
+  const Given burst = sweep({{"kind", "online_burst"}, {"num_requests", "100"}, {"concurrency", "11"}, {"request_rate", "inf"}});
+  CHECK(std::get<ClosedLoop>(row_of(burst).traffic.arrivals).concurrency == 11);
+  Given all = burst;
+  all["concurrency"] = "100";
+  CHECK(std::holds_alternative<AtOnce>(row_of(all).traffic.arrivals));
+}
+
+TEST_CASE("a batch whose phases do not add up is scored by its tokens alone", "[scenarios][serving]") {
+  Given batch = sweep({{"kind", "static_batch_phases"}, {"batch", "1"}, {"output_len", "100"}, {"e2e_ms_mean", "1090"}});
+  CHECK(row_of(batch).measured.size() == 3);
+  batch["e2e_ms_mean"] = "500"; // it stopped half-way
+  const ServingRow row = row_of(batch);
+  REQUIRE(row.measured.size() == 1);
+  CHECK(row.measured.front().metric == ServingMetric::tpot);
+}
+
+TEST_CASE("an engine whose iterations hold less than a prompt cuts it", "[scenarios][serving]") {
+  const Given offline = sweep({{"source", "MLPerf Inference"},
+                               {"source_ref", "mlperf"},
+                               {"engine", "TensorRT-LLM"},
+                               {"engine_version", "TensorRT 10.11"},
+                               {"model", "LLaMA-3.1-405B-Instruct"},
+                               {"w_prec", "FP4"},
+                               {"kind", "mlperf_offline"},
+                               {"input_len", ""},
+                               {"ep", ""},
+                               {"batch", "128"},
+                               {"out_tok_s", "1000"},
+                               {"notes", "dataset LongBench+RULER+GovReport set; max_num_tokens 1536 (config file)"}});
+  const ServingRow row = row_of(offline);
+  CHECK(row.software.serving.batching == "tensorrt-llm-chunked");
+  CHECK(row.software.serving.max_tokens == 1536);
+  CHECK(row.traffic.requests == 8313U);
+  CHECK(std::get<LognormalLength>(row.traffic.input).max == 20'000);
+  Given whole = offline;
+  whole["notes"] = "dataset LongBench+RULER+GovReport set";
+  CHECK(row_of(whole).software.serving.batching == "tensorrt-llm");
+}
+
+TEST_CASE("pieces of a prompt follow one another through the stages, a call of the engine at a time", "[scenarios][serving]") {
+  const auto ttft = [](const char* devices, const char* tokens) {
+    const Given prompt = sweep({{"source_ref", "bench"},
+                                {"accelerator", "3090 24GB"},
+                                {"devices", devices},
+                                {"tp", "1"},
+                                {"pp", devices},
+                                {"ep", ""},
+                                {"engine", "llama.cpp"},
+                                {"engine_version", "2024"},
+                                {"model", "LLaMA-3-8B"},
+                                {"w_prec", "Q4_K_M"},
+                                {"kind", "batch1_prefill"},
+                                {"input_len", tokens},
+                                {"output_len", "0"},
+                                {"concurrency", ""},
+                                {"tpot_ms_mean", ""}});
+    ServingPredictor predictor(load_calibration());
+    const ServingPrediction prediction = predictor.predict(row_of(prompt));
+    REQUIRE(prediction.refusal.empty());
+    return prediction.values.front();
+  };
+  CHECK(ttft("4", "512") > 0.95 * ttft("1", "512")); // one piece: devices one after the other
+  // Four pieces of four stages take seven instead of sixteen steps, the longest one's.
+  CHECK(ttft("4", "2048") < 0.55 * ttft("1", "2048"));
+  CHECK(ttft("4", "2048") > 7.0 / 16 * ttft("1", "2048"));
+  CHECK(ttft("4", "4096") > 1.9 * ttft("4", "2048"));
+}
