@@ -63,13 +63,9 @@ TEST_CASE("sweeps of a benchmark carry what its recipes set", "[scenarios][servi
   CHECK(row_of(sweep({{"source_ref", "elsewhere"}})).software.serving.poll_iterations == 1);
   const Given other{{"engine", "TensorRT-LLM"}, {"engine_version", "1.2.0rc6.post2"}};
   CHECK(row_of(sweep(other)).software.serving.poll_iterations == 1);
-  CHECK(row_of(sweep(other)).job.speculation.checked() == 1);
-  const Given drafting{{"engine", "TensorRT-LLM"}, {"engine_version", "1.2.0rc6.post3"}};
-  CHECK(row_of(sweep(drafting)).job.speculation.drafts == 3);
-  Given groups = sweep(drafting);
+  Given groups = sweep(other);
   groups["tp"] = "1";
   groups["dp"] = "8";
-  CHECK(row_of(groups).job.speculation.drafts == 1);
   CHECK(row_of(groups).software.serving.poll_iterations == 60);
 }
 
