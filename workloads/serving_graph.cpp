@@ -9,15 +9,11 @@ namespace orrery {
 
 namespace {
 
-constexpr double score_bytes = 4;       // routing is done in fp32
-constexpr int routing_kernels = 2;      // choice of experts and the order of the rows
-constexpr int latent_kernels = 11;      // around latent attention: joints of its parts, split plan, sum over the splits, transposes
-constexpr int fused_latent_kernels = 3; // where one attention operator has all but copies and the sum
-constexpr int index_kernels = 4;        // norm, rotation, Hadamard transform and cast; writing of the key
-constexpr int choice_kernels = 2;       // of the best scores: histogram, gathering
-constexpr int sampling_kernels = 4;     // logits to fp32, temperature, maximum or threshold, draw
-constexpr double state_bytes = 4;       // recurrent states are kept in fp32
-constexpr double dispatched_bytes = 1;  // of an element on its way to the experts (DeepEP dispatches FP8)
+constexpr double score_bytes = 4;      // routing is done in fp32
+constexpr int routing_kernels = 2;     // choice of experts and the order of the rows
+constexpr int sampling_kernels = 4;    // logits to fp32, temperature, maximum or threshold, draw
+constexpr double state_bytes = 4;      // recurrent states are kept in fp32
+constexpr double dispatched_bytes = 1; // of an element on its way to the experts (DeepEP dispatches FP8)
 
 TrainingJob shapes_of(const ServingJob& job) { return {.model = job.model, .sequence = 1, .precision = job.precision}; }
 
@@ -114,25 +110,6 @@ void ServingGraph::attention_inputs(const BlockBuilder& b, List& list) const {
   else if (rotates) // of queries and of keys: half negated, halves joined, times cosine, times sine, their sum
     b.streaming(list, "rotary", OpClass::elementwise, 5.5 * rotated, 4.5 * rotated, 10);
   b.streaming(list, "cache_write", OpClass::elementwise, kept * s.element, kept * element_bytes(job_.kv));
-}
-
-void ServingGraph::latent_inputs(const BlockBuilder& b, List& list) const {
-  const Sizes& s = b.size;
-  const LatentAttention& l = b.model.latent;
-  linear(b, list, "latent_down", s.hidden, l.kv_rank + l.query_rank + l.rope_dim, false);
-  const double normed = s.tokens * (l.kv_rank + l.query_rank) * s.element;
-  b.streaming(list, "latent_norm", OpClass::normalization, normed, normed, l.query_rank > 0 ? 2 : 1);
-  linear(b, list, "query_up", l.query_rank > 0 ? l.query_rank : s.hidden, s.query, false);
-  if (l.index_keys > 0) { // on every rank of a tensor-parallel group alike
-    linear(b, list, "index_queries", l.query_rank, static_cast<double>(l.index_heads) * l.index_dim, false);
-    b.plain_matmul(list, "index_key", OpClass::gemm, {.m = s.tokens, .n = static_cast<double>(l.index_dim + l.index_heads), .k = s.hidden});
-    const double scored = s.tokens * (l.index_heads + 1) * l.index_dim;
-    b.streaming(list, "index_cast", OpClass::cast, scored * s.element, scored * element_bytes(Precision::fp8), index_kernels);
-  }
-  const double rotated = s.tokens * (s.heads + 1) * l.rope_dim * s.element;
-  const double kept = s.tokens * (l.kv_rank + l.rope_dim);
-  b.streaming(list, "rotary_cache", OpClass::elementwise, rotated + kept * s.element, rotated + kept * element_bytes(job_.kv),
-              software_.serving.fused_rotary_cache ? 1 : 2);
 }
 
 ServingGraph::List ServingGraph::layer(LayerKind kind, double tokens, double all) const {
@@ -268,49 +245,6 @@ void ServingGraph::rematerialise(const BlockBuilder& b, List& list, double seque
   b.plain_matmul(list, "key_value_again", OpClass::gemm, {.m = reach, .n = 2 * s.kv, .k = s.hidden});
   if (b.model.position == PositionKind::rotary)
     b.streaming(list, "key_rotary_again", OpClass::elementwise, reach * s.kv * s.element, reach * s.kv * s.element);
-}
-
-/// Small kernels around latent attention, over queries of that width.
-void ServingGraph::latent_copies(const BlockBuilder& b, List& list, double width) const {
-  const double bytes = b.size.tokens * b.size.heads * width * b.size.element;
-  b.streaming(list, "latent_copies", OpClass::normalization, bytes, bytes,
-              software_.serving.fused_rotary_cache ? fused_latent_kernels : latent_kernels);
-}
-
-/// Scores of every key for the index, and the choice of the best. Scoring is one product where attention has two: half as many heads.
-void ServingGraph::index_scores(const BlockBuilder& b, List& list, const FusedAttention& over) const {
-  const LatentAttention& l = b.model.latent;
-  FusedAttention scores = over;
-  scores.heads = l.index_heads / 2.0;
-  scores.kv_heads = 1;
-  scores.head_dim = l.index_dim;
-  scores.value_dim = 0;
-  scores.window = 0;
-  scores.shared_values = true;
-  scores.kept_bytes = l.index_bytes() / l.index_dim;
-  list.push_back({.name = "index_scores", .op_class = OpClass::attention, .precision = job_.precision, .shape = scores});
-  const double chosen = over.batch * over.queries * std::min<double>(over.keys, l.index_keys) * score_bytes;
-  const double all = over.batch * over.queries * over.keys * score_bytes;
-  b.streaming(list, "index_choice", OpClass::softmax, all, chosen, choice_kernels);
-}
-
-/// Attention over latents, all heads reading the same, between the products that take queries to the latent's width and values back.
-void ServingGraph::absorbed(const BlockBuilder& b, List& list, FusedAttention shape) const {
-  const LatentAttention& l = b.model.latent;
-  const auto absorb = [&](const char* name, double in, double out) {
-    b.plain_matmul(list, name, OpClass::attention, {.batch = b.size.heads, .m = b.size.tokens, .n = out, .k = in});
-  };
-  if (l.index_keys > 0)
-    index_scores(b, list, shape);
-  absorb("query_absorb", b.size.head_dim - l.rope_dim, l.kv_rank);
-  shape.kv_heads = 1;
-  shape.head_dim = l.kv_rank + l.rope_dim;
-  shape.value_dim = l.kv_rank;
-  shape.window = l.index_keys;
-  shape.shared_values = true;
-  list.push_back({.name = "attention", .op_class = OpClass::attention, .precision = job_.precision, .shape = shape});
-  absorb("value_expand", l.kv_rank, l.value_dim);
-  latent_copies(b, list, shape.head_dim);
 }
 
 Operator ServingGraph::scan(LayerKind kind, double tokens, double prompts) const {

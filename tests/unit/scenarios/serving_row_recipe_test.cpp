@@ -1,34 +1,17 @@
 // What published rows say between the lines.
 #include "scenarios/data_files.hpp"
 #include "scenarios/serving_predict.hpp"
-#include "scenarios/serving_rows.hpp"
-
-#include <catch2/catch.hpp>
-
-#include <map>
+#include "tests/unit/scenarios/serving_row_cells.hpp"
 
 using namespace orrery;
 using Catch::Detail::Approx;
 
 namespace {
 
-using Given = std::map<std::string, std::string>;
-
-ServingRow row_of(Given cells) {
-  static const std::vector<std::string> columns = {
-      "id",           "source",       "source_ref",  "accelerator",  "devices",        "tp",
-      "pp",           "ep",           "dp",          "engine",       "engine_version", "model",
-      "w_prec",       "a_prec",       "kv_prec",     "kind",         "input_len",      "output_len",
-      "num_requests", "batch",        "concurrency", "request_rate", "out_tok_s",      "in_tok_s",
-      "ttft_ms_mean", "tpot_ms_mean", "tpot_ms_p50", "itl_ms_mean",  "e2e_ms_mean",    "energy_j_per_out_tok",
-      "pd_config",    "chk_flag",     "notes"};
-  CsvTable table{.columns = columns, .rows = {{}}, .lines = {2}};
-  for (const std::string& column : columns)
-    table.rows.front().push_back(cells[column]);
-  std::vector<ServingRow> rows = serving_rows(table, "rows.csv");
-  REQUIRE(rows.size() == 1);
-  REQUIRE(rows.front().refusal.empty());
-  return rows.front();
+ServingRow row_of(const Given& cells) {
+  ServingRow row = serving_row_of(cells);
+  REQUIRE(row.refusal.empty());
+  return row;
 }
 
 Given sweep(const Given& given) {
