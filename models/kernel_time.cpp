@@ -158,7 +158,8 @@ TimeParts grouped_matmul_time(const GroupedMatmul& shape, const UnitRates& unit,
   const double groups = std::min(shape.groups, shape.rows);
   parts.bytes = unit.element * shape.rows * (shape.k + shape.n) + weight * groups * shape.n * shape.k;
   parts.compute = widening_time(groups * shape.k * shape.n, shape.rows / groups, shape.weight_bytes, unit);
-  return product_time(parts, unit.multiprocessors > 1 ? grouped_flops(shape, widened, unit.multiprocessors, curve) : parts.flops, false, unit, curve);
+  return product_time(parts, unit.multiprocessors > 1 ? grouped_flops(shape, widened, unit.multiprocessors, curve) : parts.flops, false,
+                      unit, curve);
 }
 
 TimeParts attention_time(const FusedAttention& shape, const UnitRates& unit, const AttentionCurve& curve) {
