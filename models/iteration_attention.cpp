@@ -1,6 +1,7 @@
 // Attention of prompts and decoding sequences, and what guesses cost, in ReplicaModel.
 #include "models/iteration_memo.hpp"
 #include "models/iteration_model.hpp"
+#include "models/serving_memory.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -21,10 +22,7 @@ ReplicaModel::Work ReplicaModel::keys_out(LayerKind kind, double tokens) const {
   const bool keeps = kind.mixer == Mixer::attention || kind.mixer == Mixer::windowed_attention;
   if (!graph_.plan().host_attention || !keeps)
     return {};
-  const BlockBuilder b = graph_.builder(kind, tokens);
-  const LatentAttention& l = b.model.latent;
-  const double width = l.kv_rank > 0 ? l.kv_rank + l.rope_dim : 2 * b.size.kv;
-  return {.out = Bytes{tokens * width * element_bytes(graph_.job().kv)} / link_};
+  return {.out = Bytes{tokens * kv_width(graph_, kind) * element_bytes(graph_.job().kv)} / link_};
 }
 
 std::vector<ReplicaModel::Layers> ReplicaModel::decode_knots(const ServingGraph& graph, double sequences, double queries) const {

@@ -85,7 +85,7 @@ ReplicaModel::ReplicaModel(const Cluster& cluster, const ServingJob& job, const 
     messages_.push_back(collectives_.message(token, place_stages(cluster, plan.tp * plan.attention_dp, stage, stage + 1)));
   const Host& host = cluster.node.host;
   const double devices = cluster.node.devices;
-  link_ = link_share * (host.device_links.si() > 0 ? std::min(host.device_link, host.device_links / devices) : host.device_link);
+  link_ = host_link_rate(cluster.node);
   host_memory_ = host.memory.bandwidth * (memory_share / devices);
   host_peak_ = host.cpu_peak / devices;
   for (const Bytes weights : stage_weights(graph_))

@@ -13,12 +13,15 @@ Seconds time_of(Bytes bytes, BytesPerSecond rate) { return bytes > Bytes{} && ra
 
 } // namespace
 
+BytesPerSecond host_link_rate(const NodeType& node) {
+  const Host& host = node.host;
+  const bool shared = host.device_links > BytesPerSecond{};
+  return link_share * (shared ? std::min(host.device_link, host.device_links / node.devices) : host.device_link);
+}
+
 TierModel::TierModel(const NodeType& node) {
   const double devices = node.devices;
-  link_ = node.host.device_link;
-  if (node.host.device_links > BytesPerSecond{})
-    link_ = std::min(link_, node.host.device_links / devices);
-  link_ *= link_share;
+  link_ = host_link_rate(node);
   memory_ = node.host.memory.bandwidth * (memory_share / devices);
   processor_ = node.host.memory.bandwidth * (processor_share / devices);
   peak_ = node.host.cpu_peak / devices;

@@ -30,6 +30,9 @@ inline constexpr double link_share = 0.82;
 inline constexpr double memory_share = 0.8;
 inline constexpr double processor_share = 0.5;
 
+/// Of one device's path to its host, per direction, where all devices of the node use theirs.
+BytesPerSecond host_link_rate(const NodeType& node);
+
 /// Prices transfers and updates on one kind of node. Immutable.
 class TierModel {
 public:

@@ -44,11 +44,8 @@ double layer_kv(const ServingGraph& graph, LayerKind kind, double tokens) {
   }
   if (kind.mixer == Mixer::none)
     return 0;
-  const LatentAttention& l = b.model.latent;
-  const double plain = graph.job().kept == KvContent::inputs ? b.size.hidden : 2 * b.size.kv;
-  const double width = l.kv_rank > 0 ? l.kv_rank + l.rope_dim : plain;
   const bool windowed = kind.mixer == Mixer::windowed_attention;
-  return (width * element_bytes(graph.job().kv) + l.index_bytes()) *
+  return (kv_width(graph, kind) * element_bytes(graph.job().kv) + b.model.latent.index_bytes()) *
          (windowed ? std::min<double>(tokens, b.model.attention_window) : tokens);
 }
 
@@ -82,6 +79,14 @@ Bytes drafter_weights(const ServingGraph& graph) {
 }
 
 } // namespace
+
+double kv_width(const ServingGraph& graph, LayerKind kind) {
+  const BlockBuilder b = graph.builder(kind, 1);
+  const LatentAttention& l = b.model.latent;
+  if (l.kv_rank > 0)
+    return l.kv_rank + l.rope_dim;
+  return graph.job().kept == KvContent::inputs ? b.size.hidden : 2 * b.size.kv;
+}
 
 std::vector<Bytes> stage_weights(const ServingGraph& graph) {
   const TransformerModel& model = graph.job().model;

@@ -42,6 +42,9 @@ struct IterationLimits {
   Bytes host; ///< part of the host's memory that one device has; for a KV cache that lies there
 };
 
+/// Elements that a token keeps on one rank for a layer that attends, what an index keeps apart.
+double kv_width(const ServingGraph& graph, LayerKind kind);
+
 ServingMemory serving_memory(const ServingGraph& graph, const Device& device, const SoftwareProfile& software,
                              const IterationLimits& limits);
 

@@ -51,7 +51,10 @@ public:
     const PrefillChunk chunk{.tokens = static_cast<std::uint32_t>(tokens)};
     IterationBreakdown made{.pool = pool_, .phase = "prefill", .tokens = tokens, .sequences = 1, .cost = model_.cost({&chunk, 1}, 0, 0)};
     const ServingGraph& graph = model_.graph();
-    add_layers(made, tokens, [&](LayerKind kind) { return graph.prompt(kind, tokens, 0); }, 1);
+    const auto mixing = [&](LayerKind kind) {
+      return kind.mixer == Mixer::recurrent ? std::vector<Operator>{graph.scan(kind, tokens, 1)} : graph.prompt(kind, tokens, 0);
+    };
+    add_layers(made, tokens, mixing, 1);
     return made;
   }
 

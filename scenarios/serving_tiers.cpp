@@ -46,12 +46,10 @@ std::vector<KvTier> replica_tiers(const ServingScenario& job, const ServingGraph
   const int block_tokens = software.serving.block_tokens;
   const Bytes piece = memory.kv_token * block_tokens;
   const Bytes whole = memory.replica_kv_token * block_tokens;
-  const Host& host = node.host;
-  const BytesPerSecond together = host.device_links.si() > 0 ? host.device_links / node.devices : host.device_link;
-  const BytesPerSecond link = std::min(host.device_link, together) * link_share;
+  const BytesPerSecond link = host_link_rate(node);
   std::vector<KvTier> tiers;
   for (const KvTierChoice& choice : tier_choices(job)) {
-    const MemoryTier tier = choice.memory(host);
+    const MemoryTier tier = choice.memory(node.host);
     const Bytes room = choice.capacity.value_or(tier.capacity) * (static_cast<double>(graph.plan().replica_devices()) / node.devices);
     const auto time = [&](BytesPerSecond bandwidth) { return piece / std::min(link, bandwidth / node.devices); };
     tiers.push_back({.blocks = static_cast<std::int64_t>(std::floor(room / whole)),

@@ -243,3 +243,19 @@ TEST_CASE("iterations of a job that serves are made of operators, host and what 
     }
   }
 }
+
+TEST_CASE("a prompt's iteration lists the scans of recurrent layers", "[contract][serving]") {
+  const Scenario scenario =
+      load_scenario(data_file("scenarios/serving-chat.yaml"), {"jobs.0.serving.traffic.requests=50", "jobs.0.serving.model=nemotron-h-8b"});
+  const Result result = run_scenario(scenario);
+  const std::vector<IterationBreakdown> breakdowns = serving_costs(scenario, *scenario.jobs.front().serving, result.serving.front());
+  REQUIRE(breakdowns.size() == 2);
+  double flops = 0;
+  int scans = 0;
+  for (const IterationPart& part : breakdowns.front().parts) {
+    flops += part.count * part.cost.flops.si();
+    scans += std::holds_alternative<ChunkScan>(part.op.shape) ? 1 : 0;
+  }
+  CHECK(scans == 1);
+  CHECK(4 * flops == Approx(breakdowns.front().cost.flops.si()).epsilon(0.02));
+}
