@@ -37,6 +37,10 @@ constexpr std::array model_rules = {
     ModelRule{"llama-13b", "llama2-13b"},
     ModelRule{"vicuna-13b", "llama2-13b"},
     ModelRule{"llama-30b", "llama-33b"},
+    ModelRule{"codellama-7b", "llama2-7b"},
+    ModelRule{"codellama-13b", "llama2-13b"},
+    ModelRule{"codellama-70b", "llama2-70b"},
+    ModelRule{"wizardlm-70b", "llama2-70b"},
     ModelRule{"mt-nlg-530b", "gpt-530b"},
     ModelRule{"chatglm2-6b", "chatglm3-6b"},
     ModelRule{"deepseek-llm-7b", "deepseek-7b"},
@@ -44,21 +48,30 @@ constexpr std::array model_rules = {
     ModelRule{"pixtral-12b", "mistral-nemo-12b"},
     ModelRule{"bloom", "bloom-176b"},
     ModelRule{"gpt-175b", "gpt3-175b"},
+    ModelRule{"falcon-11b", "falcon2-11b"},
     ModelRule{"glm-4.6", "glm-4.5"},
-    ModelRule{"glm-4.7-flash", "", "no model glm-4.7-flash in the catalogue"},
+    ModelRule{"glm-4.7-flash", "glm-4.7-flash"},
     ModelRule{"glm-4.7", "glm-4.5"},
     ModelRule{"glm-4.x", "glm-4.5"},
     ModelRule{"minimax-m2", "minimax-m2"},
     ModelRule{"mistral-nemo", "mistral-nemo-12b"},
     ModelRule{"mistral-small", "mistral-small-24b"},
+    ModelRule{"devstral-small", "mistral-small-24b"},
+    ModelRule{"magistral-small", "mistral-small-24b"},
     ModelRule{"mistral-large", "mistral-large-123b"},
     ModelRule{"nemotron-nano-9b-v2", "nemotron-nano-v2-9b"},
     ModelRule{"nemotron-nano-12b-v2", "nemotron-nano-v2-12b"},
     ModelRule{"phi-2", "phi-2-2.7b"},
     ModelRule{"phi-3-mini", "phi-3-mini-3.8b"},
+    ModelRule{"phi-3.5-mini", "phi-3-mini-3.8b"},
     ModelRule{"phi-3-medium", "phi-3-medium-14b"},
     ModelRule{"phi-4-mini", "phi-4-mini-3.8b"},
     ModelRule{"phi-4", "phi-4-14b"},
+    ModelRule{"qwen1.5-7b", "qwen-7b"},
+    ModelRule{"qwen1.5-14b", "qwen-14b"},
+    ModelRule{"qwen1.5-72b", "qwen-72b"},
+    ModelRule{"qwen2-0.5b", "qwen2.5-0.5b"},
+    ModelRule{"qwen2-1.5b", "qwen2.5-1.5b"},
     ModelRule{"qwen2-7b", "qwen2.5-7b"},
     ModelRule{"qwen2-72b", "qwen2.5-72b"},
     ModelRule{"qwq-32b", "qwen2.5-32b"},
@@ -68,6 +81,10 @@ constexpr std::array model_rules = {
     ModelRule{"qwen3-vl-235b", "qwen3-235b-a22b"},
     ModelRule{"qwen3-next-80b", "qwen3-next-80b-a3b"},
     ModelRule{"starcoder", "starcoder-15b"},
+    ModelRule{"ring-1t", "ling-1t"},
+    ModelRule{"yi-1.5-6b", "yi-6b"},
+    ModelRule{"yi-1.5-9b", "yi-9b"},
+    ModelRule{"yi-1.5-34b", "yi-34b"},
     ModelRule{"command-r-plus", "command-r-plus-104b"},
     ModelRule{"command-r", "command-r-35b"}};
 
@@ -92,6 +109,10 @@ std::string without_speciality(std::string name) {
     if (const auto at = name.find(word); at != std::string::npos)
       name.erase(at, word.size());
   return name;
+}
+
+const ModelRule* model_rule(const std::string& name) {
+  return std::ranges::find_if(model_rules, [&](const ModelRule& each) { return name.starts_with(each.name); });
 }
 
 /// Whether `name` is `known` or a release of it, whatever dashes either has.
@@ -258,7 +279,9 @@ void set_limits(const Cells& row, ServingRow& out) {
 
 bool find_serving_model(const Cells& row, ServingRow& out) {
   const std::string name = simple_name(out.model);
-  const auto* const rule = std::ranges::find_if(model_rules, [&](const ModelRule& each) { return name.starts_with(each.name); });
+  const ModelRule* rule = model_rule(name);
+  if (rule == model_rules.end() && catalogue_name(name).empty())
+    rule = model_rule(without_speciality(name));
   if (rule != model_rules.end() && !rule->refusal.empty()) {
     out.refusal = rule->refusal;
     return false;
@@ -280,7 +303,8 @@ bool find_serving_model(const Cells& row, ServingRow& out) {
     return false;
   }
   const Device& device = out.cluster.node.device;
-  const bool fp16 = format->operand == Precision::fp16 || !supports(device, Precision::bf16);
+  // Half precision is what the device has of it: TPUs and Gaudi know bfloat16 alone, Volta and Turing float16.
+  const bool fp16 = supports(device, Precision::fp16) && (format->operand == Precision::fp16 || !supports(device, Precision::bf16));
   out.job.precision = fp16 ? Precision::fp16 : Precision::bf16;
   out.job.weights = format_on(device, *format, out.job.precision);
   // Before Blackwell the kernels of MXFP4 experts widen them to half precision.

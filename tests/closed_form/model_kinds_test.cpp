@@ -136,6 +136,15 @@ TEST_CASE("parameters of a model are those published", "[closed_form][model]") {
                                 Published{"dbrx", 132, 36},                       // announcement
                                 Published{"gpt-j-6b", 6.05, 0},                   // model card
                                 Published{"falcon-180b", 180, 0},                 // arXiv 2311.16867
+                                Published{"seed-oss-36b", 36, 0},                 // model card
+                                Published{"granite-3-8b", 8.17, 0},               // model card
+                                Published{"smollm2-1.7b", 1.71, 0},               // model card
+                                Published{"gpt2-124m", 0.124, 0},                 // model card
+                                Published{"exaone-4.0-32b", 32, 0},               // model card
+                                Published{"ernie-4.5-300b-a47b", 300, 47},        // model card
+                                Published{"hunyuan-a13b", 80, 13},                // model card
+                                Published{"ling-1t", 1000, 0},                    // model card
+                                Published{"dots.llm1", 142, 14},                  // arXiv 2506.05767
                                 Published{"mistral-nemo-12b", 12.2, 0}}) {        // model card
     const TransformerModel model = model_named(said.name);
     CAPTURE(said.name, model.parameters(), model.active_parameters());

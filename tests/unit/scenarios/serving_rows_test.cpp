@@ -81,6 +81,11 @@ TEST_CASE("weights and KV cache are kept as the row or its model's publisher say
   CHECK(experts.job.weights.experts_only);
   CHECK(experts.job.weights.operand == Precision::bf16); // the device has no narrower arithmetic
   CHECK_THAT(row_of({{"w_prec", "W1.58"}}).refusal, Contains("W1.58"));
+  for (const auto& [accelerator, half] : {std::pair{"TPU-v4", Precision::bf16}, {"V100-SXM2-32GB", Precision::fp16}}) {
+    const ServingRow halves = row_of({{"w_prec", "FP16"}, {"accelerator", accelerator}});
+    CHECK(halves.job.precision == half);
+    CHECK(halves.job.weights.operand == half);
+  }
 }
 
 TEST_CASE("engines are told by their version, or by the date of a row without one", "[scenarios][serving]") {
@@ -167,7 +172,8 @@ TEST_CASE("models are found whatever dashes and specialities their published nam
       GENERATE(Named{"Llama3.1-8B", "llama3-8b"}, Named{"meta-llama/Llama-2-13b-chat", "llama2-13b"}, Named{"gemma-2-9b-it", "gemma2-9b"},
                Named{"Qwen-2.5-32B-Instruct", "qwen2.5-32b"}, Named{"Qwen2.5-Coder-32B", "qwen2.5-32b"},
                Named{"Qwen2.5-VL-7B", "qwen2.5-7b"}, Named{"OLMo-2-1124-13B", ""}, Named{"deepseek-coder-33b", "deepseek-coder-33b"},
-               Named{"GPT-NeoX-20B", "gpt-neox-20b"}, Named{"Command-R", "command-r-35b"});
+               Named{"GPT-NeoX-20B", "gpt-neox-20b"}, Named{"Command-R", "command-r-35b"}, Named{"Qwen2-VL-7B", "qwen2.5-7b"},
+               Named{"CodeLlama-7b-hf", "llama2-7b"}, Named{"GLM-4.7-Flash", "glm-4.7-flash"}, Named{"GLM-4.7", "glm-4.5"});
   INFO(named.published);
   const ServingRow row = row_of({{"model", named.published}, {"tp", "1"}, {"devices", "1"}});
   if (*named.known == '\0')
