@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <functional>
-#include <limits>
+#include <iterator>
 #include <map>
 #include <numeric>
 #include <utility>
@@ -102,28 +102,58 @@ std::vector<Constraint> distinct_constraints(const std::vector<BytesPerSecond>& 
   return constraints;
 }
 
-/// The most that each transfer gets on the links that it has to itself.
-std::vector<double> own_rates(const std::vector<Constraint>& constraints, std::size_t transfers) {
-  std::vector<double> rates(transfers, std::numeric_limits<double>::infinity());
-  for (const Constraint& constraint : constraints)
-    if (constraint.loads.size() == 1) {
-      double& rate = rates[constraint.loads.front().first];
-      rate = std::min(rate, 1 / constraint.loads.front().second);
-    }
-  return rates;
+/// What a constraint must carry of transfers at these rates: of each owner's the most demanding.
+double demand(const Constraint& constraint, const std::vector<double>& rates, const std::vector<std::uint32_t>& owners) {
+  std::vector<std::pair<std::uint32_t, double>> demands;
+  for (const auto& [transfer, load] : constraint.loads)
+    demands.emplace_back(owners[transfer], load * rates[transfer]);
+  std::ranges::sort(demands);
+  double sum = 0;
+  for (std::size_t i = 0; i < demands.size(); ++i)
+    if (i + 1 == demands.size() || demands[i + 1].first != demands[i].first)
+      sum += demands[i].second;
+  return sum;
+}
+
+std::uint32_t owner_count(const Constraint& constraint, const std::vector<std::uint32_t>& owners) {
+  std::vector<std::uint32_t> distinct;
+  for (const auto& load : constraint.loads)
+    distinct.push_back(owners[load.first]);
+  std::ranges::sort(distinct);
+  return static_cast<std::uint32_t>(std::ranges::unique(distinct).begin() - distinct.begin());
+}
+
+/// Leaves the constraints that transfers of different owners can fill. In front of them, for each transfer, the tightest of those that only
+/// its own owner loads.
+std::vector<Constraint> binding_constraints(std::vector<Constraint> constraints, std::size_t transfers,
+                                            const std::vector<std::uint32_t>& owners) {
+  std::vector<Constraint> own(transfers);
+  std::erase_if(constraints, [&](const Constraint& constraint) {
+    if (owner_count(constraint, owners) > 1)
+      return false;
+    for (const auto& [transfer, load] : constraint.loads)
+      if (Constraint& tightest = own[transfer]; load > tightest.sum())
+        tightest = {.link = constraint.link, .loads = {{transfer, load}}};
+    return true;
+  });
+  std::vector<double> rates;
+  for (const Constraint& constraint : own)
+    rates.push_back(1 / constraint.sum());
+  std::erase_if(constraints, [&](const Constraint& constraint) { return demand(constraint, rates, owners) <= 1; });
+  std::erase_if(own, [](const Constraint& constraint) { return constraint.loads.empty(); });
+  own.insert(own.end(), std::make_move_iterator(constraints.begin()), std::make_move_iterator(constraints.end()));
+  return own;
 }
 
 } // namespace
 
-std::vector<std::uint32_t> fold_links(const std::vector<BytesPerSecond>& bandwidths, const std::vector<std::vector<LinkLoad>*>& routes) {
-  std::vector<Constraint> constraints = distinct_constraints(bandwidths, routes);
-  const std::vector<double> rates = own_rates(constraints, routes.size());
-  std::erase_if(constraints, [&](const Constraint& constraint) {
-    double most = 0;
-    for (const auto& [transfer, load] : constraint.loads)
-      most += load * rates[transfer];
-    return constraint.loads.size() > 1 && most <= 1;
-  });
+std::vector<std::uint32_t> fold_links(const std::vector<BytesPerSecond>& bandwidths, const std::vector<std::vector<LinkLoad>*>& routes,
+                                      std::vector<std::uint32_t> owners) {
+  if (owners.empty()) {
+    owners.resize(routes.size());
+    std::iota(owners.begin(), owners.end(), 0);
+  }
+  std::vector<Constraint> constraints = binding_constraints(distinct_constraints(bandwidths, routes), routes.size(), owners);
   // What dominates another has the larger sum, so that it is met first.
   std::ranges::stable_sort(constraints, std::ranges::greater(), &Constraint::sum);
   std::vector<std::uint32_t> users(bandwidths.size(), 0);
@@ -132,12 +162,13 @@ std::vector<std::uint32_t> fold_links(const std::vector<BytesPerSecond>& bandwid
     const auto& rivals = kept[constraint.loads.front().first];
     if (std::ranges::any_of(rivals, [&](const Constraint* rival) { return dominated(constraint, *rival); }))
       continue;
-    users[constraint.link] = static_cast<std::uint32_t>(constraint.loads.size());
+    users[constraint.link] = owner_count(constraint, owners);
     for (const auto& [transfer, load] : constraint.loads)
       kept[transfer].push_back(&constraint);
   }
-  for (std::vector<LinkLoad>* route : routes)
-    std::erase_if(*route, [&](const LinkLoad& load) { return users[load.link] == 0; });
+  for (std::size_t i = 0; i < routes.size(); ++i)
+    std::erase_if(*routes[i],
+                  [&](const LinkLoad& load) { return std::ranges::find(kept[i], load.link, &Constraint::link) == kept[i].end(); });
   return users;
 }
 

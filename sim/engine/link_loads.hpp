@@ -56,11 +56,13 @@ template <class Counter> void add_ring_over_domains(Counter& counter, const Topo
 /// of 2 (n - 1) / n x bytes that starts after 2 (n - 1) latencies of its longest hop. Links are those of the topology.
 Work ring_all_reduce(LoadCounter& counter, const std::vector<int>& ring, Bytes bytes);
 
-/// Shortens the routes of transfers which are all that may be in flight together. Links that the same transfers load in the same proportion
-/// are one constraint: of them only the tightest stays. A link that can only be full when another one is goes too, and one that cannot be
-/// full since the links which transfers have to themselves are before. Exact under max-min sharing. Returns how many of the transfers load
-/// each link that stays.
-std::vector<std::uint32_t> fold_links(const std::vector<BytesPerSecond>& bandwidths, const std::vector<std::vector<LinkLoad>*>& routes);
+/// Shortens the routes of transfers which are all that may be in flight together; of those with the same one of the `owners` (none given:
+/// each its own) only one is at a time. Links that the same transfers load in the same proportion are one constraint: of them only the
+/// tightest stays. Of the links that only transfers of one owner load each keeps its own tightest. A link that can only be full when
+/// another one is goes too, and one that cannot be full since the links which an owner has to itself are before. Exact under max-min
+/// sharing. Returns how many owners load each link that stays.
+std::vector<std::uint32_t> fold_links(const std::vector<BytesPerSecond>& bandwidths, const std::vector<std::vector<LinkLoad>*>& routes,
+                                      std::vector<std::uint32_t> owners = {});
 
 /// The links that the routes name, renumbered from zero in ascending order.
 Network used_links(const Topology& topology, const std::vector<std::vector<LinkLoad>*>& routes);

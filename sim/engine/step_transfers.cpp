@@ -42,6 +42,8 @@ private:
   /// Kind, group, replica or stage that is shared, occurrence in the list.
   using MeetingKey = std::tuple<SpanKind, Group, int, int>;
 
+  static constexpr std::uint32_t none = ~std::uint32_t{};
+
   [[nodiscard]] const StageTraffic* traffic_of(int replica, int stage) const {
     if (traffic_ == nullptr || traffic_->stages.empty())
       return nullptr;
@@ -80,19 +82,22 @@ private:
     return indices;
   }
 
+  /// Every transfer and a lane that does nothing else meanwhile: the sender of a message, a member of a collective. `none` where they go
+  /// on.
   template <class Visit> void each_transfer(Visit visit) {
-    for (auto& of_lane : plan_.messages)
-      for (Transfer& transfer : of_lane)
-        visit(transfer);
+    for (std::uint32_t lane = 0; lane < plan_.messages.size(); ++lane)
+      for (Transfer& transfer : plan_.messages[lane])
+        visit(transfer, graph_.overlap_p2p ? none : lane);
     for (Meeting& meeting : plan_.meetings)
-      visit(meeting.transfer);
+      visit(meeting.transfer, meeting.overlapped ? none : meeting.members.front());
   }
 
   /// Gives each transfer a link of its own that keeps it to its costed bandwidth, then keeps what constrains.
   void finish_routes() {
     std::vector<NetworkLink>& links = plan_.network.links;
     std::vector<Route*> routes;
-    each_transfer([&](Transfer& transfer) {
+    std::vector<std::uint32_t> owners;
+    each_transfer([&](Transfer& transfer, std::uint32_t lane) {
       const Seconds carrying = transfer.time - transfer.latency;
       if (transfer.bytes <= Bytes{} || carrying <= Seconds{})
         transfer.route.clear();
@@ -100,14 +105,15 @@ private:
         return;
       transfer.route.push_back({.link = static_cast<std::uint32_t>(links.size()), .weight = 1});
       links.push_back({fmt::format("transfer {}", routes.size()), transfer.bytes / carrying});
+      owners.push_back(lane == none ? static_cast<std::uint32_t>(plan_.messages.size() + routes.size()) : lane);
       routes.push_back(&transfer.route);
     });
     std::vector<BytesPerSecond> bandwidths;
     for (const NetworkLink& link : links)
       bandwidths.push_back(link.bandwidth);
-    const std::vector<std::uint32_t> users = fold_links(bandwidths, routes);
+    const std::vector<std::uint32_t> users = fold_links(bandwidths, routes, std::move(owners));
     // Alone on the one link that is left to it, a transfer is of known length.
-    each_transfer([&](Transfer& transfer) {
+    each_transfer([&](Transfer& transfer, std::uint32_t /*lane*/) {
       if (transfer.route.size() != 1 || users[transfer.route.front().link] > 1)
         return;
       const LinkLoad load = transfer.route.front();

@@ -83,6 +83,14 @@ void million_traffic() {
   expect(simulate_step(million_step(), {.traffic = &traffic}).step.si() > 1, "a step takes time");
 }
 
+/// The same on a 2:1 tree of leaves of 32 nodes.
+void million_tree() {
+  Cluster cluster = testing::tree_cluster(124'992, 2.0);
+  cluster.fabric.nodes_per_leaf = 32;
+  const StepTraffic traffic = step_traffic(Topology(cluster), million_step(), false);
+  expect(simulate_step(million_step(), {.traffic = &traffic}).step.si() > 1, "a step takes time");
+}
+
 /// Transfers that start together.
 class Together final : public WorkSource {
 public:
@@ -187,6 +195,7 @@ Rows engine_rows() {
           {"step of 12,288 GPUs: all 192 replicas, 5% jitter", 3.0, megatron_unfolded},
           {"step of 999,936 GPUs, TP8 PP64 DP1953, 128 micro-batches, 2 chunks: folded", 1.0, million_devices},
           {"step of 999,936 GPUs: folded, traffic of every rank on rails of 32 nodes", 1.0, million_traffic, 3},
+          {"step of 999,936 GPUs: folded, traffic of every rank on a 2:1 tree", 1.0, million_tree, 3},
           {"ring all-reduce on 1,024 devices against two rings of 512", 0.050, contended_ring, 15},
           {"step with 48 kernels and 48 all-reduces of 64 MB on 256 devices, contended", 0.050, collectives_of_a_step, 15}};
 }

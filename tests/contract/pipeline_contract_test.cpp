@@ -101,6 +101,25 @@ TEST_CASE("Recorded passes never overlap on a stage and each runs once", "[engin
   CHECK(std::all_of(runs.begin(), runs.end(), [](const auto& run) { return run.second == 1; }));
 }
 
+TEST_CASE("A stage that waits for its messages does one thing at a time", "[engine]") {
+  const auto kind = GENERATE(from_range(std::begin(testing::all_schedules), std::end(testing::all_schedules)));
+  const CostedGraph graph = replicated(kind, 4, 3, 8);
+  const Topology topology(testing::tree_cluster(12, 4.0));
+  const StepTraffic traffic = step_traffic(topology, graph, true);
+  const StepTimeline timeline = simulate_step(graph, {.unfold_replicas = true, .jitter = 0.3, .record = true, .traffic = &traffic});
+  std::map<std::pair<int, int>, std::vector<TimelineSpan>> lanes;
+  for (const TimelineSpan& span : timeline.spans)
+    if (span.kind != SpanKind::host)
+      lanes[{span.replica, span.stage}].push_back(span);
+  REQUIRE(lanes.size() == 12);
+  for (auto& [lane, spans] : lanes) {
+    std::ranges::sort(spans, {}, &TimelineSpan::begin);
+    CHECK(std::ranges::count(spans, SpanKind::send, &TimelineSpan::kind) > 0);
+    for (std::size_t i = 1; i < spans.size(); ++i)
+      CHECK(spans[i].begin >= spans[i - 1].end);
+  }
+}
+
 TEST_CASE("Traffic that meets nothing takes its costed time; traffic that meets some takes longer", "[engine]") {
   CostedGraph graph = replicated(ScheduleKind::one_f_one_b, 4, 4, 8);
   graph.overlap_p2p = GENERATE(false, true);
