@@ -91,11 +91,12 @@ std::vector<MemoryFootprint> memory_footprint(const OpGraph& graph, const Softwa
   std::vector<Bytes> kept;
   kept.reserve(static_cast<std::size_t>(graph.virtual_stages));
   const auto outside = [&](Bytes ChunkMemory::* where, int stage) {
+    if (std::ranges::none_of(chunks, [](Bytes bytes) { return bytes > Bytes{}; }, where))
+      return Bytes{};
     kept.clear();
     for (const int chunk : graph.stages[static_cast<std::size_t>(stage)].chunks)
       kept.push_back(chunks[static_cast<std::size_t>(chunk)].*where);
-    const bool any = std::any_of(kept.begin(), kept.end(), [](Bytes bytes) { return bytes > Bytes{}; });
-    return any ? peak_activations(graph, kept, stage) : Bytes{};
+    return peak_activations(graph, kept, stage);
   };
   for (std::size_t s = 0; s < graph.stages.size(); ++s) {
     const Stage& stage = graph.stages[s];

@@ -75,7 +75,7 @@ void PlanCoster::cost_ends(Shared& shared) const {
       stage.optimizer = before.optimizer;
       stage.gathers = before.gathers;
     } else {
-      coster_.cost_step(shared.graph.groups, shared.graph.stages[s].step, stage);
+      coster_.cost_step(shared.graph.groups, shared.graph.step_of(shared.graph.stages[s]), stage);
     }
   }
 }
@@ -94,7 +94,7 @@ PlanCost PlanCoster::cost(const Plan& plan, std::optional<Bytes> capacity) {
     }
   for (std::size_t s = 0; s < kept.graph.stages.size(); ++s)
     if (!follows(kept.held, s))
-      kept.graph.stages[s].step = step_operators(job_, plan, software_, kept.held[s]);
+      kept.graph.steps[static_cast<std::size_t>(kept.graph.stages[s].step)] = step_operators(job_, plan, software_, kept.held[s]);
   if (!kept.timed) {
     kept.costs = coster_.cost_passes(kept.graph);
     kept.pipeline = pipeline_times(kept.costs, Replay::full, replayer_);

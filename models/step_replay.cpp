@@ -16,6 +16,19 @@ std::size_t message_of(const CostedGraph& graph, ChunkPlace place, bool backward
                                   micro_batch);
 }
 
+/// `clocks` by stage, `arrivals` by step from 1. `held` = messages hold their stages up.
+template <bool held>
+void replay(const std::vector<PassProgram::Step>& steps, const std::vector<PassCost>& costs, double* clocks, double* arrivals) {
+  double* arrival = arrivals;
+  for (const PassProgram::Step& step : steps) {
+    const PassCost& cost = costs[static_cast<std::size_t>(step.cost)];
+    double& clock = clocks[step.stage];
+    const double end = std::max(clock, arrivals[step.input]) + cost.time;
+    *++arrival = end + cost.message;
+    clock = held ? end + cost.held : end;
+  }
+}
+
 } // namespace
 
 PassProgram::PassProgram(const CostedGraph& graph, int micro_batches) {
@@ -113,14 +126,10 @@ std::vector<ReplayedStage> Replayer::run(const CostedGraph& graph, const std::ve
   free_.assign(graph.stages.size(), 0);
   arrival_.resize(std::max(arrival_.size(), program.steps.size() + 1));
   arrival_[0] = 0;
-  double* arrival = arrival_.data();
-  for (const PassProgram::Step& step : program.steps) {
-    const PassCost& cost = costs[static_cast<std::size_t>(step.cost)];
-    double& clock = free_[static_cast<std::size_t>(step.stage)];
-    const double end = std::max(clock, arrival_[static_cast<std::size_t>(step.input)]) + cost.time;
-    *++arrival = end + cost.message;
-    clock = end + cost.held;
-  }
+  if (graph.overlap_p2p)
+    replay<false>(program.steps, costs, free_.data(), arrival_.data());
+  else
+    replay<true>(program.steps, costs, free_.data(), arrival_.data());
   std::vector<ReplayedStage> result;
   result.reserve(graph.stages.size());
   for (std::size_t s = 0; s < graph.stages.size(); ++s) {

@@ -40,6 +40,24 @@ struct TrainingCoster::BlockPasses {
   }
 };
 
+/// Where the ranks of each group sit; found once for the collectives of a graph.
+class TrainingCoster::Placements {
+public:
+  Placements(const Cluster& cluster, const GroupShapes& groups) : cluster_(cluster), groups_(groups) {}
+
+  const GroupPlacement& of(Group group) {
+    std::optional<GroupPlacement>& known = known_[static_cast<std::size_t>(group)];
+    if (!known)
+      known = place_group(cluster_, groups_.at(group));
+    return *known;
+  }
+
+private:
+  const Cluster& cluster_;
+  const GroupShapes& groups_;
+  std::array<std::optional<GroupPlacement>, group_kinds> known_;
+};
+
 namespace {
 
 /// Leaves the collectives that run beside their whole pass the time that the rest of it does not hide. What a schedule splits off hides
@@ -80,12 +98,11 @@ OpCost TrainingCoster::own_cost(const Operator& op) const {
   return kernels_.cost(op);
 }
 
-OpCost TrainingCoster::operator_cost(const OpGraph& graph, const Operator& op) const {
+OpCost TrainingCoster::operator_cost(Placements& placements, const Operator& op) const {
   const auto* collective = std::get_if<Collective>(&op.shape);
   if (collective == nullptr)
     return own_cost(op);
-  const CollectiveCost cost =
-      collectives_.cost(collective->kind, collective->bytes, place_group(cluster_, graph.groups.at(collective->group)));
+  const CollectiveCost cost = collectives_.cost(collective->kind, collective->bytes, placements.of(collective->group));
   // Every byte on a wire is read from the memory of one rank and written to that of another.
   return {.time = cost.time,
           .memory = 2.0 * (cost.scale_up_bytes + cost.network_bytes),
@@ -104,21 +121,21 @@ Joules TrainingCoster::softmax_energy(const Operator& op, const OpCost& cost) co
   return softmax_flops * (cost.flops / products) * power_.vector_energy();
 }
 
-std::vector<OpCost> TrainingCoster::list_costs(const OpGraph& graph, const std::vector<Operator>& list) const {
+std::vector<OpCost> TrainingCoster::list_costs(ScheduleKind schedule, Placements& placements, const std::vector<Operator>& list) const {
   std::vector<OpCost> costs;
   costs.reserve(list.size());
   for (const Operator& op : list)
-    costs.push_back(operator_cost(graph, op));
+    costs.push_back(operator_cost(placements, op));
   for (std::size_t i = 0; i + 1 < list.size(); ++i) {
     const auto* collective = std::get_if<Collective>(&list[i].shape);
-    const bool split_off = splits_backward(graph.schedule) && list[i + 1].weight_gradient;
+    const bool split_off = splits_backward(schedule) && list[i + 1].weight_gradient;
     if (collective != nullptr && collective->overlap == Overlap::next && !split_off)
       costs[i].time -= overlap_gain * std::min(costs[i].time, costs[i + 1].time);
     const auto* transfer = std::get_if<TierTransfer>(&list[i].shape);
     if (transfer != nullptr && transfer->overlap == Overlap::next)
       costs[i].time -= std::min(costs[i].time, costs[i + 1].time);
   }
-  hide_beside_pass(list, costs, splits_backward(graph.schedule));
+  hide_beside_pass(list, costs, splits_backward(schedule));
   return costs;
 }
 
@@ -189,9 +206,9 @@ Span TrainingCoster::span(const Pass& pass, double slowest) const {
   return power_.limited(work, wait);
 }
 
-CostedCollective TrainingCoster::collective(const GroupShapes& groups, const Operator& op) const {
+CostedCollective TrainingCoster::collective(Placements& placements, const Operator& op) const {
   const auto& shape = std::get<Collective>(op.shape);
-  const CollectiveCost cost = collectives_.cost(shape.kind, shape.bytes, place_group(cluster_, groups.at(shape.group)));
+  const CollectiveCost cost = collectives_.cost(shape.kind, shape.bytes, placements.of(shape.group));
   return {.name = op.name,
           .kind = shape.kind,
           .group = shape.group,
@@ -231,25 +248,6 @@ void TrainingCoster::cost_messages(const OpGraph& graph, CostedGraph& costed) co
   }
 }
 
-namespace {
-
-bool same_shape(const Operator& a, const Operator& b) {
-  if (const auto *x = std::get_if<Collective>(&a.shape), *y = std::get_if<Collective>(&b.shape); x != nullptr && y != nullptr)
-    return x->kind == y->kind && x->group == y->group && x->bytes == y->bytes && x->overlap == y->overlap;
-  if (const auto *x = std::get_if<Streaming>(&a.shape), *y = std::get_if<Streaming>(&b.shape); x != nullptr && y != nullptr)
-    return x->read == y->read && x->written == y->written && x->flops == y->flops;
-  return false;
-}
-
-/// Whether two stages end their step alike: those between the ends of a pipeline do.
-bool same_step(const Stage& a, const Stage& b) {
-  return std::equal(a.step.begin(), a.step.end(), b.step.begin(), b.step.end(), [](const Operator& x, const Operator& y) {
-    return same_shape(x, y) && x.op_class == y.op_class && x.precision == y.precision && x.kernels == y.kernels && x.name == y.name;
-  });
-}
-
-} // namespace
-
 void TrainingCoster::add_update(Pass& step, const TierUpdate& update, const CostedStage& stage) const {
   step.tiers.add(update_cost(update));
   if (update.beside_forward == 0 && update.beside_backward == 0)
@@ -265,14 +263,15 @@ void TrainingCoster::add_update(Pass& step, const TierUpdate& update, const Cost
   step.tiers = TierLoad{};
 }
 
-void TrainingCoster::cost_step(const GroupShapes& groups, const std::vector<Operator>& step, CostedStage& costed) const {
+void TrainingCoster::cost_step(const GroupShapes& groups, std::span<const Operator> step, CostedStage& costed) const {
+  Placements placements(cluster_, groups);
   Pass optimizer;
   bool updated = false;
   costed.reductions.clear();
   costed.gathers.clear();
   for (const Operator& op : step) {
     if (std::holds_alternative<Collective>(op.shape)) {
-      (updated ? costed.gathers : costed.reductions).push_back(collective(groups, op));
+      (updated ? costed.gathers : costed.reductions).push_back(collective(placements, op));
       continue;
     }
     updated = true;
@@ -295,11 +294,12 @@ CostedGraph TrainingCoster::cost_passes(const OpGraph& graph) const {
   const bool split = splits_backward(graph.schedule);
   std::vector<BlockPasses> passes;
   passes.reserve(graph.blocks.size());
+  Placements placements(cluster_, graph.groups);
   costed.blocks.reserve(graph.blocks.size());
   for (const Block& block : graph.blocks) {
     CostedBlock& out = costed.blocks.emplace_back();
-    out.forward = list_costs(graph, block.forward);
-    out.backward = list_costs(graph, block.backward);
+    out.forward = list_costs(graph.schedule, placements, block.forward);
+    out.backward = list_costs(graph.schedule, placements, block.backward);
     passes.push_back(block_passes(block, out, split));
   }
   const double slowest = 1 + device_speed_spread * expected_maximum(graph.ranks());
@@ -336,15 +336,18 @@ CostedGraph TrainingCoster::cost_passes(const OpGraph& graph) const {
 
 CostedGraph TrainingCoster::cost(const OpGraph& graph) const {
   CostedGraph costed = cost_passes(graph);
+  const auto updates_tier = [](const Operator& op) { return std::holds_alternative<TierUpdate>(op.shape); };
   for (std::size_t s = 0; s < graph.stages.size(); ++s) {
     CostedStage& out = costed.stages[s];
-    if (s > 0 && same_step(graph.stages[s], graph.stages[s - 1])) {
+    const std::span<const Operator> step = graph.step_of(graph.stages[s]);
+    // An update outside the device may run beside the passes of its own stage.
+    if (s > 0 && graph.stages[s].step == graph.stages[s - 1].step && std::ranges::none_of(step, updates_tier)) {
       const CostedStage& before = costed.stages[s - 1];
       out.reductions = before.reductions;
       out.optimizer = before.optimizer;
       out.gathers = before.gathers;
     } else {
-      cost_step(graph.groups, graph.stages[s].step, out);
+      cost_step(graph.groups, step, out);
     }
   }
   return costed;

@@ -24,6 +24,7 @@
 #include "workloads/software.hpp"
 
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace orrery {
@@ -55,17 +56,18 @@ public:
   /// All but the ends of steps: blocks, passes, messages.
   [[nodiscard]] CostedGraph cost_passes(const OpGraph& graph) const;
   /// Reductions, optimizer and gathers of a stage.
-  void cost_step(const GroupShapes& groups, const std::vector<Operator>& step, CostedStage& costed) const;
+  void cost_step(const GroupShapes& groups, std::span<const Operator> step, CostedStage& costed) const;
 
   [[nodiscard]] const PowerModel& power() const { return power_.model(); }
 
 private:
   struct Pass; ///< what the operators of a pass add up to
   struct BlockPasses;
+  class Placements;
 
   [[nodiscard]] OpCost own_cost(const Operator& op) const; ///< of anything but a collective
-  [[nodiscard]] OpCost operator_cost(const OpGraph& graph, const Operator& op) const;
-  [[nodiscard]] std::vector<OpCost> list_costs(const OpGraph& graph, const std::vector<Operator>& list) const;
+  [[nodiscard]] OpCost operator_cost(Placements& placements, const Operator& op) const;
+  [[nodiscard]] std::vector<OpCost> list_costs(ScheduleKind schedule, Placements& placements, const std::vector<Operator>& list) const;
   [[nodiscard]] Joules softmax_energy(const Operator& op, const OpCost& cost) const; ///< of fused attention, beside its products
   void add(Pass& pass, const Operator& op, const OpCost& cost) const;
   [[nodiscard]] Pass block_pass(const std::vector<Operator>& list, const std::vector<OpCost>& costs, bool split, bool weight) const;
@@ -73,7 +75,7 @@ private:
   [[nodiscard]] TierLoad update_cost(const TierUpdate& update) const;
   void add_update(Pass& step, const TierUpdate& update, const CostedStage& stage) const;
   [[nodiscard]] Span span(const Pass& pass, double slowest) const;
-  [[nodiscard]] CostedCollective collective(const GroupShapes& groups, const Operator& op) const;
+  [[nodiscard]] CostedCollective collective(Placements& placements, const Operator& op) const;
   void cost_messages(const OpGraph& graph, CostedGraph& costed) const;
 
   Cluster cluster_;

@@ -17,7 +17,7 @@ Bytes traffic(const std::vector<Operator>& list, const std::vector<OpCost>& cost
 }
 
 /// At the end of a step, where the costs of single operators are not kept.
-Bytes traffic(const std::vector<Operator>& step, const GroupShapes& groups) {
+Bytes traffic(std::span<const Operator> step, const GroupShapes& groups) {
   Bytes sum;
   for (const Operator& op : step) {
     if (const auto* collective = std::get_if<Collective>(&op.shape))
@@ -43,7 +43,7 @@ Bytes memory_traffic(const Stages& stages) {
                 traffic(graph.blocks[b].backward, costs.backward, graph.groups)) *
                (static_cast<double>(use.count) * passes);
       }
-    sum += traffic(stage.step, graph.groups);
+    sum += traffic(graph.step_of(stage), graph.groups);
   }
   return sum / static_cast<double>(graph.stages.size());
 }

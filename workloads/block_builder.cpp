@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 namespace orrery {
 
@@ -107,7 +108,10 @@ void BlockBuilder::recast(List& list, const std::string& name, double elements) 
 
 namespace {
 
-std::vector<double> parts_or_whole(const std::vector<double>& parts, double out) { return parts.empty() ? std::vector{out} : parts; }
+/// Widths of the products that a layer is split into: its parts, or the whole of it.
+std::span<const double> widths_of(const std::vector<double>& parts, const double& whole) {
+  return parts.empty() ? std::span(&whole, 1) : std::span(parts);
+}
 
 std::string part_name(const std::string& name, std::size_t part) { return part == 0 ? name : fmt::format("{}_{}", name, part + 1); }
 
@@ -153,7 +157,7 @@ void BlockBuilder::linear(List& list, const std::string& name, OpClass op_class,
   const CollectiveKind sum = plan.sequence_parallel ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce;
   if (side == Side::row && software.overlap_tp_forward)
     collective(list, name + "_reduce", sum, activation(), piecewise);
-  const std::vector<double> widths = parts_or_whole(parts, out);
+  const std::span<const double> widths = widths_of(parts, out);
   for (std::size_t part = 0; part < widths.size(); ++part)
     matmul(list, part_name(name, part), op_class, {.m = size.tokens, .n = widths[part], .k = in});
   if (has_adapter(job, name))
@@ -181,7 +185,7 @@ void BlockBuilder::leave_parallel(List& list, const std::string& name) const {
 void BlockBuilder::linear_backward(List& list, const std::string& name, OpClass op_class, double in, double out, Side side,
                                    const std::vector<double>& parts) const {
   const bool column = side == Side::column;
-  const std::vector<double> widths = parts_or_whole(parts, out);
+  const std::span<const double> widths = widths_of(parts, out);
   const bool adapted = has_adapter(job, name);
   const bool needs_input = adapted || !job.tuning.freezes_weights(); // for the gradient of a weight
   if (packed(op_class))

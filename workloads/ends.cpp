@@ -7,6 +7,8 @@ namespace orrery {
 Block embedding_block(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
   const BlockBuilder b(job, plan, software);
   Block block{.name = "embedding"};
+  block.forward.reserve(8);
+  block.backward.reserve(4);
   b.streaming(block.forward, "embedding_lookup", OpClass::embedding, b.activation(), b.activation(), plan.tp > 1 ? 4 : 1);
   b.leave_parallel(block.forward, "embedding");
   if (job.model.position == PositionKind::learned)
@@ -32,6 +34,8 @@ Block head_block(const TrainingJob& job, const Plan& plan, const SoftwareProfile
   const double width = static_cast<double>(job.model.vocabulary) / plan.tp;
   const double logits = b.size.tokens * width;
   Block block{.name = "head"};
+  block.forward.reserve(12);
+  block.backward.reserve(12);
   b.norm(block.forward, "final_norm");
   b.linear(block.forward, "head", OpClass::head, b.size.hidden, width, Side::column);
   if (software.fused_loss) {

@@ -7,6 +7,7 @@
 #include "workloads/plan.hpp"
 
 #include <array>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -181,9 +182,9 @@ struct Chunk {
 };
 
 struct Stage {
-  std::vector<int> chunks;    ///< indices into OpGraph::chunks, by virtual stage
-  std::vector<Operator> step; ///< once per step after the last backward pass: gradient reduction, optimizer, parameter gather
-  Bytes parameters;           ///< per rank, in the working precision
+  std::vector<int> chunks; ///< indices into OpGraph::chunks, by virtual stage
+  int step = -1;           ///< index into OpGraph::steps; negative = nothing
+  Bytes parameters;        ///< per rank, in the working precision
   Bytes gradients;
   Bytes optimizer; ///< master weights and moments after sharding
   Bytes host;      ///< of all these, what lies in host memory instead
@@ -227,12 +228,17 @@ struct OpGraph {
   Bytes boundary_backward; ///< sent by each rank to the previous chunk after a backward pass
   std::vector<Block> blocks;
   std::vector<Chunk> chunks;
+  std::vector<std::vector<Operator>> steps; ///< once per step after the last backward pass: gradient reduction, optimizer, parameter gather
   std::vector<Stage> stages;
   StepFlops flops;
   double tokens = 0;    ///< per step
   double sequences = 0; ///< per step
 
   [[nodiscard]] int ranks() const;
+  /// What a stage runs once per step.
+  [[nodiscard]] std::span<const Operator> step_of(const Stage& stage) const {
+    return stage.step < 0 ? std::span<const Operator>{} : steps[static_cast<std::size_t>(stage.step)];
+  }
 };
 
 } // namespace orrery

@@ -69,7 +69,7 @@ std::vector<Operator> operators_of(const std::vector<OperatorFile>& files, Preci
   return list;
 }
 
-std::vector<OperatorFile> files_of(const std::vector<Operator>& list, Precision precision) {
+std::vector<OperatorFile> files_of(std::span<const Operator> list, Precision precision) {
   std::vector<OperatorFile> files;
   for (const Operator& op : list)
     files.push_back(file_of(op, precision));
@@ -99,7 +99,10 @@ void resolve_stages(const GraphFile& file, OpGraph& graph) {
     Stage& resolved = graph.stages.emplace_back();
     for (const std::string& chunk : stage.chunks)
       resolved.chunks.push_back(index_of(file.chunks, chunk));
-    resolved.step = operators_of(stage.step, file.precision);
+    if (!stage.step.empty()) {
+      resolved.step = static_cast<int>(graph.steps.size());
+      graph.steps.push_back(operators_of(stage.step, file.precision));
+    }
     resolved.gradients = stage.gradients;
     resolved.optimizer = stage.optimizer;
     resolved.host = stage.host;
@@ -210,7 +213,7 @@ yaml::Node write_graph(const OpGraph& graph) {
       chunk.blocks.push_back({graph.blocks[static_cast<std::size_t>(use.block)].name, use.count});
   }
   for (const Stage& stage : graph.stages) {
-    StageFile& written = file.stages.emplace_back(StageFile{.step = files_of(stage.step, graph.precision),
+    StageFile& written = file.stages.emplace_back(StageFile{.step = files_of(graph.step_of(stage), graph.precision),
                                                             .parameters = stage.parameters,
                                                             .gradients = stage.gradients,
                                                             .optimizer = stage.optimizer,

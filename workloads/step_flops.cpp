@@ -161,7 +161,7 @@ StepFlops operator_flops(const Operator& op) {
 
 StepFlops summed_flops(const OpGraph& graph) {
   StepFlops sum;
-  const auto add = [&](const std::vector<Operator>& list, double times) {
+  const auto add = [&](std::span<const Operator> list, double times) {
     for (const Operator& op : list) {
       const StepFlops flops = operator_flops(op);
       sum.executed += times * flops.executed;
@@ -177,7 +177,7 @@ StepFlops summed_flops(const OpGraph& graph) {
     add(graph.blocks[b].backward, uses[b]);
   }
   for (const Stage& stage : graph.stages)
-    add(stage.step, ranks_of_stage(graph));
+    add(graph.step_of(stage), ranks_of_stage(graph));
   return sum;
 }
 

@@ -307,7 +307,8 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
       stage = graph.stages[static_cast<std::size_t>(s) - 1];
       stage.chunks = std::move(chunks);
     } else {
-      stage.step = step_operators(job, plan, software, own);
+      stage.step = static_cast<int>(graph.steps.size());
+      graph.steps.push_back(step_operators(job, plan, software, own));
       fill_states(stage, job, plan, software, own);
     }
     held.push_back(own);

@@ -146,11 +146,11 @@ TEST_CASE("gradients that are sharded leave in every pass, others once", "[offlo
   };
   OpGraph graph = build_training_graph(job, plan, half_gradients());
   CHECK_FALSE(leaves(graph.blocks.front().backward));
-  CHECK(leaves(graph.stages.front().step));
+  CHECK(leaves(graph.steps.front()));
   plan.zero = 2;
   graph = build_training_graph(job, plan, half_gradients());
   CHECK(leaves(graph.blocks.front().backward));
-  CHECK_FALSE(leaves(graph.stages.front().step));
+  CHECK_FALSE(leaves(graph.steps.front()));
 }
 
 TEST_CASE("tiers that are too small or missing are inequalities", "[offload]") {
