@@ -38,12 +38,23 @@ WeightFormat format_on(const Device& device, WeightFormat format, Precision half
     format.operand = half;
     return format;
   }
+  const Precision needed = format.mixed ? Precision::fp4 : format.operand;
   for (const ComputeUnit& unit : device.units)
-    if (unit.peak.contains(format.operand))
+    if (unit.peak.contains(needed))
       return format;
   format.operand = half;
-  format.casts = false;
+  format.casts = format.mixed = false;
   return format;
+}
+
+int padded_batch(const ServingTraits& engine, int sequences) {
+  if (engine.graph_steps == 0 || sequences > engine.graph_sequences || sequences == 0)
+    return sequences;
+  constexpr int step = 8;
+  int padded = static_cast<int>(std::bit_ceil(static_cast<unsigned>(sequences)));
+  if (sequences > step / 2 && sequences <= engine.graph_steps)
+    padded = (sequences + step - 1) / step * step;
+  return std::min(padded, engine.graph_sequences); // the largest batch is captured too
 }
 
 ReplicaModel::Work& ReplicaModel::Work::operator+=(const Work& other) {
@@ -76,8 +87,9 @@ ReplicaModel::ReplicaModel(const Cluster& cluster, const ServingJob& job, const 
                            const Calibration& calibration, std::optional<Watts> device_cap)
     : cluster_(cluster), software_(software), graph_(resolved(cluster.node.device, job), plan, software),
       kernels_(cluster.node.device, calibration, software),
-      collectives_(cluster, calibration,
-                   {.all_reduce = software.serving.custom_all_reduce, .exchange = software.serving.data_parallel_dispatch}),
+      collectives_(
+          cluster, calibration,
+          {.all_reduce = software.serving.custom_all_reduce, .exchange = software.serving.expert_exchange == ExpertExchange::dispatch}),
       power_(cluster.node.device, device_cap), tensor_(place_group(cluster, {.size = plan.tp})),
       expert_(place_group(cluster, {.size = plan.tp * plan.attention_dp})) {
   const Bytes token{job.model.hidden * element_bytes(job.precision)};
@@ -251,9 +263,9 @@ IterationCost ReplicaModel::cost(std::span<const PrefillChunk> prompts, int deco
   const int all = prompt_tokens + decodes * checked_;
   iteration.all = all;
   iteration.tokens = std::max(group_share(all, groups), longest);
-  iteration.sequences = decodes + static_cast<int>(prompts.size());
+  iteration.sequences = group_share(decodes, groups) + group_share(static_cast<int>(prompts.size()), groups);
   iteration.emitting = group_share(decodes * checked_ + ending, groups);
-  iteration.captured = captured(decodes, all, !prompts.empty());
+  iteration.captured = captured(group_share(decodes, groups), group_share(all, groups), !prompts.empty());
   Layers attention(graph_.kinds().size());
   // Of several groups the busiest counts: its even share, or the longest prompt.
   const double part = groups == 1 ? 1 : std::max(1.0 / groups, static_cast<double>(longest) / std::max(1, prompt_tokens));
@@ -274,14 +286,17 @@ const DecodeCurve& ReplicaModel::decode(int sequences) {
   Decoding& kept = decoding(sequences);
   if (kept.curve)
     return *kept.curve;
-  const int busiest = group_share(sequences, graph_.plan().attention_dp);
-  const Iteration iteration{.tokens = static_cast<double>(busiest) * checked_,
-                            .all = static_cast<double>(sequences) * checked_,
-                            .emitting = static_cast<double>(busiest) * checked_,
-                            .sequences = sequences,
-                            .captured = captured(sequences, sequences, false)};
-  const Layers& linear = layers(sequences * checked_);
-  const Work& emitted = head(busiest * checked_);
+  const int groups = graph_.plan().attention_dp;
+  const int busiest = group_share(sequences, groups);
+  const int padded = padded_batch(software_.serving, busiest);
+  const int all = padded > busiest ? padded * groups : sequences;
+  const Iteration iteration{.tokens = static_cast<double>(padded) * checked_,
+                            .all = static_cast<double>(all) * checked_,
+                            .emitting = static_cast<double>(padded) * checked_,
+                            .sequences = busiest,
+                            .captured = captured(busiest, busiest, false)};
+  const Layers& linear = layers(all * checked_);
+  const Work& emitted = head(padded * checked_);
   std::vector<IterationCost> costs;
   costs.reserve(contexts_.size());
   for (std::size_t i = 0; i < contexts_.size(); ++i) {

@@ -12,6 +12,7 @@
 //          Attention on the host (decoding sequences, KV cache in host memory): its bytes over the device's part of the host's memory rate,
 //          or its FLOPs over that of the processors' peak if that takes longer, beside the iteration's work; keys and values of new tokens
 //          leave over the link. The longest counts (pipelined halves: MoE-Lens, arXiv 2504.09345; MoE-Lightning, arXiv 2411.11217).
+//          Decoding batches run as the next larger captured one (graph_steps): its layers and head, attention of the true ones.
 //          Halves: both read the weights and launch their kernels; of what may run beside the longest kind of work (HalfOverlap),
 //          overlap_gain is hidden. The shorter of that and of the iteration as one counts.
 //          Speculation: drafts + 1 tokens of every decoding sequence go through all layers and the head; before that, `drafts` passes over
@@ -79,7 +80,7 @@ private:
     double tokens = 0;     ///< of the busiest attention group
     double all = 0;        ///< of all groups
     double emitting = 0;   ///< sequences of the busiest group that give a token
-    int sequences = 0;     ///< of all groups
+    int sequences = 0;     ///< of the busiest group: each has a scheduler of its own
     bool captured = false; ///< replayed as a graph
     bool halved = false;   ///< its halves run beside each other
   };
@@ -135,5 +136,8 @@ private:
 /// The format that a device multiplies weights of `format` in: operands that it has no arithmetic for become half precision, and the
 /// weights are widened.
 WeightFormat format_on(const Device& device, WeightFormat format, Precision half);
+
+/// The captured batch that `sequences` decoding ones run as; more than the largest run as they are.
+int padded_batch(const ServingTraits& engine, int sequences);
 
 } // namespace orrery

@@ -119,6 +119,17 @@ bool yields(const Device& device, const ComputeUnit& unit, Precision precision) 
          });
 }
 
+/// FP4 weights beside wider rows: the kernels of FP4 experts at the wider operands' rate, of which no table is known. A tile starts and
+/// ends, and brings in its weights, which are as narrow, in the time that it takes there.
+MatmulCurve mixed_curve(MatmulCurve curve, const UnitRates& rates, const ComputeUnit& unit) {
+  if (const auto narrow = unit.peak.find(Precision::fp4); narrow != unit.peak.end()) {
+    curve.tile_overhead *= rates.peak / narrow->second.si();
+    curve.edge *= rates.peak / narrow->second.si();
+  }
+  curve.assumed = true;
+  return curve;
+}
+
 /// What matrix products without the alignment that matrix units ask for run at; 0 = no vector unit is described, no penalty.
 double vector_peak(const Device& device) {
   double best = 0;
@@ -198,6 +209,8 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration, c
         lane.grouped = curve_for(curves.fused_moe.empty() ? curves.matmul : curves.fused_moe, precision);
         const auto blocks = curves.fused_moe_blocks.find(precision);
         lane.grouped_blocks = blocks == curves.fused_moe_blocks.end() ? lane.grouped : blocks->second;
+        lane.grouped_mixed =
+            mixed_curve(curve_for(curves.fused_moe.empty() ? curves.matmul : curves.fused_moe, Precision::fp4), lane.rates, described);
         if (continuous)
           lane.matmul = amid_stream(lane.matmul, curve_for(curves.matmul, Precision::bf16), relief);
         lane.attention = curve_for(curves.attention, precision);
@@ -206,7 +219,7 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration, c
       lane.scan = curves.scan.value_or(ScanCurve{});
       lane.scan.assumed = lane.scan.assumed || carried;
       lane.matmul.assumed = lane.matmul.assumed || carried;
-      for (MatmulCurve* curve : {&lane.grouped, &lane.grouped_blocks})
+      for (MatmulCurve* curve : {&lane.grouped, &lane.grouped_blocks, &lane.grouped_mixed})
         curve->assumed = curve->assumed || carried || curves.fused_moe.empty();
       lane.latent_attention.assumed = lane.latent_attention.assumed || curves.latent_attention.empty();
       for (AttentionCurve* curve : {&lane.attention, &lane.latent_attention}) {
@@ -263,7 +276,7 @@ OpCost KernelModel::grouped_cost(const GroupedMatmul& shape, std::size_t precisi
     }
     const bool measured = experts_ != ExpertKernel::grouped && !shape.weight_gradient;
     const bool by_blocks = experts_ == ExpertKernel::fused_moe && shape.weight_bytes > lane.rates.element;
-    const MatmulCurve& curve = !measured ? lane.matmul : by_blocks ? lane.grouped_blocks : lane.grouped;
+    const MatmulCurve& curve = !measured ? lane.matmul : shape.mixed ? lane.grouped_mixed : by_blocks ? lane.grouped_blocks : lane.grouped;
     OpCost cost = from_parts(grouped_matmul_time(shape, lane.rates, curve), unit.index);
     cost.assumed = curve.assumed || !measured;
     cost.extrapolated = cost.flops.si() > curve.largest_flops;

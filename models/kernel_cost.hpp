@@ -72,6 +72,7 @@ private:
     MatmulCurve matmul;
     MatmulCurve grouped;
     MatmulCurve grouped_blocks;
+    MatmulCurve grouped_mixed;
     AttentionCurve attention;
     AttentionCurve latent_attention;
     ScanCurve scan;

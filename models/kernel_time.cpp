@@ -97,8 +97,8 @@ double grouped_flops(const GroupedMatmul& shape, bool widened, double multiproce
 }
 
 /// Seconds in which the vector lanes widen weights that are kept in fewer bits than they are multiplied in, once for each block of rows.
-double widening_time(double elements, double rows, double weight_bytes, const UnitRates& unit) {
-  if (weight_bytes == 0 || weight_bytes >= unit.element || unit.unaligned_peak <= 0)
+double widening_time(double elements, double rows, double weight_bytes, bool mixed, const UnitRates& unit) {
+  if (mixed || weight_bytes == 0 || weight_bytes >= unit.element || unit.unaligned_peak <= 0)
     return 0;
   return elements * ceil_div(rows, widening_rows) * widening_flops / unit.unaligned_peak;
 }
@@ -143,7 +143,7 @@ TimeParts matmul_time(const Matmul& shape, const UnitRates& unit, const MatmulCu
   const double weight = shape.weight_bytes > 0 ? shape.weight_bytes : unit.element;
   parts.bytes = shape.batch * (unit.element * shape.m * shape.k + weight * shape.k * shape.n + result * shape.m * shape.n);
   const bool slow = misaligned(shape.k, unit.element) || misaligned(shape.n, unit.element);
-  parts.compute = widening_time(shape.batch * shape.k * shape.n, shape.m, shape.weight_bytes, unit);
+  parts.compute = widening_time(shape.batch * shape.k * shape.n, shape.m, shape.weight_bytes, shape.mixed, unit);
   MatmulCurve tiled = curve;
   if (slow && unit.unaligned_peak > 0)
     tiled.edge = 0; // what the vector lanes compute, small tiles bring in soon enough
@@ -154,10 +154,10 @@ TimeParts grouped_matmul_time(const GroupedMatmul& shape, const UnitRates& unit,
   TimeParts parts;
   parts.flops = 2 * shape.rows * shape.n * shape.k;
   const double weight = shape.weight_bytes > 0 ? shape.weight_bytes : unit.element;
-  const bool widened = weight < unit.element;
+  const bool widened = weight < unit.element && !shape.mixed;
   const double groups = std::min(shape.groups, shape.rows);
   parts.bytes = unit.element * shape.rows * (shape.k + shape.n) + weight * groups * shape.n * shape.k;
-  parts.compute = widening_time(groups * shape.k * shape.n, shape.rows / groups, shape.weight_bytes, unit);
+  parts.compute = widening_time(groups * shape.k * shape.n, shape.rows / groups, shape.weight_bytes, shape.mixed, unit);
   return product_time(parts, unit.multiprocessors > 1 ? grouped_flops(shape, widened, unit.multiprocessors, curve) : parts.flops, false,
                       unit, curve);
 }

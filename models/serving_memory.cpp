@@ -44,7 +44,7 @@ double layer_kv(const ServingGraph& graph, LayerKind kind, double tokens) {
   }
   if (kind.mixer == Mixer::none)
     return 0;
-  const bool windowed = kind.mixer == Mixer::windowed_attention;
+  const bool windowed = kind.mixer == Mixer::windowed_attention && !graph.software().serving.whole_cache;
   return (kv_width(graph, kind) * element_bytes(graph.job().kv) + b.model.latent.index_bytes()) *
          (windowed ? std::min<double>(tokens, b.model.attention_window) : tokens);
 }

@@ -307,11 +307,6 @@ bool find_serving_model(const Cells& row, ServingRow& out) {
   const bool fp16 = supports(device, Precision::fp16) && (format->operand == Precision::fp16 || !supports(device, Precision::bf16));
   out.job.precision = fp16 ? Precision::fp16 : Precision::bf16;
   out.job.weights = format_on(device, *format, out.job.precision);
-  // Before Blackwell the kernels of MXFP4 experts widen them to half precision.
-  if (format->name == "mxfp4" && device.architecture != "blackwell") {
-    out.job.weights.operand = out.job.precision;
-    out.job.weights.casts = false;
-  }
   const bool published_experts = out.job.model.latent.kv_rank > 0 || out.job.model.name.starts_with("minimax");
   if (out.job.model.experts.count > 0 && (format->name == "w4a16" || (format->name == "nvfp4" && published_experts)))
     out.job.weights.experts_only = true;

@@ -84,7 +84,7 @@ void fill_blanks(const Degrees& said, const ServingRow& row, std::vector<std::ve
       if (ranks % tp == 0)
         attention.emplace_back(tp, ranks / tp);
   // Where the experts' plan is left open, so is whether attention is shared out by sequences, of engines that can.
-  if (experts && said.open && row.software.serving.data_parallel_dispatch && said.tp == ranks && ranks > 1)
+  if (experts && said.open && row.software.serving.expert_exchange != ExpertExchange::gather && said.tp == ranks && ranks > 1)
     attention.emplace_back(1, ranks);
   for (const auto& [tp, dp] : attention) {
     std::vector<int> spread{1};

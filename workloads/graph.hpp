@@ -25,6 +25,7 @@ struct Matmul {
   double k = 0;
   double result_bytes = 0; ///< moved per element of the result, which is added to what is there; 0 = written in the operands' precision
   double weight_bytes = 0; ///< kept per element of the k x n operand, scales included; 0 = in the operands' precision
+  bool mixed = false;      ///< weights in fewer bits are multiplied as they are kept, in the operands' arithmetic, not widened first
 };
 
 /// Products of several groups of rows with a matrix of their own each (experts): sum over g of (rows_g x k) * (k x n).
@@ -36,6 +37,7 @@ struct GroupedMatmul {
   double k = 0;
   bool weight_gradient = false; ///< per group (n x rows_g) * (rows_g x k) instead
   double weight_bytes = 0;      ///< kept per element of a group's k x n operand, scales included; 0 = in the operands' precision
+  bool mixed = false;           ///< weights in fewer bits are multiplied as they are kept, in the operands' arithmetic
 };
 
 /// A fused attention kernel over `batch` sequences of one rank's heads.

@@ -44,7 +44,8 @@ const Table<Matmul>& matmul_table() {
           .number("k", &Matmul::k, positive("length of the inner products"))
           .number("result_bytes", &Matmul::result_bytes,
                   {.max = 64, .help = "moved per element of an accumulated result; 0 = written once"})
-          .number("weight_bytes", &Matmul::weight_bytes, {.max = 8, .help = "memory per element of the k x n operand; 0 = as the other"});
+          .number("weight_bytes", &Matmul::weight_bytes, {.max = 8, .help = "memory per element of the k x n operand; 0 = as the other"})
+          .flag("mixed", &Matmul::mixed, {.help = "weights in fewer bits are multiplied as they are kept"});
   return table;
 }
 
@@ -58,7 +59,8 @@ const Table<GroupedMatmul>& grouped_table() {
           .number("n", &G::n, positive("columns of the result"))
           .number("k", &G::k, positive("length of the inner products"))
           .flag("weight_gradient", &G::weight_gradient, {.help = "the inner products run over the rows"})
-          .number("weight_bytes", &G::weight_bytes, {.max = 8, .help = "memory per element of a matrix; 0 = as the rows"});
+          .number("weight_bytes", &G::weight_bytes, {.max = 8, .help = "memory per element of a matrix; 0 = as the rows"})
+          .flag("mixed", &G::mixed, {.help = "weights in fewer bits are multiplied as they are kept"});
   return table;
 }
 

@@ -78,6 +78,7 @@ void ServingGraph::linear(const BlockBuilder& b, List& list, const char* name, d
     return product(b, list, name, OpClass::gemm, b.job.precision, shape);
   quantise(b, list, "quantise", b.size.tokens * in, alone);
   shape.weight_bytes = job_.weights.weight_bytes;
+  shape.mixed = job_.weights.mixed;
   product(b, list, name, OpClass::gemm, job_.weights.operand, shape);
 }
 
@@ -168,14 +169,16 @@ void ServingGraph::exchange(const BlockBuilder& b, List& list, double all, bool 
   const int ranks = plan_.tp * plan_.attention_dp;
   if (plan_.attention_dp == 1)
     return back ? sum(b, list, "expert_sum") : void();
-  if (software_.serving.data_parallel_dispatch && plan_.ep > 1) {
+  const ExpertExchange kind = software_.serving.expert_exchange;
+  if (kind == ExpertExchange::dispatch && plan_.ep > 1) {
     const double copies = ranks_reached(b.model.experts.count, b.model.experts.top_k, plan_.ep);
     const double rows = s.tokens / plan_.tp * copies;
     const double row = s.hidden * (back || !job_.weights.casts ? s.element : dispatched_bytes);
     return b.collective_over(list, back ? "combine" : "dispatch", CollectiveKind::all_to_all, Group::expert, ranks, rows * row);
   }
+  const bool narrow = !back && kind == ExpertExchange::gather_quantised && job_.weights.casts;
   b.collective_over(list, back ? "expert_scatter" : "expert_gather", back ? CollectiveKind::reduce_scatter : CollectiveKind::all_gather,
-                    Group::expert, ranks, all * s.hidden * s.element);
+                    Group::expert, ranks, all * s.hidden * (narrow ? element_bytes(job_.weights.operand) : s.element));
 }
 
 void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const {
@@ -187,8 +190,8 @@ void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const 
   const double rows = all * e.top_k / plan_.ep * load.rank;
   const double touched = held * (1 - std::pow(1 - static_cast<double>(e.top_k) / e.count, all * load.rank));
   // Triton's passes go over the rows of other ranks' experts too, where their tokens are here; its products write zeros for them.
-  const bool gathered = plan_.attention_dp == 1 || !software_.serving.data_parallel_dispatch;
-  const bool triton = software_.experts == ExpertKernel::fused_moe && job_.weights.operand != Precision::fp4;
+  const bool gathered = plan_.attention_dp == 1 || software_.serving.expert_exchange != ExpertExchange::dispatch || plan_.ep == 1;
+  const bool triton = software_.experts == ExpertKernel::fused_moe && job_.weights.operand != Precision::fp4 && !job_.weights.mixed;
   const double slots = triton && gathered ? std::max(rows, all * e.top_k) : rows;
   const double shared = static_cast<double>(e.shared_hidden) / b.plan.tp;
   const double scores = s.tokens * e.count * score_bytes;
@@ -210,7 +213,8 @@ void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const 
                                            .busiest = std::min(rows, rows / std::max(1.0, touched) * std::max(2.0, load.largest)),
                                            .n = out,
                                            .k = in,
-                                           .weight_bytes = job_.weights.weight_bytes}});
+                                           .weight_bytes = job_.weights.weight_bytes,
+                                           .mixed = job_.weights.mixed}});
   };
   quantise(b, list, "expert_cast", std::min(all, rows) * s.hidden, true);
   product("expert_up", s.hidden, b.gates() * width);
@@ -219,7 +223,9 @@ void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const 
   product("expert_down", width, s.hidden);
   if (slots > rows)
     b.streaming(list, "expert_zeros", OpClass::elementwise, 0, (slots - rows) * (b.gates() * width + s.hidden) * s.element, 0);
-  b.streaming(list, "expert_join", OpClass::elementwise, (slots + (shared > 0 ? s.tokens : 0)) * s.hidden * s.element, b.activation());
+  const double joined = gathered ? std::max(all, s.tokens) : s.tokens; // a rank's part of the sum of every token that it sees
+  b.streaming(list, "expert_join", OpClass::elementwise, (slots + (shared > 0 ? s.tokens : 0)) * s.hidden * s.element,
+              joined * s.hidden * s.element);
   exchange(b, list, all, true);
 }
 

@@ -6,10 +6,11 @@ namespace orrery {
 
 // Bytes per element: 4-bit integers with an FP16 scale for each 128 (GPTQ, AWQ, MARLIN), MXFP4 with an 8-bit scale for each 32 and NVFP4
 // with one for each 16 (OCP MX 1.0; NVFP4, NVIDIA), FP8 by blocks with an FP32 scale for each 128 x 128 (DeepSeek-V3, arXiv 2412.19437).
-// gpt-oss publishes MXFP4 for its experts alone; the kernels (trtllm-gen) are those of NVFP4, with FP8 activations: their rate in
-// compute-bound products is overstated by up to two. Where FP4 is missing the weights are widened to half precision. GGML: q8_0 8.5,
-// q4_0 4.5, q4_k 4.5, q6_k 6.5625 bits; Q4_K_M keeps half of the value and down projections, and the head, in q6_k: 4.81 bits on average
-// over the layers (files of Llama-3 8B and 70B: 4.92 and 42.5 GB); weights are widened in registers, or before the library's product.
+// gpt-oss publishes MXFP4 for its experts alone; units with FP4 arithmetic multiply it by MXFP8 activations without widening, at FP8's
+// rate (PTX ISA, tcgen05.mma kind::mxf8f6f4; CDNA4's scaled MFMA). Where FP4 is missing the weights are widened to half precision. GGML:
+// q8_0 8.5, q4_0 4.5, q4_k 4.5, q6_k 6.5625 bits; Q4_K_M keeps half of the value and down projections, and the head, in q6_k: 4.81 bits on
+// average over the layers (files of Llama-3 8B and 70B: 4.92 and 42.5 GB); weights are widened in registers, or before the library's
+// product.
 const std::vector<WeightFormat>& weight_formats() {
   static const std::vector<WeightFormat> formats{
       {.name = "bf16"},
@@ -21,7 +22,7 @@ const std::vector<WeightFormat>& weight_formats() {
       {.name = "w6a16", .weight_bytes = 0.75 + 2.0 / 128},
       {.name = "w4a16", .weight_bytes = 0.5 + 2.0 / 128},
       {.name = "w4a8", .weight_bytes = 0.5 + 2.0 / 128, .operand = Precision::fp8, .casts = true},
-      {.name = "mxfp4", .weight_bytes = 0.5 + 1.0 / 32, .operand = Precision::fp4, .casts = true, .experts_only = true},
+      {.name = "mxfp4", .weight_bytes = 0.5 + 1.0 / 32, .operand = Precision::fp8, .casts = true, .mixed = true, .experts_only = true},
       {.name = "nvfp4", .weight_bytes = 0.5 + 1.0 / 16, .operand = Precision::fp4, .casts = true},
       {.name = "q8_0", .weight_bytes = 8.5 / 8, .operand = Precision::fp16, .head_bytes = 8.5 / 8, .table_bytes = 8.5 / 8},
       {.name = "q4_0", .weight_bytes = 4.5 / 8, .operand = Precision::fp16, .head_bytes = 6.5625 / 8, .table_bytes = 4.5 / 8},

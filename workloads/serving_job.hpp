@@ -17,6 +17,7 @@ struct WeightFormat {
   double weight_bytes = 2;             ///< per element, scales included
   Precision operand = Precision::bf16; ///< what both operands of a product are brought to
   bool casts = false;                  ///< activations are quantised before the product
+  bool mixed = false;                  ///< FP4 weights that units with FP4 arithmetic multiply by wider activations as they are
   bool experts_only = false;           ///< of a model with experts, the others keep the model's precision
   double head_bytes = 0;               ///< per element of the head; 0 = the model's precision
   double table_bytes = 0;              ///< the same of the embedding table

@@ -56,6 +56,13 @@ enum class HalfOverlap {
   all            ///< kernels bound by compute, kernels bound by memory, and collectives (NanoFlow)
 };
 
+/// How tokens of attention-DP reach the ranks of their experts.
+enum class ExpertExchange {
+  gather,           ///< all tokens to all ranks, whose parts of the sums are reduced and scattered
+  gather_quantised, ///< the same, quantised before they travel where the experts' products ask for it
+  dispatch          ///< to their experts' ranks alone, and back
+};
+
 /// What a serving engine adds: its batching, memory and host.
 struct ServingTraits {
   std::string batching = "vllm-v1";             ///< a policy of workloads/batching.hpp
@@ -77,12 +84,15 @@ struct ServingTraits {
   bool fused_rotary_cache = false;              ///< rotation and the write to the KV cache in one kernel
   bool fused_quantisation = false;              ///< norms and activations write what the next product reads
   HalfOverlap half_overlap = HalfOverlap::none; ///< where an iteration is shorter for it
-  bool data_parallel_dispatch = false;          ///< attention-DP: tokens go to their experts' ranks alone; else all are gathered everywhere
-  int own_product_rows = 0;                     ///< up to so many rows the engine's own kernels multiply weights as they are kept with FP32
-                                                ///< activations; above, both are converted for the vendor's library; 0 = no such kernels
-  bool half_sums = false;                       ///< products in half precision sum in half precision
-  bool host_embedding = false;                  ///< the embedding table stays in host memory
-  bool pipelined_chunks = false;                ///< pieces of one prompt follow one another through the pipeline stages
+  ExpertExchange expert_exchange = ExpertExchange::gather;
+  bool whole_cache = false;      ///< layers with a window keep all keys and values too, not the window's alone
+  int graph_steps = 0;           ///< captured batches: 1, 2, 4, multiples of 8 up to so many sequences, then powers of two;
+                                 ///< a batch runs as the next larger one; 0 = every size is captured
+  int own_product_rows = 0;      ///< up to so many rows the engine's own kernels multiply weights as they are kept with FP32
+                                 ///< activations; above, both are converted for the vendor's library; 0 = no such kernels
+  bool half_sums = false;        ///< products in half precision sum in half precision
+  bool host_embedding = false;   ///< the embedding table stays in host memory
+  bool pipelined_chunks = false; ///< pieces of one prompt follow one another through the pipeline stages
 };
 
 struct SoftwareProfile {

@@ -253,6 +253,8 @@ const Table<SoftwareProfile>& software_table() {
           .flag("overlap_param_gather", &A::overlap_param_gather, {.help = "parameters gathered beside the forward pass"})
           .flag("overlap_p2p", &A::overlap_p2p, {.help = "pipeline messages beside the passes"});
   using E = ServingTraits;
+  static const Choices<ExpertExchange> exchanges = {
+      {"gather", ExpertExchange::gather}, {"gather_quantised", ExpertExchange::gather_quantised}, {"dispatch", ExpertExchange::dispatch}};
   static const Choices<HalfOverlap> halves = {
       {"none", HalfOverlap::none}, {"communication", HalfOverlap::communication}, {"all", HalfOverlap::all}};
   static const Table<E> serving =
@@ -280,8 +282,14 @@ const Table<SoftwareProfile>& software_table() {
           .flag("fused_quantisation", &E::fused_quantisation, {.help = "norms and activations write what the next product reads"})
           .choice("half_overlap", &E::half_overlap, halves,
                   {.help = "what two halves of an iteration's tokens run beside each other, where that is faster"})
-          .flag("data_parallel_dispatch", &E::data_parallel_dispatch,
-                {.help = "attention-DP: tokens go to the ranks of their experts alone instead of to all"})
+          .choice("expert_exchange", &E::expert_exchange, exchanges,
+                  {.help = "how tokens of attention-DP reach the ranks of their experts"})
+          .flag("whole_cache", &E::whole_cache, {.help = "layers with a window keep all keys and values, not the window's alone"})
+          .count(
+              "graph_steps", &E::graph_steps,
+              {.max = 1'000'000,
+               .help =
+                   "captured batches are 1, 2, 4, multiples of 8 up to here, then powers of two, and smaller ones run padded; 0 = all are"})
           .count("own_product_rows", &E::own_product_rows,
                  {.max = 1'000'000,
                   .help =

@@ -1,0 +1,120 @@
+// What engines do to an iteration beyond its operators: padding to captured batches, a host process for each group, exchange with experts,
+// caches of layers with a window, FP4 weights beside wider activations.
+#include "hardware/catalogue.hpp"
+#include "models/iteration_model.hpp"
+#include "models/serving_memory.hpp"
+#include "scenarios/data_files.hpp"
+#include "workloads/tables.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+using namespace orrery;
+
+namespace {
+
+ServingJob gpt_oss(const Device& device) {
+  Diagnostics diagnostics;
+  ServingJob job{.model = read_reference(yaml::scalar("gpt-oss-120b"), model_table(), model_catalogue(), diagnostics)};
+  diagnostics.throw_if_any();
+  job.weights = format_on(device, *find_weight_format("mxfp4"), job.precision);
+  return job;
+}
+
+Cluster one_node(const char* node) { return {.node = load_node(node), .nodes = 1}; }
+
+const Operator* named(const std::vector<Operator>& list, std::string_view name) {
+  const auto found = std::ranges::find(list, name, &Operator::name);
+  return found == list.end() ? nullptr : &*found;
+}
+
+} // namespace
+
+TEST_CASE("a decoding batch runs as the next larger captured one", "[models][serving]") {
+  ServingTraits engine{.graph_sequences = 640, .graph_steps = 128};
+  for (const auto& [sequences, padded] :
+       {std::pair{1, 1}, {2, 2}, {3, 4}, {5, 8}, {9, 16}, {120, 120}, {121, 128}, {129, 256}, {600, 640}, {640, 640}, {641, 641}}) {
+    CAPTURE(sequences);
+    CHECK(padded_batch(engine, sequences) == padded);
+  }
+  engine.graph_steps = 0;
+  CHECK(padded_batch(engine, 129) == 129);
+
+  SoftwareProfile software = load_software("tensorrt-llm-pytorch-2026");
+  software.serving.iteration_host = software.serving.sequence_host = Seconds{};
+  const Cluster cluster = one_node("dgx-b200");
+  ReplicaModel model(cluster, gpt_oss(cluster.node.device), {}, software, load_calibration());
+  const double at_129 = model.decode(129).at(1).latency.si();
+  const double at_256 = model.decode(256).at(1).latency.si();
+  CHECK(at_129 < at_256); // attention of the true ones
+  CHECK(at_129 > 0.9 * at_256);
+  CHECK(at_129 > 1.02 * model.decode(128).at(1).latency.si());
+}
+
+TEST_CASE("units with FP4 arithmetic multiply MXFP4 as it is kept, at FP8's rate; others widen it", "[models][serving]") {
+  const WeightFormat format = *find_weight_format("mxfp4");
+  const WeightFormat blackwell = format_on(load_node("dgx-b200").device, format, Precision::bf16);
+  CHECK((blackwell.mixed && blackwell.casts && blackwell.operand == Precision::fp8));
+  const WeightFormat hopper = format_on(load_node("dgx-h100").device, format, Precision::bf16);
+  CHECK((!hopper.mixed && !hopper.casts && hopper.operand == Precision::bf16));
+
+  const SoftwareProfile software = load_software("tensorrt-llm-pytorch-2026");
+  const KernelModel kernels(load_node("dgx-b200").device, load_calibration(), software);
+  GroupedMatmul shape{.groups = 32, .rows = 32 * 4096, .n = 5760, .k = 2880, .weight_bytes = format.weight_bytes, .mixed = true};
+  const auto time = [&](const GroupedMatmul& product, Precision precision) {
+    return kernels.cost({.name = "up", .op_class = OpClass::gemm, .precision = precision, .shape = product}).time.si();
+  };
+  const double mixed = time(shape, Precision::fp8);
+  shape.mixed = false;
+  CHECK(mixed < time(shape, Precision::fp8)); // what the vector lanes would widen
+  const double narrow = time(shape, Precision::fp4);
+  CHECK(mixed > 1.5 * narrow);
+  CHECK(mixed < 2 * narrow);
+}
+
+TEST_CASE("caches of layers with a window end with it only where the engine lets go", "[models][serving]") {
+  const Cluster cluster = one_node("dgx-b200");
+  const ServingJob job = gpt_oss(cluster.node.device);
+  SoftwareProfile software = load_software("tensorrt-llm-pytorch-2026");
+  const auto tokens = [&] {
+    const ReplicaModel model(cluster, job, {}, software, load_calibration());
+    return static_cast<double>(
+        serving_memory(model.graph(), cluster.node.device, software, {.sequences = 1, .tokens = 8192, .typical_tokens = 8192}).kv_tokens);
+  };
+  const double whole = tokens();
+  software.serving.whole_cache = false;
+  // Every second layer keeps 128 of 8,192 tokens.
+  CHECK(tokens() / whole == Approx(2.0 / (1 + 128.0 / 8192)).epsilon(1e-3));
+}
+
+TEST_CASE("attention-DP: tokens are gathered as the experts multiply them, or go to their ranks", "[models][serving]") {
+  const Cluster cluster = one_node("dgx-b200");
+  SoftwareProfile software = load_software("tensorrt-llm-pytorch-2025");
+  const ServingPlan plan{.ep = 8, .attention_dp = 8};
+  const auto layer = [&] {
+    const ServingGraph graph(gpt_oss(cluster.node.device), plan, software);
+    return graph.layer(graph.kinds().front(), 16, 128);
+  };
+  const auto bytes = [](const Operator* op) { return std::get<Collective>(op->shape).bytes.si(); };
+  const double hidden = 2880;
+  CHECK(bytes(named(layer(), "expert_gather")) == Approx(128 * hidden));
+  CHECK(bytes(named(layer(), "expert_scatter")) == Approx(128 * hidden * 2));
+  software.serving.expert_exchange = ExpertExchange::gather;
+  CHECK(bytes(named(layer(), "expert_gather")) == Approx(128 * hidden * 2));
+  software.serving.expert_exchange = ExpertExchange::dispatch;
+  CHECK(named(layer(), "expert_gather") == nullptr);
+  CHECK(bytes(named(layer(), "dispatch")) == Approx(16 * ranks_reached(128, 4, 8) * hidden));
+}
+
+TEST_CASE("every group of attention-DP has a host process for its own sequences", "[models][serving]") {
+  const Cluster cluster = one_node("dgx-b200");
+  SoftwareProfile software = load_software("tensorrt-llm-pytorch-2025");
+  const auto latency = [&](Seconds each) {
+    software.serving.sequence_host = each;
+    ReplicaModel model(cluster, gpt_oss(cluster.node.device), {.ep = 8, .attention_dp = 8}, software, load_calibration());
+    return model.decode(800).at(1024).latency.si();
+  };
+  CHECK(latency(Seconds{10e-6}) - latency(Seconds{}) == Approx(100 * 10e-6));
+}
