@@ -7,9 +7,10 @@
 //
 // Source: the published kernel figures. FlashAttention-2 (arXiv 2307.08691) on A100: 50 to 73% of the peak against 25 to 40% for
 // FlashAttention, forward and backward together; forward up to 73%, backward up to 63%; FlashAttention 30 to 50% forward, 25 to 35%
-// backward. FlashAttention-3 (arXiv 2407.08608) on H100: 1.5 to 2.0 times FlashAttention-2 forward, 1.5 to 1.75 times backward. Middles of
-// these ranges throughout: backward over forward 30 / 40, 63 / 73, and 63 / 73 x 1.625 / 1.75; FlashAttention's forward speed is the one
-// with which 2.5 times the FLOPs backward make 32.5% against 61.5% together.
+// backward; 1.7 to 3.0 times FlashAttention and 1.3 to 2.5 times its Triton version, which the middles make 1.24 times FlashAttention
+// (section 4.1, from memory). FlashAttention-3 (arXiv 2407.08608) on H100: 1.5 to 2.0 times FlashAttention-2 forward, 1.5 to 1.75 times
+// backward. Middles of these ranges throughout: backward over forward 30 / 40, 63 / 73, and 63 / 73 x 1.625 / 1.75; FlashAttention's
+// forward speed is the one with which 2.5 times the FLOPs backward make 32.5% against 61.5% together.
 //
 // Valid: training shapes; the ranges are over head widths 64 and 128 and sequences of 512 to 16384.
 //
@@ -24,12 +25,24 @@ namespace orrery {
 
 /// Forward FLOP rate against FlashAttention-2 on the same device.
 constexpr double forward_speed(AttentionKernel kernel) {
-  return kernel == AttentionKernel::flash1 ? 0.59 : kernel == AttentionKernel::flash3 ? 1.75 : 1;
+  switch (kernel) {
+  case AttentionKernel::flash1:
+    return 0.59;
+  case AttentionKernel::triton:
+    return 0.59 * 2.35 / 1.9;
+  case AttentionKernel::flash3:
+    return 1.75;
+  case AttentionKernel::unfused:
+  case AttentionKernel::flash:
+    break;
+  }
+  return 1;
 }
 
 /// Backward over forward FLOP rate.
 constexpr double backward_over_forward(AttentionKernel kernel) {
-  return kernel == AttentionKernel::flash1 ? 0.75 : kernel == AttentionKernel::flash3 ? 0.80 : 0.86;
+  const bool first = kernel == AttentionKernel::flash1 || kernel == AttentionKernel::triton;
+  return first ? 0.75 : kernel == AttentionKernel::flash3 ? 0.80 : 0.86;
 }
 
 /// Of the kernels that the tables name. FlashInfer's and TensorRT-LLM's are asynchronous where the device is.

@@ -57,8 +57,10 @@ const Table<MatmulCurve>& matmul_table() {
 
 const Table<AttentionCurve>& attention_table() {
   using C = AttentionCurve;
-  static const Choices<AttentionKernel> kernels{
-      {"flash1", AttentionKernel::flash1}, {"flash", AttentionKernel::flash}, {"flash3", AttentionKernel::flash3}};
+  static const Choices<AttentionKernel> kernels{{"flash1", AttentionKernel::flash1},
+                                                {"triton", AttentionKernel::triton},
+                                                {"flash", AttentionKernel::flash},
+                                                {"flash3", AttentionKernel::flash3}};
   static const Table<C> table =
       Table<C>("attention curve", "Achievable time of fused attention.")
           .choice("kernel", &C::kernel, kernels, {.help = "generation that was measured"})

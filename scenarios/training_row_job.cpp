@@ -41,7 +41,7 @@ constexpr SoftwareRule software_rules[] = {{"NeMo-Megatron", "", "", "megatron-2
                                            {"torchtitan+torch.compile", "", "", "torchtitan-compile-2025"},
                                            {"torchtitan", "", "", "torchtitan-2025"},
                                            {"FSDP + compile", "", "", "fsdp-compile-2024"},
-                                           {"FSDP", "", "", "composer-fsdp-2023"},
+                                           {"FSDP", "", "", "pytorch-fsdp-2023"},
                                            {"MaxText", "maxtext-tpu", "", "maxtext-2024"},
                                            {"MaxText", "", "", "maxtext-2024", false, "tpu"},
                                            {"MaxText", "", "", "maxtext-gpu-2024"},
@@ -86,7 +86,9 @@ void find_software(const Cells& row, TrainingRow& out) {
   }
   if (rule->fp32_gradients_for_bf16 && row.text("precision") == "bf16")
     out.software.gradient = out.software.reduction = Precision::fp32;
-  if (row.contains("notes", "MP mode PURE")) // Composer: parameters, gradients and reductions in the autocast type
+  // Composer reduces in the autocast type; parameters and buffers are in it (PURE) or in fp32 (DEFAULT).
+  out.software.autocast = row.contains("notes", "MP mode DEFAULT");
+  if (out.software.autocast || row.contains("notes", "MP mode PURE"))
     out.software.reduction = Precision::bf16;
   if (row.text("overlap_tp") == "1" || row.text("overlap_tp") == "0")
     out.software.overlap_tp_forward = row.text("overlap_tp") == "1";
@@ -144,6 +146,13 @@ int stated_vocabulary(const Cells& row, const TransformerModel& model) {
   return billions > 0 ? vocabulary_of_size(model, billions * 1e9) : usual_vocabularies.back();
 }
 
+/// Frameworks pad the vocabulary until it divides; those that descend from Megatron-LM, to a multiple of 128 on each rank
+/// (make_vocab_size_divisible_by).
+bool pads_by_tiles(const SoftwareProfile& software) {
+  constexpr std::array descendants{"megatron", "modellink", "deepspeed"};
+  return std::ranges::any_of(descendants, [&](const char* name) { return software.name.starts_with(name); });
+}
+
 bool find_job(const Cells& row, TrainingRow& out) {
   const std::string& precision = row.text("precision");
   const auto* const rule = std::find_if(std::begin(precision_rules), std::end(precision_rules),
@@ -187,9 +196,8 @@ bool find_job(const Cells& row, TrainingRow& out) {
   model.biases = model.tied_embedding = !llama_like;
   if (row.count("experts") > 0)
     read_experts(row, model);
-  // Frameworks pad the vocabulary until it divides.
-  const int tp = std::max(1, row.count("tp", 1));
-  model.vocabulary = (stated_vocabulary(row, model) + tp - 1) / tp * tp;
+  const int divisor = std::max(1, row.count("tp", 1)) * (pads_by_tiles(out.software) ? 128 : 1);
+  model.vocabulary = (stated_vocabulary(row, model) + divisor - 1) / divisor * divisor;
   if (out.job.global_batch < 1) {
     out.refusal = "global_batch is not stated";
     return false;

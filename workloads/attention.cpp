@@ -188,6 +188,8 @@ void attention_backward(const BlockBuilder& b, List& list) {
     if (b.model.position == PositionKind::rotary)
       rotary(b, list, "rotary_backward");
     query_key_norm(b, list, true);
+    if (const double bytes = s.tokens * (s.query + 2 * s.kv) * s.element; b.software.copy_attention_gradients)
+      b.streaming(list, "qkv_grad_pack", OpClass::elementwise, bytes, bytes);
     b.linear_backward(list, "qkv", OpClass::gemm, s.hidden, s.query + 2 * s.kv, Side::column, b.attention_parts());
   }
   b.norm_backward(list, "input_norm");

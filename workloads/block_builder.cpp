@@ -83,20 +83,23 @@ void BlockBuilder::context_collective(List& list, const char* name, CollectiveKi
   collective_over(list, name, collective_kind, Group::context, plan.cp, bytes, overlap);
 }
 
-void BlockBuilder::cast(List& list, const std::string& name, double elements, double times, double tensors, double copies) const {
+void BlockBuilder::cast(List& list, const std::string& name, const Casting& what) const {
   const RecipeTraits traits = recipe_traits(job.recipe);
   // A fused kernel that produced the tensor casts it as well, unless the scale has to be known first. Scales of rows and of columns come
   // from maxima of their own.
-  const double maxima = traits.reads_twice ? (traits.scales_by_axis ? 2 * copies - 1 : 1) : 0;
-  const double read = (software.fused_bias_activation && !traits.reads_twice ? 0 : 1) + maxima;
-  const double written = copies * (element_bytes(traits.operand) + traits.scale_bytes);
+  const bool beside = software.fused_bias_activation && !traits.reads_twice && (software.fused_casts || what.of_norm);
+  const double maxima = traits.reads_twice ? (traits.scales_by_axis ? 2 * what.copies - 1 : 1) : 0;
+  const double read = (beside ? 0 : 1) + maxima;
+  const double written = what.copies * (element_bytes(traits.operand) + traits.scale_bytes);
   const double rotation = traits.rotates ? 2 * size.element : 0; // read and written once more, for the weight gradient
-  streaming(list, name + "_cast", OpClass::cast, times * elements * (read * size.element + rotation / 2),
-            times * elements * (written + rotation / 2), static_cast<int>(std::lround(times * tensors * (traits.reads_twice ? 2 : 1))));
+  const int kernels = traits.reads_twice ? 3 : 1;                // the maximum, the scale from it, the cast
+  streaming(list, name + "_cast", OpClass::cast, what.times * what.elements * (read * size.element + rotation / 2),
+            what.times * what.elements * (written + rotation / 2), static_cast<int>(std::lround(what.times * what.tensors * kernels)));
 }
 
 void BlockBuilder::cast_weights(List& list, const std::string& name, double elements, double tensors, double copies) const {
-  cast(list, name + "_weight", elements, static_cast<double>(plan.micro_batch) * plan.dp / job.global_batch, tensors, copies);
+  const double times = static_cast<double>(plan.micro_batch) * plan.dp / job.global_batch;
+  cast(list, name + "_weight", {.elements = elements, .times = times, .tensors = tensors, .copies = copies});
 }
 
 void BlockBuilder::recast(List& list, const std::string& name, double elements) const {
@@ -143,13 +146,15 @@ void BlockBuilder::linear(List& list, const std::string& name, OpClass op_class,
   const Overlap piecewise = software.overlap_tp_forward ? Overlap::next : Overlap::none;
   if (packed(op_class))
     unpack_weights(*this, list, name, in * out);
+  if (software.autocast)
+    streaming(list, name + "_autocast", OpClass::cast, in * out * fp32_bytes, in * out * size.element);
   const bool gathers = side == Side::column && plan.sequence_parallel;
   const bool narrow = gathers_narrow(op_class);
   if (gathers && !narrow)
     collective(list, name + "_gather", CollectiveKind::all_gather, activation(), piecewise);
   if (fewer_bits) {
     const double copies = software.recast_inputs ? 1 : 2;
-    cast(list, name, (gathers && narrow ? size.shard : size.tokens) * in, 1, 1, copies);
+    cast(list, name, {.elements = (gathers && narrow ? size.shard : size.tokens) * in, .copies = copies, .of_norm = side == Side::column});
     cast_weights(list, name, in * out, 1, copies);
   }
   if (gathers && narrow)
@@ -196,7 +201,7 @@ void BlockBuilder::linear_backward(List& list, const std::string& name, OpClass 
   const bool gathers = sharded && (!column || (needs_input && !has_gathered_input(name)));
   const bool shard_is_cast = sharded && narrow && !column;
   if (low_precision(op_class))
-    cast(list, name + "_grad", (shard_is_cast ? size.shard : size.tokens) * out);
+    cast(list, name + "_grad", {.elements = (shard_is_cast ? size.shard : size.tokens) * out});
   if (low_precision(op_class) && software.recast_inputs) {
     recast(list, name, size.tokens * in);
     cast_weights(list, name, in * out, 1, 1);
@@ -217,6 +222,15 @@ void BlockBuilder::linear_backward(List& list, const std::string& name, OpClass 
     return adapter_gradients(*this, list, name, in, out);
   for (std::size_t part = 0; needs_input && part < widths.size(); ++part)
     weight_gradient(list, part_name(name, part), op_class, {.m = widths[part], .n = in, .k = size.tokens});
+  if (needs_input && software.autocast)
+    streaming(list, name + "_autocast_grad", OpClass::cast, in * out * size.element, in * out * fp32_bytes);
+  if (needs_input && op_class != OpClass::head)
+    bias_gradient(list, name, side == Side::row ? size.shard : size.tokens, out);
+}
+
+void BlockBuilder::bias_gradient(List& list, const std::string& name, double rows, double out) const {
+  if (model.biases && software.sum_bias_gradients)
+    streaming(list, name + "_bias_grad", OpClass::elementwise, rows * out * size.element, out * size.element);
 }
 
 void BlockBuilder::weight_gradient(List& list, const std::string& name, OpClass op_class, Matmul shape) const {
@@ -238,8 +252,9 @@ void BlockBuilder::accumulate(List& list, const std::string& name, double elemen
 }
 
 void BlockBuilder::norm(List& list, const std::string& name) const {
-  if (fuses_norms())
-    return streaming(list, name, OpClass::normalization, shard(), shard());
+  if (fuses_norms()) // with autocast, of a copy
+    return streaming(list, name, OpClass::normalization, shard() + (software.autocast ? stream() : 0),
+                     (software.autocast ? 2 : 1) * shard(), software.autocast ? 2 : 1);
   // To fp32, square, mean, times its inverse root, from fp32, times the weights.
   const double wide = size.shard * size.hidden * fp32_bytes;
   streaming(list, name, OpClass::normalization, 2 * shard() + 4 * wide, 2 * shard() + 3 * wide, 6);
@@ -252,7 +267,9 @@ void BlockBuilder::norm_backward(List& list, const std::string& name) const {
     return streaming(list, name + "_backward", OpClass::normalization, 5 * shard() + 10 * wide, 3 * shard() + 7 * wide, 13);
   }
   // Input and output gradient are read, the input gradient written; a second kernel sums the weight gradients.
-  streaming(list, name + "_backward", OpClass::normalization, 3 * shard(), shard(), job.tuning.freezes_weights() ? 1 : 2);
+  const int kernels = (job.tuning.freezes_weights() ? 1 : 2) + (software.autocast ? 1 : 0);
+  streaming(list, name + "_backward", OpClass::normalization, (software.autocast ? 4 : 3) * shard(),
+            shard() + (software.autocast ? stream() : 0), kernels);
 }
 
 void BlockBuilder::residual(List& list, const std::string& name) const {
@@ -260,9 +277,10 @@ void BlockBuilder::residual(List& list, const std::string& name) const {
     norm(list, name + "_norm");
   const double mask = software.hidden_dropout ? shard() / size.element : 0;
   if (software.fused_bias_activation)
-    streaming(list, name, OpClass::elementwise, 2 * shard(), shard() + mask);
-  else
-    streaming(list, name, OpClass::elementwise, 4 * shard(), 3 * shard() + mask, 3);
+    return streaming(list, name, OpClass::elementwise, shard() + stream(), stream() + mask);
+  // The library's product adds the bias; dropout is a kernel of its own.
+  const double dropped = software.hidden_dropout ? shard() : 0;
+  streaming(list, name, OpClass::elementwise, shard() + stream() + dropped, stream() + dropped + mask, software.hidden_dropout ? 2 : 1);
 }
 
 void BlockBuilder::residual_backward(List& list, const std::string& name) const {
@@ -270,7 +288,7 @@ void BlockBuilder::residual_backward(List& list, const std::string& name) const 
     norm_backward(list, name + "_norm");
   // The residual's gradient is added to the branch's; dropout scales the branch by its mask.
   const double mask = software.hidden_dropout ? shard() / size.element : 0;
-  streaming(list, name + "_backward", OpClass::elementwise, 2 * shard() + mask, (software.hidden_dropout ? 2 : 1) * shard(),
+  streaming(list, name + "_backward", OpClass::elementwise, 2 * stream() + mask, stream() + (software.hidden_dropout ? shard() : 0),
             software.hidden_dropout ? 2 : 1);
 }
 

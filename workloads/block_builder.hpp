@@ -81,6 +81,8 @@ public:
 
   /// The product that gives a weight gradient, and its addition to what earlier micro-batches left.
   void weight_gradient(List& list, const std::string& name, OpClass op_class, Matmul shape) const;
+  /// The sum over `rows` of gradients `out` wide that gives a bias its own.
+  void bias_gradient(List& list, const std::string& name, double rows, double out) const;
   /// Adds `elements` of weight gradients to what earlier micro-batches left, by a kernel of its own.
   void accumulate(List& list, const std::string& name, double elements) const;
 
@@ -101,8 +103,16 @@ public:
   [[nodiscard]] bool packed(OpClass op_class) const {
     return op_class == OpClass::gemm && job.tuning.freezes_weights() && job.tuning.frozen_weights != Packing::none;
   }
-  /// Writes `elements` of so many tensors in the recipe's precision, row by row and column by column. `times` = per micro-batch.
-  void cast(List& list, const std::string& name, double elements, double times = 1, double tensors = 1, double copies = 2) const;
+  /// What is cast, how often for a micro-batch, and whether a norm made it.
+  struct Casting {
+    double elements = 0;
+    double times = 1;
+    double tensors = 1;
+    double copies = 2;
+    bool of_norm = false;
+  };
+  /// Writes tensors in the recipe's precision, row by row and column by column.
+  void cast(List& list, const std::string& name, const Casting& what) const;
   /// The input of a linear layer once more, for its weight gradient.
   void recast(List& list, const std::string& name, double elements) const;
   /// Casts of a layer's weights: for the first micro-batch, and kept.
@@ -123,6 +133,8 @@ public:
   [[nodiscard]] double gates() const { return model.ffn == FfnKind::gated ? 2 : 1; }
   /// Bytes of the full activation of one micro-batch.
   [[nodiscard]] double activation() const { return size.tokens * size.hidden * size.element; }
+  /// Bytes of the part of what residuals are added to that this rank holds.
+  [[nodiscard]] double stream() const { return size.shard * size.hidden * (software.autocast ? 4 : size.element); }
   /// The same, cast.
   [[nodiscard]] double narrow_activation() const { return size.tokens * size.hidden * element_bytes(recipe_traits(job.recipe).operand); }
   /// Bytes of the part whose norms and residuals this rank computes.

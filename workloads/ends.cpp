@@ -43,6 +43,9 @@ Block head_block(const TrainingJob& job, const Plan& plan, const SoftwareProfile
   } else { // to fp32 (2 + 4), maximum (4), subtraction (8), exponential (8), sum (4), division (8) bytes per logit
     b.streaming(block.forward, "loss", OpClass::loss, logits * 22, logits * 16, 10);
   }
+  if (software.logged_losses > 0) // to fp32 and its logarithmic softmax; the targets are picked from it
+    b.streaming(block.forward, "logged_losses", OpClass::loss, software.logged_losses * logits * (b.size.element + 4),
+                software.logged_losses * logits * 8, 3 * software.logged_losses);
   for (const char* name : {"loss_max", "loss_sum", "loss_target"})
     b.collective(block.forward, name, CollectiveKind::all_reduce, b.size.tokens * 4);
   if (!software.fused_loss) // scaling in fp32 and the cast back

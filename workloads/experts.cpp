@@ -85,7 +85,7 @@ double weights(const ExpertSizes& e, double in, double out) { return e.groups * 
 void grouped_forward(const BlockBuilder& b, List& list, const std::string& name, const ExpertSizes& e, double in, double out) {
   const double tensors = b.software.grouped_experts ? 1 : e.groups;
   if (b.low_precision(OpClass::gemm)) {
-    b.cast(list, name, e.rows * in, 1, tensors);
+    b.cast(list, name, {.elements = e.rows * in, .tensors = tensors});
     b.cast_weights(list, name, weights(e, in, out), tensors);
   }
   b.grouped_matmul(list, name, {.groups = e.groups, .rows = e.rows, .busiest = e.largest, .n = out, .k = in});
@@ -93,7 +93,7 @@ void grouped_forward(const BlockBuilder& b, List& list, const std::string& name,
 
 void grouped_backward(const BlockBuilder& b, List& list, const std::string& name, const ExpertSizes& e, double in, double out) {
   if (b.low_precision(OpClass::gemm))
-    b.cast(list, name + "_grad", e.rows * out, 1, b.software.grouped_experts ? 1 : e.groups);
+    b.cast(list, name + "_grad", {.elements = e.rows * out, .tensors = b.software.grouped_experts ? 1 : e.groups});
   b.grouped_matmul(list, name + "_dgrad", {.groups = e.groups, .rows = e.rows, .busiest = e.largest, .n = in, .k = out});
   b.grouped_matmul(list, name + "_wgrad",
                    {.groups = e.groups, .rows = e.rows, .busiest = e.largest, .n = out, .k = in, .weight_gradient = true});

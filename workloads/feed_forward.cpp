@@ -16,7 +16,7 @@ void feed_forward(const BlockBuilder& b, List& list) {
   if (b.software.fused_bias_activation)
     b.streaming(list, "activation", OpClass::elementwise, gate * wide, wide);
   else
-    b.streaming(list, "activation", OpClass::elementwise, 2 * gate * wide, 2 * wide, 2);
+    b.streaming(list, "activation", OpClass::elementwise, gate * (gate + 1) / 2 * wide, gate * wide, gate > 1 ? 2 : 1);
   if (b.model.parallel_block) { // one sum over the tensor-parallel ranks for both branches
     b.linear(list, "ffn_down", OpClass::gemm, s.ffn, s.hidden, Side::inner);
     b.streaming(list, "branch_sum", OpClass::elementwise, 2 * b.activation(), b.activation());
@@ -33,7 +33,10 @@ void feed_forward_backward(const BlockBuilder& b, List& list) {
   const double wide = s.tokens * s.ffn * s.element;
   b.residual_backward(list, "ffn_residual");
   b.linear_backward(list, "ffn_down", OpClass::gemm, s.ffn, s.hidden, Side::row);
-  b.streaming(list, "activation_backward", OpClass::elementwise, (1 + gate) * wide, gate * wide, b.software.fused_bias_activation ? 1 : 3);
+  if (b.software.fused_bias_activation || gate == 1)
+    b.streaming(list, "activation_backward", OpClass::elementwise, (1 + gate) * wide, gate * wide);
+  else // of the product, each way, and of the function
+    b.streaming(list, "activation_backward", OpClass::elementwise, 6 * wide, 3 * wide, 3);
   b.linear_backward(list, "ffn_up", OpClass::gemm, s.hidden, gate * s.ffn, b.model.parallel_block ? Side::inner : Side::column,
                     b.feed_forward_parts());
   b.norm_backward(list, "ffn_norm");

@@ -38,7 +38,18 @@ void rotary(const BlockBuilder& b, List& list, const char* name) {
   b.streaming(list, name, OpClass::elementwise, assembled, assembled, 4);
 }
 
+/// Casts of the input and of the weights. `readers` = layers that cast the input, each its own.
+void forward_casts(const BlockBuilder& b, List& list, const std::string& name, double rows, double in, double out, int readers,
+                   bool of_norm) {
+  if (!b.low_precision(OpClass::gemm))
+    return;
+  b.cast(list, name, {.elements = rows * in, .times = static_cast<double>(readers), .of_norm = of_norm});
+  b.cast_weights(list, name, in * out);
+}
+
 void backward_products(const BlockBuilder& b, List& list, const char* dgrad, const char* product, double rows, double in, double out) {
+  if (b.low_precision(OpClass::gemm))
+    b.cast(list, std::string(product) + "_grad", {.elements = rows * out});
   b.matmul(list, dgrad, OpClass::gemm, {.m = rows, .n = in, .k = out});
   b.weight_gradient(list, product, OpClass::gemm, {.m = out, .n = in, .k = rows});
 }
@@ -49,10 +60,13 @@ void latent_projections(const BlockBuilder& b, List& list) {
   const Sizes& s = b.size;
   const LatentAttention& l = b.model.latent;
   const LatentSizes z(b);
+  forward_casts(b, list, "latent_down", s.shard, s.hidden, z.down, l.query_rank > 0 ? 2 : 1, false);
   b.matmul(list, "latent_down", OpClass::gemm, {.m = s.shard, .n = z.down, .k = s.hidden});
   latent_norm(b, list, "latent_norm", z.latent, false);
   exchange(b, list, "latent_gather", CollectiveKind::all_gather, l.query_rank > 0 ? z.down : z.down + s.hidden);
+  forward_casts(b, list, "query_up", s.tokens, z.queries, s.query, 1, true);
   b.matmul(list, "query_up", OpClass::gemm, {.m = s.tokens, .n = s.query, .k = z.queries});
+  forward_casts(b, list, "key_value_up", s.tokens, l.kv_rank, z.keys, 1, true);
   b.matmul(list, "key_value_up", OpClass::gemm, {.m = s.tokens, .n = z.keys, .k = static_cast<double>(l.kv_rank)});
   rotary(b, list, "rotary");
 }

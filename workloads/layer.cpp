@@ -127,7 +127,7 @@ Block layer_block(const TrainingJob& job, const Plan& plan, const SoftwareProfil
     break;
   }
   case Recompute::full:
-    kept = b.shard();
+    kept = b.stream();
     prepend_recomputed(block.backward, block.forward);
     break;
   }

@@ -72,7 +72,7 @@ double optimizer_bytes(const TrainingJob& job, const SoftwareProfile& software) 
 struct Exchange {
   Exchange(const TrainingJob& training_job, const Plan& parallel_plan, const SoftwareProfile& profile)
       : job(training_job), plan(parallel_plan), software(profile), groups(group_shapes(parallel_plan)),
-        half(element_bytes(training_job.precision)), wire(element_bytes(profile.reduction)),
+        half(profile.autocast ? 4 : element_bytes(training_job.precision)), wire(element_bytes(profile.reduction)),
         overlap(profile.gather_blocking ? Overlap::none : Overlap::pass) {}
 
   const TrainingJob& job;
@@ -240,10 +240,11 @@ void HeldElements::add(const HeldElements& other) {
 
 void expose_ends(Block& block, const HeldElements& held, const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
   const ShardSizes sizes = shard_sizes(plan);
+  const Exchange exchange(job, plan, software);
   if (sizes.parameters > 1)
-    block.forward.insert(block.forward.begin(), collective("first_gather", CollectiveKind::all_gather, Group::shard,
-                                                           held.dense * wire_bytes(plan.quantize_weights, element_bytes(job.precision)),
-                                                           job.precision, Overlap::none));
+    block.forward.insert(block.forward.begin(),
+                         collective("first_gather", CollectiveKind::all_gather, Group::shard,
+                                    held.dense * wire_bytes(plan.quantize_weights, exchange.half), job.precision, Overlap::none));
   if (sizes.gradients > 1 && held.trained() > 0)
     block.backward.push_back(collective("last_scatter", CollectiveKind::reduce_scatter, Group::gradient_shard,
                                         held.trained() * wire_bytes(plan.quantize_gradients, element_bytes(software.reduction)),

@@ -13,6 +13,7 @@ namespace orrery {
 enum class AttentionKernel {
   unfused, ///< scores, softmax, dropout and context as kernels of their own
   flash1,  ///< one fused kernel each way: FlashAttention
+  triton,  ///< the same written in Triton (flash_attn_triton.py)
   flash,   ///< FlashAttention-2 and the kernels of its class
   flash3   ///< FlashAttention-3 and cuDNN 9: asynchronous on Hopper and later
 };
@@ -110,6 +111,8 @@ struct SoftwareProfile {
   bool fused_norms = true;              ///< RMS norms and rotary embeddings as one kernel each way, not as elementary operators in fp32
   bool fused_grad_accumulation = false; ///< weight-gradient products add to the accumulation buffer themselves
   bool fused_loss = false;              ///< cross-entropy in one pass over the logits each way
+  bool fused_casts = true;              ///< what makes the input of a low-precision product casts it too; else norms alone do
+  int logged_losses = 0;                ///< plain cross-entropies of each micro-batch that are logged, not trained on
   ExpertDispatch expert_dispatch = ExpertDispatch::all_to_all;
   bool grouped_experts = false;         ///< one kernel for the products of all experts of a rank, not one for each
   bool fused_routing = false;           ///< choice of experts, and permutation of tokens, as one kernel each
@@ -126,6 +129,9 @@ struct SoftwareProfile {
   bool gather_blocking = false;   ///< the host waits around each ZeRO-3 collective: nothing hides it; parameters are freed after each use
   bool copy_gathered = false;     ///< gathered parameters are copied out of the communication buffer (FSDP2)
   bool copy_scattered = false;    ///< gradients are copied into a communication buffer in the reduction's precision
+  bool copy_attention_gradients = false; ///< gradients of queries, keys and values are copied side by side for their fused projection
+  bool sum_bias_gradients = false;       ///< gradients of biases are summed by kernels of their own
+  bool autocast = false; ///< parameters stay and travel in fp32 and each product casts its own; what residuals add to is in fp32
   bool copy_sequence_shards =
       false;                      ///< collectives along the sequence run on buffers whose first axis is the rank: a copy puts them in order
   bool scatter_gather_p2p = true; ///< a TP rank sends its share of a pipeline message and gathers on the other side

@@ -236,6 +236,7 @@ const Table<SoftwareProfile>& software_table() {
                                                 {"tuned_moe", ExpertKernel::tuned_moe}};
   static const Choices<AttentionKernel> attention = {{"unfused", AttentionKernel::unfused},
                                                      {"flash1", AttentionKernel::flash1},
+                                                     {"triton", AttentionKernel::triton},
                                                      {"flash", AttentionKernel::flash},
                                                      {"flash3", AttentionKernel::flash3}};
   static const Choices<ExpertDispatch> dispatch = {{"all_to_all", ExpertDispatch::all_to_all},
@@ -303,9 +304,9 @@ const Table<SoftwareProfile>& software_table() {
           .text("name", &S::name, {.required = true, .help = "name in reports"})
           .object("abilities", &S::abilities, abilities, {.help = "switches of a plan that it has"})
           .object("serving", &S::serving, serving, {.help = "what a serving engine adds"})
-          .choice(
-              "attention", &S::attention, attention,
-              {.help = "kernels of their own, or one fused kernel each way: FlashAttention, FlashAttention-2, FlashAttention-3 or cuDNN 9"})
+          .choice("attention", &S::attention, attention,
+                  {.help = "kernels of their own, or one fused kernel each way: FlashAttention, the same in Triton, FlashAttention-2, "
+                           "FlashAttention-3 or cuDNN 9"})
           .choice("experts", &S::experts, experts,
                   {.help = "one library kernel, the serving engines' kernel, or one product after the other"})
           .choice("narrow_products", &S::narrow_products, narrow, {.help = "whose products run in fewer than 16 bits"})
@@ -321,6 +322,11 @@ const Table<SoftwareProfile>& software_table() {
           .flag("fused_grad_accumulation", &S::fused_grad_accumulation,
                 {.help = "weight-gradient products add to the accumulation buffer themselves"})
           .flag("fused_loss", &S::fused_loss, {.help = "cross-entropy in one pass over the logits each way"})
+          .flag("fused_casts", &S::fused_casts,
+                {.help =
+                     "what makes the input of a low-precision product casts it too, where no maximum is needed first; else norms alone do"})
+          .count("logged_losses", &S::logged_losses,
+                 {.max = 100, .help = "plain cross-entropies of each micro-batch that are logged, not trained on"})
           .choice("expert_dispatch", &S::expert_dispatch, dispatch,
                   {.help = "a copy of a token for each of its experts, or for each rank that holds one of them"})
           .flag("grouped_experts", &S::grouped_experts, {.help = "one kernel for the products of all experts of a rank"})
@@ -349,6 +355,11 @@ const Table<SoftwareProfile>& software_table() {
           .flag("copy_gathered", &S::copy_gathered, {.help = "ZeRO-3: gathered parameters are copied out of the communication buffer"})
           .flag("copy_scattered", &S::copy_scattered,
                 {.help = "ZeRO-2 and 3: gradients are copied into a communication buffer in the reduction's precision"})
+          .flag("copy_attention_gradients", &S::copy_attention_gradients,
+                {.help = "gradients of queries, keys and values are copied side by side for their fused projection"})
+          .flag("sum_bias_gradients", &S::sum_bias_gradients, {.help = "gradients of biases are summed by kernels of their own"})
+          .flag("autocast", &S::autocast,
+                {.help = "parameters stay and travel in fp32 and each product casts its own; what residuals add to is in fp32"})
           .flag("copy_sequence_shards", &S::copy_sequence_shards,
                 {.help = "tensor-parallel ranks put the shards of each sequence in order by a copy, after gathers and before scatters"})
           .flag("scatter_gather_p2p", &S::scatter_gather_p2p,

@@ -34,5 +34,20 @@ TEST_CASE("a vocabulary that is not stated follows from the published size", "[u
   CHECK(row_with("zb-14.6b-1f1b-m48", "vocab", "64000").job.model.vocabulary == 64000);
 }
 
+TEST_CASE("Megatron pads the vocabulary to 128 words on each rank", "[unit][training_rows]") {
+  CHECK(row_with("modellink-aquila-7b-2k", "tp", "8").job.model.vocabulary == 100352); // 100,008 stated
+  CHECK(row_with("modellink-aquila-7b-2k", "tp", "1").job.model.vocabulary == 100096);
+  CHECK(row_with("titan-atp-8b-bf16-0", "vocab", "100008").job.model.vocabulary == 100008);
+}
+
+TEST_CASE("Composer's mixed precision decides where parameters are cast", "[unit][training_rows]") {
+  const auto software = [](const char* notes) { return row_with("mosaic-a100-80g-1b-s2048-n8-amp_bf16-mb14", "notes", notes).software; };
+  CHECK(software("MP mode DEFAULT; sharding FULL_SHARD").autocast);
+  CHECK(software("MP mode DEFAULT; sharding FULL_SHARD").reduction == Precision::bf16);
+  CHECK_FALSE(software("MP mode PURE; sharding FULL_SHARD").autocast);
+  CHECK(software("MP mode PURE; sharding FULL_SHARD").reduction == Precision::bf16);
+  CHECK(software("").reduction == Precision::fp32);
+}
+
 } // namespace
 } // namespace orrery
