@@ -83,7 +83,10 @@ CollectiveModel::CollectiveModel(const Cluster& cluster, const Calibration& cali
   }
   if (engine.exchange && reaches_all && scale_up_.island == 0) {
     exchange_ = found->second.exchange;
-    exchange_low_latency_ = found->second.exchange_low_latency;
+    if (engine.low_latency)
+      exchange_low_latency_ = found->second.exchange_low_latency;
+    if (exchange_ && domain_ <= most_measured)
+      exchange_->share *= std::min(1.0, exchange_links.si() / scale_up_.bandwidth.si());
   }
   if (found->second.send)
     send_ = *found->second.send;

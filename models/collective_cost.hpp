@@ -17,7 +17,7 @@
 // buffers go round the ring. An all-to-all is flat, a message to every rank outside, or hierarchical, inside to the rank on the rail of
 // the destination and then one message to each domain: the faster of both. Beyond a leaf, or a dragonfly group, the up-links' share paces.
 // An engine's exchange with the ranks of experts (DeepEP) takes the faster of its two modes inside; a rank stores to all others at once,
-// inside and outside, so that more ranks than the eight measured add no latency.
+// inside and outside, so that more ranks than the eight measured add no latency. Faster links of a node do not speed it (exchange_links).
 //
 // Source: inside, fitted to NCCL measurements (models/calibration/kernels/collective.csv) and carried to other domains by wire rate.
 // Between domains, assumed share and hop times (NetworkCurve); no public table that we know isolates them: Vidur's two-node rows are of
@@ -44,6 +44,12 @@
 #include <string_view>
 
 namespace orrery {
+
+/// Links of the device that the exchange (DeepEP) was measured on. Its normal mode is paced by the multiprocessors that it takes, 20 by
+/// default, not by the links: 4,096 tokens of 2,048 values go out in 1123, 591, 413, 320, 263 and 229 us with 4 to 24 of them (the table
+/// that the curve is fitted to). Inside a node of eight, faster links do not help; in larger domains engines run another exchange
+/// (HybridEP), which does fill them.
+inline constexpr BytesPerSecond exchange_links{450e9};
 
 /// What a group finds on a torus.
 struct TorusPaths {
@@ -104,6 +110,7 @@ double collective_time(const CollectiveCurve& curve, int n, double wire);
 struct EngineCollectives {
   bool all_reduce = false; ///< small buffers inside a node are summed by direct loads from peers
   bool exchange = false;   ///< tokens go to the ranks of their experts and back by stores into their memory (DeepEP)
+  bool low_latency = true; ///< of that, the mode of few tokens too
 };
 
 /// Prices collectives on one cluster. Immutable.

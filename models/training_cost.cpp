@@ -88,7 +88,9 @@ void hide_beside_pass(const std::vector<Operator>& list, std::vector<OpCost>& co
 TrainingCoster::TrainingCoster(const Cluster& cluster, const SoftwareProfile& software, const Calibration& calibration,
                                std::optional<Watts> device_cap)
     : cluster_(cluster), software_(software), kernels_(cluster.node.device, calibration, software, KernelStream::continuous),
-      collectives_(cluster, calibration), tiers_(cluster.node), power_(cluster.node.device, device_cap) {}
+      collectives_(cluster, calibration),
+      exchanges_(cluster, calibration, {.exchange = software.expert_dispatch == ExpertDispatch::deduplicated, .low_latency = false}),
+      tiers_(cluster.node), power_(cluster.node.device, device_cap) {}
 
 OpCost TrainingCoster::own_cost(const Operator& op) const {
   if (const auto* transfer = std::get_if<TierTransfer>(&op.shape))
@@ -102,7 +104,9 @@ OpCost TrainingCoster::operator_cost(Placements& placements, const Operator& op)
   const auto* collective = std::get_if<Collective>(&op.shape);
   if (collective == nullptr)
     return own_cost(op);
-  const CollectiveCost cost = collectives_.cost(collective->kind, collective->bytes, placements.of(collective->group));
+  const bool exchange = collective->kind == CollectiveKind::all_to_all && collective->group == Group::expert;
+  const CollectiveCost cost =
+      (exchange ? exchanges_ : collectives_).cost(collective->kind, collective->bytes, placements.of(collective->group));
   // Every byte on a wire is read from the memory of one rank and written to that of another.
   return {.time = cost.time,
           .memory = 2.0 * (cost.scale_up_bytes + cost.network_bytes),

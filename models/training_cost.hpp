@@ -82,6 +82,7 @@ private:
   SoftwareProfile software_;
   KernelModel kernels_;
   CollectiveModel collectives_;
+  CollectiveModel exchanges_; ///< with the ranks of experts
   TierModel tiers_;
   DevicePower power_;
 };

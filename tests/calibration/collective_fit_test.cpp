@@ -35,6 +35,23 @@ TEST_CASE("errors on held-out collectives", "[calibration]") {
   }
 }
 
+TEST_CASE("multiprocessors pace an exchange inside a node, links one inside a rack", "[calibration]") {
+  const Calibration calibration = kept_calibration();
+  const auto time = [&](double links, int domain) {
+    Cluster cluster;
+    cluster.nodes = domain / 8;
+    cluster.node.devices = 8;
+    cluster.node.device.architecture = "hopper";
+    cluster.node.scale_up = {.kind = ScaleUpKind::switched, .bandwidth = BytesPerSecond{links}};
+    cluster.node.scale_up.domain = domain;
+    const CollectiveModel model(cluster, calibration, {.exchange = true, .low_latency = false});
+    return model.cost(CollectiveKind::all_to_all, Bytes{500e6}, place_group(cluster, {.size = 8})).time.si();
+  };
+  CHECK(time(900e9, 8) == Approx(time(450e9, 8)).epsilon(0.03)); // pieces start up a little sooner
+  CHECK(time(200e9, 8) > 2 * time(450e9, 8));
+  CHECK(time(900e9, 64) < 0.6 * time(450e9, 64));
+}
+
 TEST_CASE("exchanges of experts between nodes lie near DeepEP's own figures", "[calibration]") {
   // deepseek-ai/DeepEP, README, kernels of low latency: 128 tokens of DeepSeek-V3 (hidden 7168, 8 of 256 experts) on H800 with a 400 Gb/s
   // NIC each, microseconds to dispatch (FP8 and scales) and to combine (BF16).
