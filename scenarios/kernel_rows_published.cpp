@@ -109,12 +109,11 @@ void read_experts(const Cells& cells, KernelRow row, Lines& out) {
   const double width = cells.number("intermediate") / cells.number("tp");
   Routing routing;
   if (!balanced)
-    routing = {.kind = RoutingKind::zipf, .exponent = power_of(cells.text("routing"))};
-  const RoutingLoad load = balanced || ep == 1
-                               ? RoutingLoad{}
-                               : routing_load(routing, tokens, static_cast<int>(count), static_cast<int>(top_k), static_cast<int>(ep));
+    routing = {.kind = RoutingKind::power_law, .exponent = power_of(cells.text("routing"))};
+  const RoutingLoad load =
+      balanced ? RoutingLoad{} : routing_load(routing, tokens, static_cast<int>(count), static_cast<int>(top_k), static_cast<int>(ep));
   const double rows = tokens * top_k / ep * load.rank;
-  const double groups = std::max(1.0, std::min(count / ep, rows));
+  const double groups = std::max(1.0, std::min(count / ep * load.touched, rows));
   const GroupedMatmul up{.groups = groups,
                          .rows = rows,
                          .busiest = balanced ? 0 : 2 * rows / groups,

@@ -28,8 +28,8 @@ double drawn_load(double draws, int parts) {
 }
 
 /// Loads of zipf and power_law, in falling order.
-std::vector<double> loads_of(const Routing& routing, int experts) {
-  constexpr double most = 1e5; // of a power law, over the least
+std::vector<double> loads_of(const Routing& routing, double tokens, int experts) {
+  const double most = std::max(1.0, 0.8 * tokens); // of a power law, over the least
   std::vector<double> loads(static_cast<std::size_t>(experts));
   const double s = routing.exponent;
   for (std::size_t i = 0; i < loads.size(); ++i) {
@@ -43,8 +43,8 @@ std::vector<double> loads_of(const Routing& routing, int experts) {
 }
 
 /// Shares of rows in falling order. No expert is chosen twice by a token: what is above 1 / top_k goes to the others.
-std::vector<double> skewed_shares(const Routing& routing, int experts, int top_k) {
-  std::vector<double> shares = loads_of(routing, experts);
+std::vector<double> skewed_shares(const Routing& routing, double tokens, int experts, int top_k) {
+  std::vector<double> shares = loads_of(routing, tokens, experts);
   const double most = 1.0 / top_k;
   double free = 1; // of the experts below the cap
   for (std::size_t i = 0; i < shares.size(); ++i) {
@@ -58,6 +58,14 @@ std::vector<double> skewed_shares(const Routing& routing, int experts, int top_k
     free -= most;
   }
   return shares;
+}
+
+/// Share of the experts, of those shares of the rows, that `tokens` tokens go to.
+double touched_share(const std::vector<double>& shares, double tokens, int top_k) {
+  double untouched = 0;
+  for (const double share : shares)
+    untouched += std::pow(std::max(0.0, 1 - top_k * share), tokens);
+  return 1 - untouched / static_cast<double>(shares.size());
 }
 
 RoutingLoad skewed_load(const std::vector<double>& shares, int ranks) {
@@ -92,10 +100,11 @@ RoutingLoad measured_load(const std::vector<double>& shares, int ranks) {
 
 } // namespace
 
-Routing laid_out(const Routing& routing, int experts, int top_k, int ranks) {
+Routing laid_out(const Routing& routing, double tokens, int experts, int top_k, int ranks) {
   if (!routing.balanced || routing.kind == RoutingKind::uniform)
     return routing;
-  const std::vector<double> shares = routing.kind == RoutingKind::measured ? routing.shares : skewed_shares(routing, experts, top_k);
+  const std::vector<double> shares =
+      routing.kind == RoutingKind::measured ? routing.shares : skewed_shares(routing, tokens, experts, top_k);
   const ExpertPlacement placement = place_experts(shares, ranks, routing.redundant);
   std::vector<int> copies(shares.size());
   for (const std::vector<int>& held : placement.held)
@@ -110,15 +119,27 @@ Routing laid_out(const Routing& routing, int experts, int top_k, int ranks) {
 
 RoutingLoad routing_load(const Routing& routing, double tokens, int experts, int top_k, int ranks) {
   if (routing.balanced && routing.kind != RoutingKind::uniform)
-    return routing_load(laid_out(routing, experts, top_k, ranks), tokens, experts, top_k, ranks);
-  if (routing.kind == RoutingKind::measured)
-    return measured_load(routing.shares, ranks);
+    return routing_load(laid_out(routing, tokens, experts, top_k, ranks), tokens, experts, top_k, ranks);
+  if (routing.kind == RoutingKind::measured) {
+    RoutingLoad load = measured_load(routing.shares, ranks);
+    const double sum = std::accumulate(routing.shares.begin(), routing.shares.end(), 0.0);
+    std::vector<double> shares = routing.shares;
+    for (double& share : shares)
+      share /= sum;
+    load.touched = touched_share(shares, tokens * load.rank, top_k);
+    return load;
+  }
   const double draws = tokens * top_k;
-  const RoutingLoad drawn{.rank = drawn_load(draws, ranks), .largest = drawn_load(draws, experts)};
-  if (routing.kind == RoutingKind::uniform || routing.exponent == 0)
-    return drawn;
-  const RoutingLoad skewed = skewed_load(skewed_shares(routing, experts, top_k), ranks);
-  return {.rank = std::max(drawn.rank, skewed.rank), .largest = std::max(drawn.largest, skewed.largest)};
+  RoutingLoad load{.rank = drawn_load(draws, ranks), .largest = drawn_load(draws, experts)};
+  if (routing.kind == RoutingKind::uniform || routing.exponent == 0) {
+    load.touched = 1 - std::pow(1 - static_cast<double>(top_k) / experts, tokens * load.rank);
+    return load;
+  }
+  const std::vector<double> shares = skewed_shares(routing, tokens, experts, top_k);
+  const RoutingLoad skewed = skewed_load(shares, ranks);
+  return {.rank = std::max(load.rank, skewed.rank),
+          .largest = std::max(load.largest, skewed.largest),
+          .touched = touched_share(shares, tokens * load.rank, top_k)};
 }
 
 double ranks_reached(double experts, int top_k, double ranks) {

@@ -85,5 +85,5 @@ TEST_CASE("placing by load levels a skewed routing", "[closed_form][experts]") {
   CHECK(random_order > placed);
   CHECK(placed > copied);
   CHECK(copied < 1.05);
-  CHECK(routing_load(laid_out(routing, 256, 8, 32), 1e6, 256, 8, 32).rank == Approx(copied));
+  CHECK(routing_load(laid_out(routing, 1e6, 256, 8, 32), 1e6, 256, 8, 32).rank == Approx(copied));
 }

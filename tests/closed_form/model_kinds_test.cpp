@@ -317,7 +317,7 @@ TEST_CASE("the busiest rank is felt", "[closed_form][model]") {
       double mean = 0;
       for (int draw = 0; draw < draws; ++draw) {
         std::vector<double> loads(experts);
-        for (double& load : loads) // cumulative share u of x^-s from 1 to 1e5
+        for (double& load : loads) // cumulative share u of x^-s from 1 to 0.8 of 125,000 tokens
           load = std::pow(1 + (std::pow(1e5, 1 - exponent) - 1) * uniform(random), 1 / (1 - exponent));
         double busiest = 0;
         for (int rank = 0; rank < ranks; ++rank)
@@ -325,7 +325,7 @@ TEST_CASE("the busiest rank is felt", "[closed_form][model]") {
         mean += busiest / std::accumulate(loads.begin(), loads.end(), 0.0) * ranks / draws;
       }
       CAPTURE(exponent, mean);
-      const double rank = routing_load({.kind = RoutingKind::power_law, .exponent = exponent}, 1e12, experts, 1, ranks).rank;
+      const double rank = routing_load({.kind = RoutingKind::power_law, .exponent = exponent}, 1.25e5, experts, 1, ranks).rank;
       CHECK(rank > 0.82 * mean);
       CHECK(rank < mean);
     }
@@ -333,6 +333,19 @@ TEST_CASE("the busiest rank is felt", "[closed_form][model]") {
   SECTION("a token chooses an expert once") {
     const Routing steep{.kind = RoutingKind::zipf, .exponent = 10};
     CHECK(routing_load(steep, 1e12, 8, 2, 8).largest == Approx(4)); // half of all rows, over the mean of an eighth
+  }
+  SECTION("skewed loads leave experts without a token") {
+    const Routing power{.kind = RoutingKind::power_law, .exponent = 1.2};
+    CHECK(routing_load({}, 32, 128, 4, 1).touched == Approx(1 - std::pow(1 - 4.0 / 128, 32)));
+    CHECK(routing_load(power, 1, 128, 4, 1).touched == Approx(4.0 / 128)); // one token goes to four, whatever the loads are
+    for (const double tokens : {32.0, 256.0}) {
+      CAPTURE(tokens);
+      const double skewed = routing_load(power, tokens, 128, 4, 1).touched;
+      CHECK(skewed < 0.9 * routing_load({}, tokens, 128, 4, 1).touched);
+      CHECK(skewed * 128 > 4);
+    }
+    const Routing two{.kind = RoutingKind::measured, .shares = {1, 1, 0, 0}};
+    CHECK(routing_load(two, 100, 4, 1, 2).touched == Approx(0.5));
   }
   SECTION("a histogram is taken as it is") {
     const RoutingLoad load = routing_load({.kind = RoutingKind::measured, .shares = {1, 3, 2, 2}}, 100, 4, 1, 2);
