@@ -106,9 +106,13 @@ struct CostedStage {
   CostedMessage forward_return;          ///< to the previous stage, where a schedule runs chunks in falling order of stages
   CostedMessage backward_return;         ///< to the next stage
 
-  static constexpr std::size_t messages = 4;
-  /// By direction of the pass (+ 1 = backward) and of the chunk (+ 2 = falling order).
+  std::vector<CostedMessage> sends; ///< by receiving stage (x 2, + 1 = backward) where micro-batches take paths of their own; else empty
+
+  [[nodiscard]] int messages() const { return sends.empty() ? 4 : static_cast<int>(sends.size()); }
+  /// As `sends`; where that is empty, by direction of the pass (+ 1 = backward) and of the chunk (+ 2 = falling order).
   [[nodiscard]] const CostedMessage& message(int index) const {
+    if (!sends.empty())
+      return sends[static_cast<std::size_t>(index)];
     return index == 0 ? forward_send : index == 1 ? backward_send : index == 2 ? forward_return : backward_return;
   }
 };
@@ -118,7 +122,8 @@ struct CostedGraph {
   ScheduleKind schedule = ScheduleKind::one_f_one_b;
   int micro_batches = 1;
   int virtual_stages = 1;
-  int replicas = 1; ///< ranks of a data group
+  int skip_stages = 0; ///< that each micro-batch leaves out (SkipPipe)
+  int replicas = 1;    ///< ranks of a data group
   GroupShapes groups;
   bool overlap_p2p = false;
   std::vector<CostedBlock> blocks; ///< parallel to OpGraph::blocks

@@ -52,7 +52,7 @@ TierLoad TierModel::update(const TierUpdate& update, double device_share, Second
     load.add(moved(update.parameters_tier, Bytes{}, update.parameters * k));
   // The host's share.
   const double h = 1 - k;
-  const Bytes streamed = 2 * update.states + update.gradients + update.parameters;
+  const Bytes streamed = 2 * update.states + update.gradients + update.parameters + 2 * update.rescaled;
   const Seconds arithmetic = peak_ > FlopsPerSecond{} ? update.flops / peak_ : Seconds{};
   load.memory += time_of(streamed * h, memory_);
   load.processor += std::max(time_of(streamed, processor_), arithmetic) * h;
@@ -66,6 +66,8 @@ TierLoad TierModel::update(const TierUpdate& update, double device_share, Second
     load.memory += time_of(update.parameters * h, memory_);
     load.storage += time_of(update.parameters * h, write_);
   }
+  if (update.serial)
+    load.processor += load.in + load.out + load.storage;
   return load;
 }
 

@@ -6,7 +6,7 @@
 namespace orrery {
 
 PassRatios pass_ratios(const CostedGraph& graph) {
-  if (!splits_backward(graph.schedule))
+  if (!splits_backward(graph.schedule) && graph.schedule != ScheduleKind::skip_pipe)
     return {};
   double forward = 0;
   double backward = 0;
@@ -23,16 +23,27 @@ PassRatios pass_ratios(const CostedGraph& graph) {
   const auto sixteenths = [](double value) { return static_cast<int>(std::clamp(std::round(16 * value), 0.0, 1e6)); };
   if (forward <= 0)
     return {};
-  return {.backward = sixteenths(backward / forward), .weight = sixteenths(weight / forward), .weight_held = sixteenths(held / chunks)};
+  PassRatios ratios{
+      .backward = sixteenths(backward / forward), .weight = sixteenths(weight / forward), .weight_held = sixteenths(held / chunks)};
+  if (graph.schedule != ScheduleKind::skip_pipe)
+    return ratios;
+  for (const CostedStage& stage : graph.stages) {
+    ratios.stages.push_back(sixteenths(stage.chunks.front().forward.total().si() * chunks / forward));
+    ratios.stages.push_back(sixteenths(stage.chunks.front().backward.total().si() * chunks / forward));
+    for (std::size_t i = 0; i < stage.sends.size(); ++i)
+      ratios.hops.push_back(sixteenths(stage.sends[i].time().si() * chunks / forward));
+  }
+  return ratios;
 }
 
 PassOrder step_order(const CostedGraph& graph, int micro_batches) {
-  return schedule_order(graph.schedule, static_cast<int>(graph.stages.size()), graph.virtual_stages, micro_batches, pass_ratios(graph));
+  return schedule_order(graph.schedule, static_cast<int>(graph.stages.size()), graph.virtual_stages, micro_batches, pass_ratios(graph),
+                        graph.skip_stages);
 }
 
-std::optional<PassOutput> pass_output(const CostedGraph& graph, ChunkPlace from, bool backward) {
-  const int stages = static_cast<int>(graph.stages.size());
-  const auto to = neighbour(graph.schedule, stages, graph.virtual_stages, from, backward);
+namespace {
+
+std::optional<PassOutput> output_to(const CostedGraph& graph, ChunkPlace from, const std::optional<ChunkPlace>& to, bool backward) {
   if (!to)
     return std::nullopt;
   if (to->stage == from.stage)
@@ -41,8 +52,21 @@ std::optional<PassOutput> pass_output(const CostedGraph& graph, ChunkPlace from,
   return PassOutput{.to = *to, .message = (backward ? 1 : 0) + (returns ? 2 : 0)};
 }
 
+} // namespace
+
+std::optional<PassOutput> pass_output(const CostedGraph& graph, const PassOrder& order, int stage, const Slot& slot) {
+  const bool backward = slot.kind == PassKind::backward;
+  const auto to = next_place(order, graph.schedule, graph.virtual_stages, stage, slot);
+  if (to && !order.links.empty())
+    return PassOutput{.to = *to, .message = message_on_path(graph.stages[static_cast<std::size_t>(stage)], to->stage, backward)};
+  return output_to(graph, {stage, slot.chunk}, to, backward);
+}
+
+int message_on_path(const CostedStage& from, int to, bool backward) { return (backward ? 1 : 0) + (from.sends.empty() ? 0 : 2 * to); }
+
 Seconds message_time(const CostedGraph& graph, ChunkPlace from, bool backward) {
-  const auto output = pass_output(graph, from, backward);
+  const auto to = neighbour(graph.schedule, static_cast<int>(graph.stages.size()), graph.virtual_stages, from, backward);
+  const auto output = output_to(graph, from, to, backward);
   if (!output || output->message < 0)
     return {};
   return graph.stages[static_cast<std::size_t>(from.stage)].message(output->message).time();

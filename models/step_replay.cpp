@@ -8,7 +8,7 @@ namespace orrery {
 
 namespace {
 
-constexpr int kinds = 3;
+constexpr int kinds = static_cast<int>(pass_kinds);
 
 /// Number of the message that a pass of a chunk waits for.
 std::size_t message_of(const CostedGraph& graph, ChunkPlace place, bool backward, int micro_batches, int micro_batch) {
@@ -49,22 +49,22 @@ PassProgram::PassProgram(const CostedGraph& graph, int micro_batches) {
     [[maybe_unused]] const std::size_t before = steps.size();
     for (int s = count - 1; s >= 0; --s) {
       std::size_t& i = next[static_cast<std::size_t>(s)];
-      if (i == order.passes)
+      if (i == order.of(s).size())
         continue;
       const Slot slot = order.of(s)[i];
       const ChunkPlace place{s, slot.chunk};
       const bool backward = slot.kind == PassKind::backward;
       const bool outer = chunk_at(graph.schedule, count, s, slot.chunk) == (backward ? last : 0);
-      Step step{.stage = s, .cost = (s * graph.virtual_stages + slot.chunk) * kinds + static_cast<int>(slot.kind)};
+      const auto to = slot.kind == PassKind::weight ? std::nullopt : next_place(order, graph.schedule, graph.virtual_stages, s, slot);
+      const int place_of_cost = order.links.empty() ? s * graph.virtual_stages + slot.chunk : s * count + (to ? to->stage : s);
+      Step step{.stage = s, .cost = place_of_cost * kinds + static_cast<int>(slot.kind)};
       if (slot.kind != PassKind::weight && !outer) {
         const Sent& input = sent[message_of(graph, place, backward, micro_batches, slot.micro_batch)];
         if (input.round >= round)
           continue;
         step.input = input.by;
       }
-      const auto to =
-          slot.kind == PassKind::weight ? std::nullopt : neighbour(graph.schedule, count, graph.virtual_stages, place, backward);
-      positions[static_cast<std::size_t>(s) * order.passes + i] = static_cast<std::int32_t>(steps.size());
+      positions[order.first[static_cast<std::size_t>(s)] + i] = static_cast<std::int32_t>(steps.size());
       steps.push_back(step);
       if (to)
         sent[message_of(graph, *to, backward, micro_batches, slot.micro_batch)] = {round, static_cast<std::int32_t>(steps.size())};
@@ -81,22 +81,44 @@ void PassProgram::note_stages(const CostedGraph& graph, const PassOrder& order, 
   const std::size_t round = graph.stages.size() * static_cast<std::size_t>(graph.virtual_stages) * (split ? 3 : 2);
   for (std::size_t s = 0; s < graph.stages.size(); ++s) {
     const auto slots = order.of(static_cast<int>(s));
-    const auto position = [&](std::size_t i) { return positions[s * order.passes + i]; };
-    const auto gradient = std::find_if(slots.begin(), slots.end(), [&](const Slot& slot) {
-      return slot.kind == (split ? PassKind::weight : PassKind::backward) && slot.micro_batch == micro_batches - 1;
-    });
+    const auto position = [&](std::size_t i) { return positions[order.first[s] + i]; };
     const auto forward = std::find_if(slots.rbegin(), slots.rend(), [](const Slot& slot) { return slot.kind == PassKind::forward; });
     const auto end = static_cast<std::size_t>(slots.rend() - forward) - 1;
     const auto first_backward = std::find_if(slots.begin(), slots.end(), [](const Slot& slot) { return slot.kind == PassKind::backward; });
     const bool steady = end >= round + static_cast<std::size_t>(first_backward - slots.begin());
     stages.push_back({.first = position(0),
-                      .last_gradient = position(static_cast<std::size_t>(gradient - slots.begin())),
+                      .last_gradient = position(last_gradient_pass(order, graph.schedule, micro_batches, static_cast<int>(s))),
                       .steady_end = position(end),
                       .steady_begin = position(steady ? end - round : end)});
   }
 }
 
+namespace {
+
+std::vector<PassCost> pass_costs_on_paths(const CostedGraph& graph) {
+  std::vector<PassCost> costs;
+  const int stages = static_cast<int>(graph.stages.size());
+  for (int s = 0; s < stages; ++s) {
+    const CostedStage& stage = graph.stages[static_cast<std::size_t>(s)];
+    const CostedChunk& chunk = stage.chunks.front();
+    for (int to = 0; to < stages; ++to) {
+      const auto add = [&](const Span& span, bool backward) {
+        const double message = to == s ? 0 : stage.message(message_on_path(stage, to, backward)).time().si();
+        costs.push_back({span.total().si(), message, graph.overlap_p2p ? 0 : message});
+      };
+      add(chunk.forward, false);
+      add(chunk.backward, true);
+      costs.push_back({}); // no gradients of weights by themselves
+    }
+  }
+  return costs;
+}
+
+} // namespace
+
 std::vector<PassCost> pass_costs(const CostedGraph& graph) {
+  if (graph.schedule == ScheduleKind::skip_pipe)
+    return pass_costs_on_paths(graph);
   std::vector<PassCost> costs;
   costs.reserve(graph.stages.size() * static_cast<std::size_t>(graph.virtual_stages * kinds));
   double forward = 0;
@@ -116,7 +138,7 @@ std::vector<PassCost> pass_costs(const CostedGraph& graph) {
 }
 
 const PassProgram& Replayer::program(const CostedGraph& graph, int micro_batches) {
-  const std::tuple key(graph.schedule, graph.stages.size(), graph.virtual_stages, micro_batches, pass_ratios(graph));
+  const std::tuple key(graph.schedule, graph.stages.size(), graph.virtual_stages, graph.skip_stages, micro_batches, pass_ratios(graph));
   const auto found = programs_.find(key);
   return found != programs_.end() ? found->second : programs_.try_emplace(key, graph, micro_batches).first->second;
 }

@@ -27,7 +27,7 @@ public:
 
   struct Step {
     std::int32_t stage = 0;
-    std::int32_t cost = 0;  ///< (stage * chunks + chunk) * 3 + kind
+    std::int32_t cost = 0;  ///< of pass_costs()
     std::int32_t input = 0; ///< one more than the position of the step whose message it waits for; 0 = none
   };
 
@@ -46,6 +46,9 @@ private:
   void note_stages(const CostedGraph& graph, const PassOrder& order, int micro_batches, const std::vector<std::int32_t>& positions);
 };
 
+/// Kinds of pass that have a cost in each place.
+inline constexpr std::size_t pass_kinds = 3;
+
 /// Times of a chunk's pass.
 struct PassCost {
   double time = 0;
@@ -53,7 +56,7 @@ struct PassCost {
   double held = 0; ///< part of the message that holds the stage up
 };
 
-/// By stage, chunk and kind.
+/// By stage, chunk and kind; by stage, stage that follows (its own where none does) and kind where micro-batches take paths of their own.
 [[nodiscard]] std::vector<PassCost> pass_costs(const CostedGraph& graph);
 
 struct ReplayedStage {
@@ -71,7 +74,7 @@ public:
 private:
   const PassProgram& program(const CostedGraph& graph, int micro_batches);
 
-  std::map<std::tuple<ScheduleKind, std::size_t, int, int, PassRatios>, PassProgram> programs_;
+  std::map<std::tuple<ScheduleKind, std::size_t, int, int, int, PassRatios>, PassProgram> programs_;
   std::vector<double> free_;    ///< by stage: when it may begin its next pass
   std::vector<double> arrival_; ///< by step, from 1: of the message that it sends
 };

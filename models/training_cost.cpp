@@ -245,6 +245,11 @@ void TrainingCoster::cost_messages(const OpGraph& graph, CostedGraph& costed) co
     const int previous = (s + stages - 1) % stages;
     stage.forward_send = message(0, graph.boundary_forward, s, next);
     stage.backward_send = message(1, graph.boundary_backward, s, previous);
+    if (graph.schedule == ScheduleKind::skip_pipe)
+      for (int to = 0; to < stages; ++to) {
+        stage.sends.push_back(to == s ? CostedMessage{} : message(0, graph.boundary_forward, s, to));
+        stage.sends.push_back(to == s ? CostedMessage{} : message(1, graph.boundary_backward, s, to));
+      }
     if (!runs_backwards(graph.schedule, 1))
       continue;
     stage.forward_return = message(0, graph.boundary_forward, s, previous);
@@ -291,6 +296,7 @@ CostedGraph TrainingCoster::cost_passes(const OpGraph& graph) const {
   CostedGraph costed{.schedule = graph.schedule,
                      .micro_batches = graph.micro_batches,
                      .virtual_stages = graph.virtual_stages,
+                     .skip_stages = graph.skip_stages,
                      .replicas = graph.groups.at(Group::data).size,
                      .groups = graph.groups,
                      .overlap_p2p = graph.overlap_p2p,

@@ -20,6 +20,20 @@ StageTimes cycle(const CostedGraph& graph, const std::vector<PassCost>& costs, s
   return times;
 }
 
+/// Compute and blocking sends of all passes of stage `s`, where micro-batches take paths of their own.
+StageTimes along_paths(const CostedGraph& graph, const std::vector<PassCost>& costs, std::size_t s, const PassOrder& order) {
+  StageTimes times;
+  const std::size_t stages = graph.stages.size();
+  for (const Slot& slot : order.of(static_cast<int>(s))) {
+    const auto to = next_place(order, graph.schedule, graph.virtual_stages, static_cast<int>(s), slot);
+    const PassCost& cost =
+        costs[(s * stages + (to ? static_cast<std::size_t>(to->stage) : s)) * pass_kinds + static_cast<std::size_t>(slot.kind)];
+    times.compute += Seconds{cost.time};
+    times.send += Seconds{cost.held};
+  }
+  return times;
+}
+
 /// What one more micro-batch adds to GPipe in the steady state: the longest stage of each phase.
 double added_by_phases(const CostedGraph& graph, const std::vector<PassCost>& costs) {
   const std::size_t passes = costs.size() / graph.stages.size();
@@ -37,6 +51,8 @@ constexpr std::size_t longest_replay = 400'000;
 
 /// Micro-batches that are replayed: all of them, as far as that pays, or a few rounds of the pipeline.
 int replayed_micro_batches(const CostedGraph& graph, Replay depth) {
+  if (graph.schedule == ScheduleKind::skip_pipe) // no round is like another
+    return graph.micro_batches;
   const int stages = static_cast<int>(graph.stages.size());
   const bool split = splits_backward(graph.schedule);
   const int few = graph.schedule == ScheduleKind::gpipe || graph.schedule == ScheduleKind::one_f_one_b ? 2 : 3;
@@ -110,7 +126,12 @@ PipelineTimes pipeline_times(const CostedGraph& graph, Replay depth, Replayer& r
   const std::vector<PassCost> costs = pass_costs(graph);
   PipelineTimes pipeline;
   pipeline.busy.reserve(graph.stages.size());
+  const PassOrder paths = graph.schedule == ScheduleKind::skip_pipe ? step_order(graph, graph.micro_batches) : PassOrder{};
   for (std::size_t s = 0; s < graph.stages.size(); ++s) {
+    if (!paths.links.empty()) {
+      pipeline.busy.push_back(along_paths(graph, costs, s, paths));
+      continue;
+    }
     const StageTimes once = cycle(graph, costs, s);
     pipeline.busy.push_back({.compute = once.compute * passes, .send = once.send * passes});
   }

@@ -11,9 +11,9 @@ namespace orrery {
 namespace {
 
 const Words<ScheduleKind> schedules = {
-    {ScheduleKind::gpipe, "gpipe"},      {ScheduleKind::one_f_one_b, "1f1b"}, {ScheduleKind::interleaved, "interleaved"},
-    {ScheduleKind::zb_1p, "zb-1p"},      {ScheduleKind::zb_2p, "zb-2p"},      {ScheduleKind::zb_v, "zb-v"},
-    {ScheduleKind::dualpipe, "dualpipe"}};
+    {ScheduleKind::gpipe, "gpipe"},        {ScheduleKind::one_f_one_b, "1f1b"}, {ScheduleKind::interleaved, "interleaved"},
+    {ScheduleKind::zb_1p, "zb-1p"},        {ScheduleKind::zb_2p, "zb-2p"},      {ScheduleKind::zb_v, "zb-v"},
+    {ScheduleKind::skip_pipe, "skippipe"}, {ScheduleKind::dualpipe, "dualpipe"}};
 const Words<Recompute> recomputes = {{Recompute::none, "none"}, {Recompute::selective, "selective"}, {Recompute::full, "full"}};
 const Words<TimeKind> time_kinds = {{TimeKind::compute, "compute"},
                                     {TimeKind::communication, "communication"},
@@ -30,6 +30,7 @@ const JsonObject<Plan>& plan_object() {
           .value("micro_batch", "sequences per micro-batch and replica", [](const Plan& p) { return p.micro_batch; })
           .word("schedule", "pipeline schedule", schedules, [](const Plan& p) { return p.schedule; })
           .value("virtual_stages", "model chunks per stage", [](const Plan& p) { return p.virtual_stages; })
+          .value("skip_stages", "stages that each micro-batch leaves out (SkipPipe)", [](const Plan& p) { return p.skip_stages; })
           .values("stage_layers", "layers per chunk; empty = as even as possible", &Plan::stage_layers)
           .word("recompute", "activations computed again in the backward pass", recomputes, [](const Plan& p) { return p.recompute; })
           .value("sequence_parallel", "", [](const Plan& p) { return p.sequence_parallel; })

@@ -142,6 +142,8 @@ struct TierUpdate {
   Flops flops;
   int beside_forward = 0; ///< passes of every chunk of the stage in whose shadow it runs
   int beside_backward = 0;
+  bool serial = false; ///< each part of the way waits for the one before
+  Bytes rescaled;      ///< gradients that the host's processors read and write in a pass of its own first
 };
 
 struct Operator {
@@ -225,6 +227,7 @@ struct OpGraph {
   ScheduleKind schedule = ScheduleKind::one_f_one_b;
   int micro_batches = 1;
   int virtual_stages = 1;
+  int skip_stages = 0; ///< that each micro-batch leaves out (SkipPipe)
   bool overlap_p2p = false;
   Bytes boundary_forward;  ///< sent by each rank to the next chunk after a forward pass
   Bytes boundary_backward; ///< sent by each rank to the previous chunk after a backward pass

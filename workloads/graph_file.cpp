@@ -2,6 +2,7 @@
 
 #include "hardware/words.hpp"
 #include "workloads/schedule.hpp"
+#include "workloads/skip_schedule.hpp"
 #include "workloads/tables.hpp"
 
 #include <fmt/format.h>
@@ -133,7 +134,9 @@ const Table<TierUpdate>& update_table() {
           .choice("parameters_tier", &U::parameters_tier, tier_words(), {.help = "where they are written"})
           .quantity("flops", &U::flops, flop_count("of the whole update"))
           .count("beside_forward", &U::beside_forward, {.max = 1'000'000, .help = "forward passes of every chunk that it runs beside"})
-          .count("beside_backward", &U::beside_backward, {.max = 1'000'000, .help = "the same of backward passes"});
+          .count("beside_backward", &U::beside_backward, {.max = 1'000'000, .help = "the same of backward passes"})
+          .flag("serial", &U::serial, {.help = "each part of the way waits for the one before"})
+          .quantity("rescaled", &U::rescaled, size_in_bytes("gradients that the processors read and write in a pass of its own first"));
   return table;
 }
 
@@ -303,6 +306,11 @@ void check_schedule(const GraphFile& file, const Report& report) {
                  "write 'schedule: interleaved'");
   if (file.schedule == ScheduleKind::dualpipe && (file.micro_batches % 2 != 0 || stages % 2 != 0))
     report.error("micro_batches", fmt::format("{} on {} stages in DualPipe", file.micro_batches, stages), "even numbers of both");
+  if (file.skip_stages > 0 && file.schedule != ScheduleKind::skip_pipe)
+    report.error("skip_stages", fmt::format("{} without the schedule of SkipPipe", file.skip_stages), "0", "write 'schedule: skippipe'");
+  else if (const auto problem = skip_problem(stages, file.micro_batches, file.skip_stages))
+    report.error("skip_stages", *problem,
+                 "a stage between the first and the last for every micro-batch, and a micro-batch for every stage");
   if (file.schedule == ScheduleKind::interleaved && file.micro_batches % stages != 0)
     report.error("micro_batches", fmt::format("{} in an interleaved schedule", file.micro_batches),
                  fmt::format("a multiple of the {} stages", stages));
@@ -340,6 +348,7 @@ const Table<GraphFile>& graph_file_table() {
           .choice("schedule", &G::schedule, schedule_words(), {.help = "order of the passes of a stage"})
           .count("micro_batches", &G::micro_batches, {.min = 1, .max = 1'000'000, .help = "per step and replica"})
           .count("virtual_stages", &G::virtual_stages, {.min = 1, .max = 10'000, .help = "chunks per stage (interleaved)"})
+          .count("skip_stages", &G::skip_stages, {.max = 10'000, .help = "that each micro-batch leaves out (skippipe)"})
           .flag("overlap_p2p", &G::overlap_p2p, {.help = "pipeline messages do not hold up the compute stream"})
           .quantity("boundary_forward", &G::boundary_forward, size_in_bytes("sent by a rank to the next stage after a forward pass"))
           .quantity("boundary_backward", &G::boundary_backward, size_in_bytes("sent by a rank to the previous stage after a backward pass"))

@@ -71,6 +71,7 @@ struct GraphFile {
   ScheduleKind schedule = ScheduleKind::one_f_one_b;
   int micro_batches = 1;
   int virtual_stages = 1;
+  int skip_stages = 0;
   bool overlap_p2p = false;
   Bytes boundary_forward;
   Bytes boundary_backward;

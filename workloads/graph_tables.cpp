@@ -129,6 +129,7 @@ OpGraph resolve(const GraphFile& file) {
                 .schedule = file.schedule,
                 .micro_batches = file.micro_batches,
                 .virtual_stages = file.virtual_stages,
+                .skip_stages = file.skip_stages,
                 .overlap_p2p = file.overlap_p2p,
                 .boundary_forward = file.boundary_forward,
                 .boundary_backward = file.boundary_backward};
@@ -188,6 +189,7 @@ yaml::Node write_graph(const OpGraph& graph) {
                  .schedule = graph.schedule,
                  .micro_batches = graph.micro_batches,
                  .virtual_stages = graph.virtual_stages,
+                 .skip_stages = graph.skip_stages,
                  .overlap_p2p = graph.overlap_p2p,
                  .boundary_forward = graph.boundary_forward,
                  .boundary_backward = graph.boundary_backward,

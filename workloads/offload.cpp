@@ -21,6 +21,9 @@ Operator transfer(const char* name, Tier tier, Precision precision, double in, d
 /// Whether a rank's gradients are final, or partial sums of its own shard, as soon as a backward pass has made them.
 bool leave_in_pass(const Plan& plan) { return plan.zero >= 2 || plan.dp * plan.cp == 1; }
 
+/// DeepSpeed's updates, serial ones and those of Deep Optimizer States, unscale and clip fp32 gradients in a pass before Adam.
+bool rescales(const Offload& offload) { return offload.serial || offload.update == UpdatePlace::split; }
+
 double state_bytes(const TrainingJob& job) { return element_bytes(job.precision) < 4 ? 12 : 8; }
 
 void hold(Tier tier, Bytes bytes, Bytes& host, Bytes& storage) {
@@ -103,7 +106,9 @@ void offload_update(std::vector<Operator>& step, double owned, const TrainingJob
                                                   .beside_forward = offload.overlap == UpdateOverlap::next_step ? micro_batches : 0,
                                                   .beside_backward = offload.overlap == UpdateOverlap::next_step  ? micro_batches
                                                                      : offload.overlap == UpdateOverlap::backward ? 1
-                                                                                                                  : 0}});
+                                                                                                                  : 0,
+                                                  .serial = offload.serial,
+                                                  .rescaled = Bytes{rescales(offload) ? owned * 4 : 0}}});
 }
 
 void offload_states(Stage& stage, double owned, const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {

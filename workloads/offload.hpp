@@ -5,7 +5,8 @@
 //          ZeRO-Infinity's bandwidth-centric partitioning). Gradients that are sharded, or have no other copy, leave in every backward
 //          pass, and come back to be added to where there are several micro-batches; others leave once, after their reduction. The update
 //          reads and writes 12 bytes of states per element (8 where the model is in fp32). Activations of layers leave in the forward
-//          pass and come back in the backward pass.
+//          pass and come back in the backward pass. DeepSpeed's optimizers read and write gradients in fp32 once more to unscale and clip
+//          them (stage3.py, unscale_and_clip_grads).
 // Source:  ZeRO-Offload (arXiv 2101.06840), ZeRO-Infinity (arXiv 2104.07857), Deep Optimizer States (arXiv 2410.21316), Fuyou
 //          (arXiv 2403.06504).
 // Units:   bytes per rank.

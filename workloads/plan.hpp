@@ -8,7 +8,7 @@
 
 namespace orrery {
 
-enum class ScheduleKind { gpipe, one_f_one_b, interleaved, zb_1p, zb_2p, zb_v, dualpipe };
+enum class ScheduleKind { gpipe, one_f_one_b, interleaved, skip_pipe, zb_1p, zb_2p, zb_v, dualpipe };
 enum class Recompute { none, selective, full };
 
 /// Parts of a layer that selective recomputation may name.
@@ -56,6 +56,7 @@ struct Offload {
   UpdatePlace update = UpdatePlace::host;
   double device_share = 0; ///< of a split update; 0 = the share that ends first
   UpdateOverlap overlap = UpdateOverlap::none;
+  bool serial = false; ///< a subgroup is read, updated and written back before the next (DeepSpeed without pipelined reads and writes)
 
   [[nodiscard]] bool any() const { return parameters != Tier::device || optimizer != Tier::device || activations != Tier::device; }
 
@@ -76,6 +77,7 @@ struct Plan {
   int micro_batch = 1;            ///< sequences per micro-batch and replica
   ScheduleKind schedule = ScheduleKind::one_f_one_b;
   int virtual_stages = 1;        ///< model chunks per pipeline stage (interleaved)
+  int skip_stages = 0;           ///< stages between the first and the last that each micro-batch leaves out (SkipPipe)
   std::vector<int> stage_layers; ///< layers per chunk in pipeline order (pp * virtual_stages entries); empty = as even as possible
   Recompute recompute = Recompute::none;
   int recompute_layers = 0;              ///< layers of a chunk that are computed again, the first ones; 0 = all

@@ -18,8 +18,10 @@ public:
       : kind_(kind), stages_(stages), chunks_(chunks_per_stage(kind, 1)), per_chunk_(micro_batches_per_chunk(kind, micro_batches)),
         last_(model_chunks(kind, stages, 1) - 1), limit_(split_limit(kind, stages, micro_batches)), alternate_(alternate), ratios_(ratios),
         lanes_(static_cast<std::size_t>(stages)), lines_(static_cast<std::size_t>(stages * chunks_)) {
-    order_.passes = static_cast<std::size_t>(3 * per_chunk_ * chunks_);
-    order_.slots.resize(order_.passes * static_cast<std::size_t>(stages));
+    passes_ = static_cast<std::size_t>(3 * per_chunk_ * chunks_);
+    order_.slots.resize(passes_ * static_cast<std::size_t>(stages));
+    for (int s = 0; s <= stages; ++s)
+      order_.first.push_back(static_cast<std::size_t>(s) * passes_);
     for (int s = 0; s < stages; ++s)
       for (int c = 0; c < chunks_; ++c) {
         Line& line = lines_[index(s, c)];
@@ -45,7 +47,7 @@ public:
       if (choice.version == lanes_[static_cast<std::size_t>(choice.stage)].version)
         commit(choice);
     }
-    assert(std::all_of(lanes_.begin(), lanes_.end(), [&](const Lane& lane) { return lane.count == order_.passes; }));
+    assert(std::all_of(lanes_.begin(), lanes_.end(), [&](const Lane& lane) { return lane.count == passes_; }));
     double longest = 0;
     for (const Lane& lane : lanes_)
       longest = std::max(longest, lane.clock - lane.begin);
@@ -157,10 +159,10 @@ private:
     widest_ = std::max(widest_, lane.bubble);
     const bool forward = choice.kind == PassKind::forward;
     std::size_t& ordinal = forward ? line.forwards : choice.kind == PassKind::backward ? line.backwards : line.weights;
-    order_.slots[static_cast<std::size_t>(choice.stage) * order_.passes + lane.count++] = {
-        .micro_batch = static_cast<std::int32_t>(ordinal) + line.first_micro_batch,
-        .chunk = static_cast<std::int16_t>(choice.chunk),
-        .kind = choice.kind};
+    order_.slots[static_cast<std::size_t>(choice.stage) * passes_ + lane.count++] = {.micro_batch = static_cast<std::int32_t>(ordinal) +
+                                                                                                    line.first_micro_batch,
+                                                                                     .chunk = static_cast<std::int16_t>(choice.chunk),
+                                                                                     .kind = choice.kind};
     if (choice.kind == PassKind::weight) {
       lane.clock = choice.begin + ratios_.weight;
       lane.held -= ratios_.weight_held / share;
@@ -197,7 +199,8 @@ private:
   int per_chunk_;
   int last_;
   double limit_;
-  bool alternate_; ///< after a backward pass a forward pass, with the weight gradients that make room for it
+  std::size_t passes_ = 0; ///< of a stage
+  bool alternate_;         ///< after a backward pass a forward pass, with the weight gradients that make room for it
   PassRatios ratios_;
   std::vector<Lane> lanes_;
   std::vector<Line> lines_;

@@ -3,6 +3,7 @@
 #include "workloads/adapters.hpp"
 #include "workloads/layer.hpp"
 #include "workloads/recurrent.hpp"
+#include "workloads/skip_schedule.hpp"
 
 #include <algorithm>
 
@@ -96,10 +97,15 @@ double ranks_of_stage(const OpGraph& graph) {
 /// Passes through each block, over the micro-batches of a step and all ranks.
 std::vector<double> block_uses(const OpGraph& graph) {
   std::vector<double> uses(graph.blocks.size());
-  for (const Stage& stage : graph.stages)
-    for (const int chunk : stage.chunks)
+  const int stages = static_cast<int>(graph.stages.size());
+  for (int s = 0; s < stages; ++s) {
+    int left_out = 0;
+    for (int m = 0; graph.skip_stages > 0 && m < graph.micro_batches; ++m)
+      left_out += skips(stages, graph.skip_stages, m, s) ? 1 : 0;
+    for (const int chunk : graph.stages[static_cast<std::size_t>(s)].chunks)
       for (const BlockUse& use : graph.chunks[static_cast<std::size_t>(chunk)].blocks)
-        uses[static_cast<std::size_t>(use.block)] += use.count * ranks_of_stage(graph) * graph.micro_batches;
+        uses[static_cast<std::size_t>(use.block)] += use.count * ranks_of_stage(graph) * (graph.micro_batches - left_out);
+  }
   return uses;
 }
 

@@ -47,6 +47,7 @@ const Table<Offload>& offload_table() {
           .choice("update", &O::update, update_place_words(), {.help = "who updates an offloaded optimizer"})
           .number("device_share", &O::device_share, {.max = 1, .help = "of a split update; 0 = the share that ends first"})
           .choice("overlap", &O::overlap, overlaps, {.help = "passes that the update runs beside: last backward, or all of the next step"})
+          .flag("serial", &O::serial, {.help = "a subgroup is read, updated and written back before the next"})
           .check(check_offload_keys);
   return table;
 }
@@ -103,6 +104,9 @@ void check_plan_keys(const Plan& plan, const Report& report) {
     report.error("virtual_stages",
                  fmt::format("{} with the schedule {}", plan.virtual_stages, choice_name(schedule_words(), plan.schedule)), "1",
                  "write 'schedule: interleaved'");
+  if (plan.skip_stages > 0 && plan.schedule != ScheduleKind::skip_pipe)
+    report.error("skip_stages", fmt::format("{} with the schedule {}", plan.skip_stages, choice_name(schedule_words(), plan.schedule)), "0",
+                 "write 'schedule: skippipe'");
   const double chunks = plan.schedule == ScheduleKind::interleaved ? static_cast<double>(plan.pp) * plan.virtual_stages
                                                                    : model_chunks(plan.schedule, plan.pp, 1);
   if (!plan.stage_layers.empty() && static_cast<double>(plan.stage_layers.size()) != chunks)
@@ -114,9 +118,9 @@ void check_plan_keys(const Plan& plan, const Report& report) {
 
 const Choices<ScheduleKind>& schedule_words() {
   static const Choices<ScheduleKind> words = {
-      {"gpipe", ScheduleKind::gpipe},      {"1f1b", ScheduleKind::one_f_one_b}, {"interleaved", ScheduleKind::interleaved},
-      {"zb-1p", ScheduleKind::zb_1p},      {"zb-2p", ScheduleKind::zb_2p},      {"zb-v", ScheduleKind::zb_v},
-      {"dualpipe", ScheduleKind::dualpipe}};
+      {"gpipe", ScheduleKind::gpipe},        {"1f1b", ScheduleKind::one_f_one_b}, {"interleaved", ScheduleKind::interleaved},
+      {"zb-1p", ScheduleKind::zb_1p},        {"zb-2p", ScheduleKind::zb_2p},      {"zb-v", ScheduleKind::zb_v},
+      {"skippipe", ScheduleKind::skip_pipe}, {"dualpipe", ScheduleKind::dualpipe}};
   return words;
 }
 
@@ -192,6 +196,8 @@ const Table<Plan>& plan_table() {
           .choice("schedule", &Plan::schedule, schedule_words(), {.help = "order of the passes of a pipeline stage"})
           .count("virtual_stages", &Plan::virtual_stages,
                  {.min = 1, .max = 10'000, .help = "model chunks per pipeline stage (interleaved)"})
+          .count("skip_stages", &Plan::skip_stages,
+                 {.max = 10'000, .help = "stages between the first and the last that each micro-batch leaves out (skippipe)"})
           .counts("stage_layers", &Plan::stage_layers,
                   {.min = 0,
                    .max = 10'000,

@@ -6,6 +6,7 @@
 #include "workloads/offload.hpp"
 #include "workloads/schedule.hpp"
 #include "workloads/sharding.hpp"
+#include "workloads/skip_schedule.hpp"
 #include "workloads/step_flops.hpp"
 
 #include <fmt/format.h>
@@ -29,6 +30,9 @@ void check_schedule(std::vector<Violation>& found, const TrainingJob& job, const
     require_divisible(found, "dualpipe: pp", plan.pp, "its directions", 2);
     require_divisible(found, "dualpipe: micro-batches per replica", job.global_batch / plan.dp / plan.micro_batch, "its directions", 2);
   }
+  if (plan.pp > 1)
+    if (const auto problem = skip_problem(plan.pp, job.global_batch / plan.dp / plan.micro_batch, plan.skip_stages))
+      found.push_back({*problem});
   constexpr double most_passes = 1e6; // of a stage: their order is laid out in memory
   if (const double passes = static_cast<double>(job.global_batch) / plan.dp / plan.micro_batch * plan.virtual_stages; passes > most_passes)
     found.push_back({fmt::format("{} micro-batches x virtual stages > {}", exact_number(passes), exact_number(most_passes))});
@@ -213,6 +217,7 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
   const bool one_stage = plan.pp == 1;
   graph.schedule = one_stage ? ScheduleKind::one_f_one_b : plan.schedule;
   graph.virtual_stages = one_stage ? 1 : chunks_per_stage(plan.schedule, plan.virtual_stages);
+  graph.skip_stages = one_stage ? 0 : plan.skip_stages;
   graph.micro_batches = job.global_batch / (plan.dp * plan.micro_batch);
   graph.overlap_p2p = plan.overlap_p2p;
   graph.groups = group_shapes(plan);
@@ -313,7 +318,9 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
     }
     held.push_back(own);
   }
-  if (plan.recompute != Recompute::none)
+  if (graph.skip_stages > 0)
+    graph.flops = summed_flops(graph);
+  else if (plan.recompute != Recompute::none)
     graph.flops.executed += recomputed_flops(graph);
   return graph;
 }

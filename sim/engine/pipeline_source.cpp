@@ -24,27 +24,42 @@ int simulated_replicas(const CostedGraph& graph, const StepOptions& options) {
 PipelineSource::PipelineSource(const CostedGraph& graph, const StepOptions& options)
     : graph_(graph), options_(options), stages_(static_cast<int>(graph.stages.size())),
       transfers_(plan_transfers(graph, simulated_replicas(graph, options), options.traffic)), lanes_(transfers_.messages.size()),
-      arrived_(lanes_.size() * static_cast<std::size_t>(graph.virtual_stages) * 2, 0), barrier_(has_optimizer_barrier(graph.schedule)) {
+      barrier_(has_optimizer_barrier(graph.schedule)) {
   build_orders();
+  arrived_.resize(lanes_.size() * longest_order_);
   if (options.record)
-    send_begins_.resize(lanes_.size() * orders_.front().size());
+    send_begins_.resize(lanes_.size() * longest_order_);
 }
 
 void PipelineSource::build_orders() {
   const int last = model_chunks(graph_.schedule, stages_, graph_.virtual_stages) - 1;
   const PassOrder order = step_order(graph_, graph_.micro_batches);
+  // Places in the stages' orders, by stage, chunk, direction and micro-batch.
+  const auto micro_batches = static_cast<std::size_t>(graph_.micro_batches);
+  std::vector<std::uint32_t> places(static_cast<std::size_t>(stages_ * graph_.virtual_stages) * 2 * micro_batches);
+  const auto place = [&](ChunkPlace at, const Slot& slot) -> std::uint32_t& {
+    const std::size_t line = static_cast<std::size_t>(at.stage * graph_.virtual_stages + at.chunk) * 2;
+    return places[(line + (slot.kind == PassKind::backward ? 1 : 0)) * micro_batches + static_cast<std::size_t>(slot.micro_batch)];
+  };
+  for (int s = 0; s < stages_; ++s) {
+    const std::span<const Slot> slots = order.of(s);
+    longest_order_ = std::max(longest_order_, slots.size());
+    last_gradients_.push_back(last_gradient_pass(order, graph_.schedule, graph_.micro_batches, s));
+    for (std::uint32_t i = 0; i < slots.size(); ++i)
+      if (slots[i].kind != PassKind::weight)
+        place({s, slots[i].chunk}, slots[i]) = i;
+  }
   for (int s = 0; s < stages_; ++s) {
     std::vector<Pass> passes;
-    passes.reserve(order.passes);
-    std::vector<std::int32_t> count(static_cast<std::size_t>(graph_.virtual_stages) * 2, 0);
+    passes.reserve(order.of(s).size());
     for (const Slot& slot : order.of(s)) {
       Pass& pass = passes.emplace_back(Pass{.micro_batch = slot.micro_batch, .chunk = slot.chunk, .kind = slot.kind});
       if (slot.kind == PassKind::weight)
         continue;
-      const bool backward = pass.backward();
-      pass.ordinal = count[static_cast<std::size_t>(slot.chunk) * 2 + (backward ? 1 : 0)]++;
-      pass.needs_input = chunk_at(graph_.schedule, stages_, s, slot.chunk) != (backward ? last : 0);
-      pass.output = pass_output(graph_, {s, slot.chunk}, backward);
+      pass.needs_input = chunk_at(graph_.schedule, stages_, s, slot.chunk) != (pass.backward() ? last : 0);
+      pass.output = pass_output(graph_, order, s, slot);
+      if (pass.output)
+        pass.feeds = place(pass.output->to, slot);
     }
     orders_.push_back(std::move(passes));
   }
@@ -131,7 +146,7 @@ void PipelineSource::try_pass(std::uint32_t lane, WorkScheduler& scheduler) {
   if (state.busy || state.next == passes.size())
     return;
   const Pass& pass = passes[state.next];
-  if (pass.needs_input && arrived(lane, pass.chunk, pass.backward()) <= pass.ordinal)
+  if (pass.needs_input && arrived(lane, state.next) == 0)
     return;
   const double now = scheduler.now().si();
   state.bubble += now - state.idle_since;
@@ -139,9 +154,7 @@ void PipelineSource::try_pass(std::uint32_t lane, WorkScheduler& scheduler) {
   if (state.next == 0)
     state.step_begin = now;
   state.busy = true;
-  const bool split = splits_backward(graph_.schedule);
-  if (pass.kind == (split ? PassKind::weight : PassKind::backward) && pass.micro_batch == graph_.micro_batches - 1 &&
-      !state.overlapped_started)
+  if (state.next == last_gradients_[static_cast<std::size_t>(stage_of(lane))])
     start_overlapped(lane, scheduler);
   const CostedChunk& chunk = costs(lane).chunks[static_cast<std::size_t>(pass.chunk)];
   const PassNoise noise = noise_of(lane, pass);
@@ -177,7 +190,7 @@ void PipelineSource::message_arrived(std::uint32_t lane, std::uint32_t index, Wo
   const double now = scheduler.now().si();
   const ChunkPlace to = pass.output->to;
   const std::uint32_t receiver = lane - static_cast<std::uint32_t>(stage_of(lane)) + static_cast<std::uint32_t>(to.stage);
-  ++arrived(receiver, to.chunk, pass.backward());
+  arrived(receiver, pass.feeds) = 1;
   const Transfer* transfer = message(lane, pass);
   const bool held = !graph_.overlap_p2p || transfer == nullptr || transfer->bytes == Bytes{};
   if (options_.record)
@@ -206,7 +219,6 @@ void PipelineSource::go_on(std::uint32_t lane, WorkScheduler& scheduler) {
 }
 
 void PipelineSource::start_overlapped(std::uint32_t lane, WorkScheduler& scheduler) {
-  lanes_[lane].overlapped_started = true;
   for (const std::uint32_t index : transfers_.reductions[lane])
     if (transfers_.meetings[index].overlapped)
       join(index, scheduler);

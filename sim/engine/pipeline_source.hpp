@@ -30,10 +30,10 @@ public:
 private:
   enum class Event : std::uint8_t { pass, message, collective, last_bucket, optimizer, gather_latency, host };
 
-  /// One pass of a stage's order. The n-th forward (backward) pass of a chunk needs the n-th forward (backward) arrival there.
+  /// One pass of a stage's order.
   struct Pass {
     std::int32_t micro_batch = 0;
-    std::int32_t ordinal = 0;
+    std::uint32_t feeds = 0; ///< place, in the receiver's order, of the pass that needs its output
     std::int32_t chunk = 0;
     PassKind kind = PassKind::forward;
     bool needs_input = false;
@@ -48,7 +48,6 @@ private:
     std::uint32_t next = 0; ///< pass, then reduction, then gather
     Phase phase = Phase::passes;
     bool busy = false;
-    bool overlapped_started = false;
     bool in_last_bucket = false; ///< of the overlapped reduction that it waits for
     double begin = 0;            ///< of the pass or message that it runs
     double step_begin = -1;      ///< of its first pass
@@ -61,9 +60,8 @@ private:
   [[nodiscard]] int stage_of(std::uint32_t lane) const { return static_cast<int>(lane) % stages_; }
   [[nodiscard]] const CostedStage& costs(std::uint32_t lane) const { return graph_.stages[static_cast<std::size_t>(stage_of(lane))]; }
   [[nodiscard]] const std::vector<Pass>& order(std::uint32_t lane) const { return orders_[static_cast<std::size_t>(stage_of(lane))]; }
-  std::int32_t& arrived(std::uint32_t lane, int chunk, bool backward) {
-    return arrived_[(lane * static_cast<std::size_t>(graph_.virtual_stages) + static_cast<std::size_t>(chunk)) * 2 + (backward ? 1 : 0)];
-  }
+  /// Whether the input of a lane's pass is there.
+  std::uint8_t& arrived(std::uint32_t lane, std::uint32_t pass) { return arrived_[lane * longest_order_ + pass]; }
 
   void submit_span(Event event, std::uint32_t lane, const Span& span, double factor, WorkScheduler& scheduler);
   void submit_wait(Event event, std::uint32_t lane, Seconds time, WorkScheduler& scheduler);
@@ -92,7 +90,7 @@ private:
   [[nodiscard]] const Transfer* message(std::uint32_t lane, const Pass& pass) const {
     return pass.output->message < 0 ? nullptr : &transfers_.messages[lane][static_cast<std::size_t>(pass.output->message)];
   }
-  double& send_begin(std::uint32_t lane, std::uint32_t pass) { return send_begins_[lane * orders_.front().size() + pass]; }
+  double& send_begin(std::uint32_t lane, std::uint32_t pass) { return send_begins_[lane * longest_order_ + pass]; }
 
   void record(std::uint32_t lane, Stream stream, SpanKind kind, int chunk, int micro_batch, double begin, double end);
 
@@ -102,8 +100,10 @@ private:
   StepTransfers transfers_;
   std::vector<std::vector<Pass>> orders_; ///< by stage
   std::vector<Lane> lanes_;
-  std::vector<std::int32_t> arrived_; ///< inputs by lane, chunk and direction
-  std::vector<double> send_begins_;   ///< by lane and pass, when recording
+  std::size_t longest_order_ = 0;
+  std::vector<std::size_t> last_gradients_; ///< by stage: last_gradient_pass()
+  std::vector<std::uint8_t> arrived_;       ///< inputs by lane and pass
+  std::vector<double> send_begins_;         ///< by lane and pass, when recording
   std::size_t at_barrier_ = 0;
   std::size_t finished_ = 0;
   bool barrier_;

@@ -4,7 +4,6 @@
 #include "sim/engine/link_loads.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cassert>
 #include <iterator>
 #include <map>
@@ -44,7 +43,7 @@ public:
     std::vector<Route> used;
     for (const Transfers& transfers : stages) {
       StageTraffic& loads = traffic.stages.emplace_back();
-      std::ranges::transform(transfers.sends, loads.sends.begin(), route);
+      std::ranges::transform(transfers.sends, std::back_inserter(loads.sends), route);
       std::ranges::transform(transfers.reductions, std::back_inserter(loads.reductions), route);
       std::ranges::transform(transfers.gathers, std::back_inserter(loads.gathers), route);
     }
@@ -67,7 +66,7 @@ private:
 
   /// Numbers of the transfers of a stage.
   struct Transfers {
-    std::array<std::uint32_t, CostedStage::messages> sends{};
+    std::vector<std::uint32_t> sends;
     std::vector<std::uint32_t> reductions;
     std::vector<std::uint32_t> gathers;
   };
@@ -82,8 +81,10 @@ private:
     const CostedStage& costs = graph_.stages[static_cast<std::size_t>(s)];
     const int next = (s + 1) % stages_;
     const int previous = (s + stages_ - 1) % stages_;
-    return {.sends = {message(costs.forward_send, replicas, s, next), message(costs.backward_send, replicas, s, previous),
-                      message(costs.forward_return, replicas, s, previous), message(costs.backward_return, replicas, s, next)},
+    std::vector<std::uint32_t> sends;
+    for (int i = 0; i < costs.messages(); ++i)
+      sends.push_back(message(costs.message(i), replicas, s, !costs.sends.empty() ? i / 2 : i == 0 || i == 3 ? next : previous));
+    return {.sends = std::move(sends),
             .reductions = collectives(costs.reductions, replicas, s),
             .gathers = collectives(costs.gathers, replicas, s)};
   }

@@ -7,7 +7,6 @@
 #include "sim/engine/network.hpp"
 #include "sim/engine/replica_fold.hpp"
 
-#include <array>
 #include <vector>
 
 namespace orrery {
@@ -17,9 +16,9 @@ namespace orrery {
 /// that share a NIC, and replicas that are folded into one, add up. An empty route means that nothing else can be in the way: the transfer
 /// takes its costed time.
 struct StageTraffic {
-  std::array<std::vector<LinkLoad>, CostedStage::messages> sends; ///< by index of CostedStage::message()
-  std::vector<std::vector<LinkLoad>> reductions;                  ///< parallel to CostedStage::reductions, or empty
-  std::vector<std::vector<LinkLoad>> gathers;                     ///< parallel to CostedStage::gathers, or empty
+  std::vector<std::vector<LinkLoad>> sends;      ///< by index of CostedStage::message()
+  std::vector<std::vector<LinkLoad>> reductions; ///< parallel to CostedStage::reductions, or empty
+  std::vector<std::vector<LinkLoad>> gathers;    ///< parallel to CostedStage::gathers, or empty
 };
 
 struct StepTraffic {

@@ -26,9 +26,9 @@ public:
       for (int s = 0; s < stages_; ++s) {
         const CostedStage& stage = graph_.stages[static_cast<std::size_t>(s)];
         const StageTraffic* loads = traffic_of(r, s);
-        auto& messages = plan_.messages.emplace_back();
-        for (std::size_t i = 0; i < messages.size(); ++i)
-          messages[i] = message(stage.message(static_cast<int>(i)), loads == nullptr ? nullptr : &loads->sends[i]);
+        std::vector<Transfer>& messages = plan_.messages.emplace_back();
+        for (int i = 0; i < stage.messages(); ++i)
+          messages.push_back(message(stage.message(i), loads == nullptr ? nullptr : &loads->sends[static_cast<std::size_t>(i)]));
         plan_.reductions.push_back(meet(stage.reductions, SpanKind::reduction, r, s, loads == nullptr ? nullptr : &loads->reductions));
         plan_.gathers.push_back(meet(stage.gathers, SpanKind::gather, r, s, loads == nullptr ? nullptr : &loads->gathers));
       }

@@ -5,7 +5,6 @@
 #include "sim/engine/step_traffic.hpp"
 #include "sim/engine/timeline.hpp"
 
-#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -34,7 +33,7 @@ struct Meeting {
 /// A lane is one stage of one simulated replica: replica * stages + stage.
 struct StepTransfers {
   Network network;
-  std::vector<std::array<Transfer, CostedStage::messages>> messages; ///< by lane and index of CostedStage::message()
+  std::vector<std::vector<Transfer>> messages; ///< by lane and index of CostedStage::message()
   std::vector<Meeting> meetings;
   std::vector<std::vector<std::uint32_t>> reductions; ///< by lane: indices into meetings
   std::vector<std::vector<std::uint32_t>> gathers;

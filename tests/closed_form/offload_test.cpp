@@ -96,6 +96,18 @@ TEST_CASE("an update on the host is paced by its processors, one on the device b
   CHECK(device.out.si() == Approx(12e9 / (50e9 * link_share)));
 }
 
+TEST_CASE("a serial update takes every part of its way, one after the other, and reads rescaled gradients once more", "[offload]") {
+  const TierModel tiers(node());
+  TierUpdate update = update_of(UpdatePlace::host);
+  update.tier = Tier::storage;
+  const TierLoad pipelined = tiers.update(update, 0, Seconds{});
+  update.serial = true;
+  const TierLoad serial = tiers.update(update, 0, Seconds{});
+  CHECK(serial.longest().si() == Approx((pipelined.in + pipelined.out + pipelined.storage + pipelined.processor).si()));
+  update.rescaled = Bytes{4e9};
+  CHECK((tiers.update(update, 0, Seconds{}).longest() - serial.longest()).si() == Approx(8e9 / (200e9 * processor_share)));
+}
+
 TEST_CASE("a split update ends when both its parts do", "[offload]") {
   NodeType slow_link = node(); // faster ones leave the host's memory as the limit
   slow_link.host.device_link = BytesPerSecond{25e9};

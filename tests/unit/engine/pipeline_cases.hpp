@@ -6,9 +6,9 @@
 
 namespace orrery::testing {
 
-inline constexpr ScheduleKind all_schedules[] = {ScheduleKind::gpipe,   ScheduleKind::one_f_one_b, ScheduleKind::interleaved,
-                                                 ScheduleKind::zb_1p,   ScheduleKind::zb_2p,       ScheduleKind::zb_v,
-                                                 ScheduleKind::dualpipe};
+inline constexpr ScheduleKind all_schedules[] = {ScheduleKind::gpipe,    ScheduleKind::one_f_one_b, ScheduleKind::interleaved,
+                                                 ScheduleKind::zb_1p,    ScheduleKind::zb_2p,       ScheduleKind::zb_v,
+                                                 ScheduleKind::dualpipe, ScheduleKind::skip_pipe};
 
 /// Chunks per stage that a test gives a schedule.
 inline int some_chunks(ScheduleKind schedule, int interleaved) {
