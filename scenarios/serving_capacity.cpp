@@ -208,6 +208,8 @@ ServingCapacity find_serving_capacity(const Scenario& scenario, const std::funct
   if (scenario.jobs.size() != 1 || !scenario.jobs.front().serving)
     throw UserError("jobs: a search for a deployment needs exactly one job with 'serving'");
   const ServingScenario& job = *scenario.jobs.front().serving;
+  if (!has_model(job))
+    throw UserError("jobs.0.serving.model: missing; a search for a deployment varies the replicas of the job's own model");
   if (!has_bounds(job))
     throw UserError("jobs.0.serving.slo: no bounds on latencies; a search for a deployment needs some: slo: { ttft: 1 s, tpot: 50 ms }");
   return Search(scenario, progress).run();

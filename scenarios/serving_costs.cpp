@@ -98,6 +98,14 @@ private:
   std::string pool_;
 };
 
+IterationBreakdown image_breakdown(ImageReplica& model, const std::string& pool, int sequences) {
+  IterationBreakdown made{.pool = pool, .phase = "pass", .sequences = sequences, .cost = model.cost({}, sequences, 0)};
+  for (const ImageReplica::Part& part : model.parts(sequences))
+    for (std::size_t i = 0; i < part.costs.size(); ++i)
+      made.parts.push_back({part.part.name, part.part.operators[i], part.costs[i], static_cast<double>(part.part.count)});
+  return made;
+}
+
 } // namespace
 
 Seconds IterationBreakdown::kernels() const {
@@ -118,11 +126,17 @@ std::vector<IterationBreakdown> serving_costs(const Scenario& scenario, const Se
   for (std::size_t p = 0; p < pools.size(); ++p) {
     const Typical typical = typical_of(stream, pools[p].service);
     const std::string prefix = pool_prefix(pools[p]);
-    Breakdown breakdown(*pools[p].model, prefix.empty() ? "replicas" : prefix.substr(0, prefix.size() - 2));
+    const std::string name = prefix.empty() ? "replicas" : prefix.substr(0, prefix.size() - 2);
+    const int batch = std::max(1, static_cast<int>(std::lround(result.pools[p].mean_batch)));
+    if (pools[p].images) {
+      breakdowns.push_back(image_breakdown(*pools[p].images, name, batch));
+      continue;
+    }
+    Breakdown breakdown(*pools[p].model, name);
     if (pools[p].pool != Pool::decode)
       breakdowns.push_back(breakdown.prefill(static_cast<int>(std::clamp<double>(typical.input, 1, pools[p].policy.max_tokens))));
     if (pools[p].pool != Pool::prefill)
-      breakdowns.push_back(breakdown.decode(std::max(1, static_cast<int>(std::lround(result.pools[p].mean_batch))), typical.context));
+      breakdowns.push_back(breakdown.decode(batch, typical.context));
   }
   return breakdowns;
 }

@@ -28,7 +28,7 @@ struct IterationPart {
 
 struct IterationBreakdown {
   std::string pool;
-  std::string phase; ///< "prefill" or "decode"
+  std::string phase; ///< "prefill", "decode", or "pass" over images
   int tokens = 0;    ///< computed
   int sequences = 0;
   double context = 0; ///< of each, where they decode

@@ -3,6 +3,7 @@
 #include "hardware/topology.hpp"
 #include "hardware/words.hpp"
 #include "models/device_part.hpp"
+#include "models/memory.hpp"
 #include "scenarios/data_files.hpp"
 #include "scenarios/serving_tiers.hpp"
 #include "sim/engine/kv_transfer.hpp"
@@ -15,7 +16,8 @@ namespace orrery {
 
 namespace {
 
-constexpr int moving_parts = 10; // of devices whose multiprocessors follow the load
+constexpr int moving_parts = 10;              // of devices whose multiprocessors follow the load
+constexpr int image_block_tokens = 1'000'000; // more passes than any image takes
 
 /// The scenario's cluster, or nodes of another type that hold so many devices.
 Cluster machine_of(const Scenario& scenario, const std::optional<NodeType>& node, int devices) {
@@ -103,7 +105,14 @@ KvTransfer transfer_between(const std::vector<const Deployment*>& places, Bytes 
   return transfer;
 }
 
+/// Images keep nothing between passes: each holds one block as long as it is there.
+ServingReplica image_replica_of(const Deployment& pool) {
+  return {.model = pool.images.get(), .policy = pool.policy, .kv_blocks = pool.memory.kv_blocks, .block_tokens = image_block_tokens};
+}
+
 ServingReplica replica_of(const Scenario& scenario, const ServingScenario& job, const Deployment& pool) {
+  if (pool.image)
+    return image_replica_of(pool);
   const ServingTraits& engine = scenario.software.serving;
   std::vector<IterationModel*> parts;
   for (const std::unique_ptr<ReplicaModel>& part : pool.parts)
@@ -129,7 +138,8 @@ std::vector<ServingService> services_of(const ServingScenario& job, const std::v
   if (job.traffic)
     for (const std::string& name : traffic_services(*job.traffic)) {
       const auto found = std::ranges::find(job.services, name, &ServiceChoice::name);
-      services.push_back({.workers = found == job.services.end() ? 0 : found->workers});
+      services.push_back(found == job.services.end() ? ServingService{}
+                                                     : ServingService{.workers = found->workers, .latency = found->latency});
     }
   std::uint32_t first = 0;
   for (const Deployment& pool : pools) {
@@ -140,6 +150,31 @@ std::vector<ServingService> services_of(const ServingScenario& job, const std::v
     first += static_cast<std::uint32_t>(pool.plan.replicas);
   }
   return services;
+}
+
+void deploy_images(ServingResult& result, const Scenario& scenario, const Cluster& whole, Deployment& pool) {
+  const Device& device = whole.node.device;
+  pool.images = std::make_unique<ImageReplica>(pool.cluster, *pool.image, pool.job.precision, scenario.software, load_calibration(),
+                                               scenario.power.device_cap);
+  pool.memory = image_memory(*pool.image, pool.job.precision, pool.policy.max_sequences, device, scenario.software);
+  if (pool.memory.room < Bytes{})
+    result.violations.push_back(fmt::format("{}weights {} + activations of {} at once {} + framework {} > memory {}", pool_prefix(pool),
+                                            gigabytes(pool.memory.weights), pool.policy.max_sequences, gigabytes(pool.memory.workspace),
+                                            gigabytes(pool.memory.framework), gigabytes(pool.memory.capacity)));
+}
+
+void deploy_model(ServingResult& result, const Scenario& scenario, const RequestStream& stream, const Cluster& whole, Deployment& pool) {
+  pool.model =
+      std::make_unique<ReplicaModel>(pool.cluster, pool.job, pool.plan, scenario.software, load_calibration(), scenario.power.device_cap);
+  pool.memory = serving_memory(pool.model->graph(), whole.node.device, scenario.software,
+                               {.sequences = pool.policy.max_sequences,
+                                .tokens = largest_iteration(pool.policy, stream, pool.service),
+                                .typical_tokens = mean_tokens(stream, pool.service),
+                                .host = whole.node.host.memory.capacity / whole.node.devices});
+  for (const Violation& violation : check_host_memory(pool.model->graph(), whole.node))
+    result.violations.push_back(pool_prefix(pool) + violation.constraint);
+  for (const Violation& violation : check_serving_memory(pool.memory, scenario.software.serving.block_tokens))
+    result.violations.push_back(pool_prefix(pool) + violation.constraint);
 }
 
 } // namespace
@@ -170,16 +205,18 @@ std::vector<Deployment> deployments_of(const Scenario& scenario, const ServingSc
   if (job.pools) {
     add(Pool::prefill, job.pools->prefill.plan, job.pools->prefill.batching, job.pools->prefill.node);
     add(Pool::decode, job.pools->decode.plan, job.pools->decode.batching, job.pools->decode.node);
-  } else {
+  } else if (has_model(job)) {
     add(Pool::both, job.plan, job.batching, std::nullopt);
   }
   const std::vector<std::string> names = job.traffic ? traffic_services(*job.traffic) : std::vector<std::string>{};
   for (std::size_t s = 0; s < names.size(); ++s) {
     const auto found = std::ranges::find(job.services, names[s], &ServiceChoice::name);
-    if (found == job.services.end() || !found->model)
+    if (found == job.services.end() || !found->on_devices())
       continue;
-    add(Pool::both, found->plan, found->batching, found->node);
-    pools.back().job = serving_job(job, *found);
+    add(Pool::both, found->layout(), found->batching, found->node);
+    if (found->model)
+      pools.back().job = serving_job(job, *found);
+    pools.back().image = found->image;
     pools.back().service = static_cast<std::uint16_t>(s + 1);
     pools.back().name = names[s];
   }
@@ -205,6 +242,11 @@ void check_deployments(ServingResult& result, const Scenario& scenario, const Se
     if (!supports(device, pool.job.precision))
       result.violations.push_back(
           fmt::format("{}{} has no unit that computes in {}", prefix, device.name, choice_name(precision_words(), pool.job.precision)));
+    if (pool.image) {
+      for (const Violation& violation : check_patches(*pool.image))
+        result.violations.push_back(prefix + violation.constraint);
+      continue;
+    }
     const std::uint32_t longest = longest_tokens(stream, pool.service);
     if (const int positions = pool.job.model.max_positions; positions > 0 && longest > static_cast<std::uint32_t>(positions))
       result.violations.push_back(fmt::format("{}a request of {} tokens > {} learned positions", prefix, longest, positions));
@@ -229,18 +271,11 @@ void deploy(ServingResult& result, const Scenario& scenario, const ServingScenar
   if (job.pools && job.pools->decode_slack)
     fill_parts(scenario, pools);
   for (Deployment& pool : pools) {
-    pool.model =
-        std::make_unique<ReplicaModel>(pool.cluster, pool.job, pool.plan, scenario.software, load_calibration(), scenario.power.device_cap);
     const Cluster& whole = pool.apart ? pool.cluster : scenario.cluster;
-    pool.memory = serving_memory(pool.model->graph(), whole.node.device, scenario.software,
-                                 {.sequences = pool.policy.max_sequences,
-                                  .tokens = largest_iteration(pool.policy, stream, pool.service),
-                                  .typical_tokens = mean_tokens(stream, pool.service),
-                                  .host = whole.node.host.memory.capacity / whole.node.devices});
-    for (const Violation& violation : check_host_memory(pool.model->graph(), whole.node))
-      result.violations.push_back(pool_prefix(pool) + violation.constraint);
-    for (const Violation& violation : check_serving_memory(pool.memory, scenario.software.serving.block_tokens))
-      result.violations.push_back(pool_prefix(pool) + violation.constraint);
+    if (pool.image)
+      deploy_images(result, scenario, whole, pool);
+    else
+      deploy_model(result, scenario, stream, whole, pool);
     result.pools.push_back({.service = pool.name,
                             .node = whole.node.name,
                             .pool = pool.pool,
@@ -251,7 +286,9 @@ void deploy(ServingResult& result, const Scenario& scenario, const ServingScenar
                             .framework = pool.memory.framework,
                             .kv_room = pool.memory.room,
                             .kv_tokens = pool.memory.kv_tokens});
-    for (const KvTierChoice& choice : tier_choices(job))
+    if (pool.image)
+      result.pools.back().patches = pool.image->patches;
+    for (const KvTierChoice& choice : pool.image ? std::vector<KvTierChoice>{} : tier_choices(job))
       result.pools.back().tiers.push_back({.name = choice.memory(whole.node.host).name});
   }
 }

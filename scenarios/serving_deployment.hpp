@@ -31,6 +31,8 @@ struct Deployment {
   ServingMemory memory;
   std::unique_ptr<ReplicaModel> model;
   std::vector<std::unique_ptr<ReplicaModel>> parts; ///< on parts of the devices, where they follow the load
+  std::optional<ImageService> image;                ///< instead of the job's model
+  std::unique_ptr<ImageReplica> images;             ///< its cost model, instead of `model`
 };
 
 /// In the order of the replicas.

@@ -42,6 +42,11 @@ Latencies latencies_of(const Request& request, const RequestRecord& record) {
   return l;
 }
 
+/// Tools give none, and passes over an image are none.
+bool gives_tokens(const RequestStream& stream, const Request& request) {
+  return request.output > 0 && !stream.classes[request.service_class].images;
+}
+
 /// The latencies of the requests of a class, or of all.
 ServingLatencies latencies_of(const RequestStream& stream, const ServingRun& run, std::optional<std::size_t> service_class) {
   std::vector<double> ttft;
@@ -58,11 +63,12 @@ ServingLatencies latencies_of(const RequestStream& stream, const ServingRun& run
     if (request.output == 0 && !service_class) // tools give no tokens
       continue;
     const Latencies l = latencies_of(request, record);
-    if (request.output > 0)
+    const bool speaks = gives_tokens(stream, request);
+    if (speaks)
       ttft.push_back(l.ttft.si());
     whole.push_back(l.end_to_end.si());
     queueing.push_back((record.scheduled - record.arrival).si());
-    if (request.output < 2)
+    if (!speaks || request.output < 2)
       continue;
     tpot.push_back(l.tpot.si());
     decoding += (record.end - record.first_token).si();
@@ -86,11 +92,11 @@ LatencySummary summary_of(const GapHistogram& gaps) {
 }
 
 /// Times between the tokens of a class, or of all.
-LatencySummary gaps_of(const ServingRun& run, std::optional<std::size_t> service_class) {
+LatencySummary gaps_of(const RequestStream& stream, const ServingRun& run, std::optional<std::size_t> service_class) {
   GapHistogram gaps;
   for (const ReplicaTotals& totals : run.replicas)
     for (std::size_t c = 0; c < totals.gaps.size(); ++c)
-      if (!service_class || c == *service_class)
+      if ((!service_class || c == *service_class) && !stream.classes[c].images)
         gaps.add(totals.gaps[c]);
   return summary_of(gaps);
 }
@@ -99,26 +105,29 @@ bool within(Seconds value, Seconds bound) { return bound.si() == 0 || value <= b
 
 /// Tasks, and the share of them that keep their bounds. `kept` = requests that keep theirs.
 void fill_tasks(ServingResult& result, const RequestStream& stream, const ServingRun& run, const std::vector<bool>& kept) {
-  const auto stages = static_cast<std::size_t>(stream.stages);
   std::vector<double> times;
+  std::uint64_t count = 0;
   std::uint64_t in_time = 0;
-  for (std::size_t first = 0; first < stream.requests.size(); first += stages) {
+  for (std::size_t first = 0; first < stream.requests.size(); ++count) {
+    const Seconds arrival = run.requests[first].arrival;
     Seconds end;
     bool served = true;
     bool within_bounds = true;
-    for (std::size_t i = first; i < first + stages; ++i) {
-      served = served && run.requests[i].outcome == Outcome::served;
-      within_bounds = within_bounds && kept[i];
-      end = std::max(end, run.requests[i].end);
-    }
+    do {
+      served = served && run.requests[first].outcome == Outcome::served;
+      within_bounds = within_bounds && kept[first];
+      end = std::max(end, run.requests[first].end);
+    } while (++first < stream.requests.size() && stream.requests[first].follows != no_request);
     if (!served)
       continue;
-    const Seconds time = end - run.requests[first].arrival;
-    times.push_back(time.si());
-    in_time += within_bounds && within(time, stream.task) ? 1 : 0;
+    times.push_back((end - arrival).si());
+    in_time += within_bounds && within(end - arrival, stream.task) ? 1 : 0;
   }
-  const std::uint64_t count = stream.requests.size() / stages;
-  result.tasks = TaskResult{.stages = stream.stages, .count = count, .served = times.size(), .end_to_end = summary_of(std::move(times))};
+  result.tasks = TaskResult{.stages = stream.stages,
+                            .count = count,
+                            .served = times.size(),
+                            .per_second = static_cast<double>(times.size()) / result.time.si(),
+                            .end_to_end = summary_of(std::move(times))};
   result.attainment = static_cast<double>(in_time) / static_cast<double>(count);
 }
 
@@ -142,8 +151,9 @@ void fill_classes(ServingResult& result, const RequestStream& stream, const Serv
       continue;
     ++row.served;
     const Latencies l = latencies_of(request, run.requests[i]);
-    const bool ttft = request.output == 0 || within(l.ttft, row.bounds.ttft);
-    const bool tpot = within(l.tpot, row.bounds.tpot);
+    const bool tokens = gives_tokens(stream, request);
+    const bool ttft = !tokens || within(l.ttft, row.bounds.ttft);
+    const bool tpot = !tokens || within(l.tpot, row.bounds.tpot);
     const bool whole = within(l.end_to_end, row.bounds.end_to_end);
     kept_all[i] = ttft && tpot && whole;
     count.ttft += ttft ? 1 : 0;
@@ -162,7 +172,7 @@ void fill_classes(ServingResult& result, const RequestStream& stream, const Serv
     row.tpot_met = of_all(counts[c].tpot);
     row.end_to_end_met = of_all(counts[c].end_to_end);
     row.attainment = of_all(counts[c].all);
-    row.itl = gaps_of(run, c);
+    row.itl = gaps_of(stream, run, c);
     row.latencies = counts.size() == 1 ? result.latencies : latencies_of(stream, run, c);
   }
   result.attainment = static_cast<double>(kept) / static_cast<double>(stream.requests.size());
@@ -240,6 +250,8 @@ void fill_request_metrics(ServingResult& result, const RequestStream& stream, co
     if (record.outcome != Outcome::served)
       continue;
     ++result.served;
+    if (!gives_tokens(stream, stream.requests[i]))
+      continue;
     input += stream.requests[i].input;
     output += stream.requests[i].output;
   }
@@ -251,7 +263,7 @@ void fill_request_metrics(ServingResult& result, const RequestStream& stream, co
   result.output_tokens_per_second = output / result.time.si();
   result.output_tokens_per_second_per_device = result.output_tokens_per_second / result.devices;
   result.latencies = latencies_of(stream, run, std::nullopt);
-  result.itl = gaps_of(run, std::nullopt);
+  result.itl = gaps_of(stream, run, std::nullopt);
   result.saturation = saturation_of(stream, run);
   fill_classes(result, stream, run);
 }
@@ -282,7 +294,8 @@ void fill_pool_metrics(PoolResult& pool, const ServingRun& run, std::size_t firs
   if (pool.active.si() > 0)
     pool.busy = std::min(1.0, busy / pool.active.si());
   if (pool.iterations > 0)
-    pool.mean_batch = static_cast<double>(pool.decode_tokens) / static_cast<double>(pool.iterations);
+    pool.mean_batch =
+        static_cast<double>(pool.decode_tokens + (pool.patches > 0 ? pool.prefill_tokens : 0)) / static_cast<double>(pool.iterations);
 }
 
 void fill_device_metrics(ServingResult& result, const std::vector<PoolMachine>& machines, const ServingRun& run) {
@@ -328,11 +341,15 @@ void fill_device_metrics(ServingResult& result, const std::vector<PoolMachine>& 
   result.mean_devices = device_time / result.time;
   result.device_power = energy / device_time;
   const double output = result.output_tokens_per_second * result.time.si();
-  result.energy_per_output_token = result.facility_power * result.time / output;
-  result.cost_per_million_output_tokens = cost * (1e6 / output);
+  const auto served = static_cast<double>(std::max<std::uint64_t>(1, result.tasks ? result.tasks->served : result.served));
+  result.energy_per_request = result.facility_power * result.time / served;
+  if (output > 0) {
+    result.energy_per_output_token = result.facility_power * result.time / output;
+    result.cost_per_million_output_tokens = cost * (1e6 / output);
+  }
   for (const ToolResult& tool : result.tools)
     cost += tool.cost;
-  result.cost_per_request = cost / static_cast<double>(std::max<std::uint64_t>(1, result.tasks ? result.tasks->served : result.served));
+  result.cost_per_request = cost / served;
 }
 
 } // namespace orrery

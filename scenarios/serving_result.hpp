@@ -63,6 +63,7 @@ struct PoolResult {
   std::string node;    ///< type of its machines
   Pool pool = Pool::both;
   ServingPlan plan;
+  int patches = 0; ///< devices that share each image; 0 = they serve a language model
   BatchingPolicy policy;
   Bytes weights; ///< of the fullest device
   Bytes workspace;
@@ -100,6 +101,7 @@ struct TaskResult {
   int stages = 0;
   std::uint64_t count = 0;
   std::uint64_t served = 0;
+  double per_second = 0;
   LatencySummary end_to_end; ///< from arrival to the last end
 };
 
@@ -165,7 +167,8 @@ struct ServingResult {
   double mean_devices = 0; ///< that are there: fewer than all where replicas are started and stopped
   Watts device_power;      ///< mean
   Watts facility_power;
-  Joules energy_per_output_token; ///< at the feed
+  Joules energy_per_output_token; ///< at the feed; 0 where no tokens come out
+  Joules energy_per_request;      ///< the same, of one served, or of a task
   Dollars cost_per_million_output_tokens;
   Dollars cost_per_request; ///< served, or task; with its tools
   bool priced = false;

@@ -14,12 +14,17 @@ namespace {
 constexpr Seconds timeline_sample{0.1};         // of a timeline, where the scenario says nothing
 constexpr std::size_t timeline_spans = 200'000; // of the same
 
+/// Tools and images wait for no engine of language models.
+bool asks_engine(const RequestStream& stream, const Request& request) {
+  return request.output > 0 && !stream.classes[request.service_class].images;
+}
+
 /// What the host does with a request before the engine sees it comes after its arrival and before its first iteration: the engine is told
-/// of arrivals that much later. Tools wait for no engine.
+/// of arrivals that much later.
 void delay(RequestStream& stream, Seconds request_host) {
   stream.pause += request_host;
   for (Request& request : stream.requests)
-    if (request.output > 0)
+    if (asks_engine(stream, request))
       request.arrival += request_host;
 }
 
@@ -27,7 +32,7 @@ void delay(RequestStream& stream, Seconds request_host) {
 ServingRun simulate(const RequestStream& stream, const ServingSystem& system, const ServingOptions& options, Seconds request_host) {
   ServingRun run = simulate_serving(stream, system, options);
   for (std::size_t i = 0; i < run.requests.size(); ++i)
-    if (stream.requests[i].output > 0)
+    if (asks_engine(stream, stream.requests[i]))
       run.requests[i].arrival -= request_host;
   return run;
 }
@@ -36,12 +41,15 @@ ServingRun simulate(const RequestStream& stream, const ServingSystem& system, co
 double arrival_rate(const RequestStream& stream) {
   Seconds first{1e300};
   Seconds last;
+  std::size_t tasks = 0;
   for (const Request& request : stream.requests)
     if (request.follows == no_request) {
       first = std::min(first, request.arrival);
       last = std::max(last, request.arrival);
+      ++tasks;
     }
-  return last > first ? static_cast<double>(stream.requests.size()) / stream.stages / (last - first).si() : 0;
+  const std::size_t counted = stream.stages > 1 ? tasks : stream.requests.size();
+  return last > first ? static_cast<double>(counted) / (last - first).si() : 0;
 }
 
 GoodputPoint point_of(const ServingScenario& job, RequestStream stream, const ServingSystem& system, Seconds request_host, double factor) {
@@ -74,7 +82,7 @@ void fill_tools(ServingResult& result, const ServingScenario& serving, const Ser
   const std::vector<std::string> names = traffic_services(*serving.traffic);
   for (std::size_t s = 0; s < names.size(); ++s) {
     const auto found = std::ranges::find(serving.services, names[s], &ServiceChoice::name);
-    if (found != serving.services.end() && found->model)
+    if (found != serving.services.end() && found->on_devices())
       continue;
     const int workers = found == serving.services.end() ? 0 : found->workers;
     const int there = workers > 0 ? workers : run.tools[s + 1].most;
@@ -130,11 +138,14 @@ RolloutResult rollouts_of(const RequestStream& stream, const ServingSystem& syst
 
 ServingResult run_serving(const Scenario& scenario, const ServingScenario& job, int first, const RunOptions& options) {
   std::vector<Deployment> pools = deployments_of(scenario, job);
-  ServingResult result{.name = job.model.name,
-                       .weights = std::string(pools.front().job.weights.name),
-                       .devices = deployed_devices(job, pools),
-                       .parameters = job.model.parameters(),
-                       .attainment_due = job.slo.attainment};
+  ServingResult result{.name = job.model.name, .devices = deployed_devices(job, pools), .attainment_due = job.slo.attainment};
+  if (has_model(job)) {
+    result.weights = pools.front().job.weights.name;
+    result.parameters = job.model.parameters();
+  } else {
+    for (const Deployment& pool : pools)
+      result.name += (result.name.empty() ? "" : ", ") + (pool.image ? pool.image->model.name : pool.job.model.name);
+  }
   ServingTraffic traffic = serving_traffic(job, scenario.simulation.seed);
   result.trace = std::move(traffic.trace);
   check_deployments(result, scenario, job, traffic.stream, pools);

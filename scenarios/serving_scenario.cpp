@@ -64,6 +64,13 @@ void deal_classes(RequestStream& stream, const std::vector<TrafficClass>& classe
   }
 }
 
+/// Of a message by the worker that carries it.
+Seconds carrying_time(const ServingScenario& job, const TrafficStage& stage) {
+  const auto service = std::ranges::find(job.services, stage.service, &ServiceChoice::name);
+  const bool timed = service != job.services.end() && service->bandwidth > BytesPerSecond{};
+  return timed ? *stage.size / service->bandwidth : Seconds{};
+}
+
 } // namespace
 
 TraceSelection TraceTraffic::selection() const {
@@ -81,14 +88,21 @@ bool has_bounds(const ServingScenario& job) {
          std::ranges::any_of(classes, [](const TrafficClass& row) { return row.ttft || row.tpot || row.end_to_end; });
 }
 
+ServingPlan ServiceChoice::layout() const {
+  ServingPlan layout = plan;
+  if (image)
+    layout.tp = image->patches;
+  return layout;
+}
+
 int serving_devices(const ServingScenario& job) {
-  int devices = job.pools ? 0 : job.plan.devices();
+  int devices = job.pools || !has_model(job) ? 0 : job.plan.devices();
   if (job.pools) {
     devices += job.pools->prefill.node ? 0 : job.pools->prefill.plan.devices();
     devices += job.pools->same_devices() || job.pools->decode.node ? 0 : job.pools->decode.plan.devices();
   }
   for (const ServiceChoice& service : job.services)
-    devices += service.model && !service.node ? service.plan.devices() : 0;
+    devices += service.on_devices() && !service.node ? service.layout().devices() : 0;
   return devices;
 }
 
@@ -125,7 +139,11 @@ ServingTraffic serving_traffic(const ServingScenario& job, std::uint64_t seed) {
       time_anew(traffic.stream, *job.trace->arrivals, seed);
     deal_classes(traffic.stream, job.trace->classes, seed);
   } else {
-    traffic.stream = generate_requests(*job.traffic, seed);
+    Traffic resolved = *job.traffic;
+    for (TrafficStage& stage : resolved.stages)
+      if (stage.size)
+        stage.time = carrying_time(job, stage);
+    traffic.stream = generate_requests(resolved, seed);
   }
   if (traffic.stream.stages > 1) { // the bound of a whole task is no stage's
     traffic.stream.task = job.slo.end_to_end.value_or(Seconds{});

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hardware/description.hpp"
+#include "models/image_cost.hpp"
 #include "scenarios/goodput_search.hpp"
 #include "scenarios/rollouts.hpp"
 #include "sim/base/params.hpp"
@@ -48,17 +49,25 @@ struct ServingPool {
   std::optional<NodeType> node; ///< machines of its own; by default the scenario's cluster
 };
 
-/// What stages of tasks go to beside the job's own model: another model, or workers that run tools.
+/// What stages of tasks go to beside the job's own model: another model, a network over images, or workers that run tools or carry
+/// messages.
 struct ServiceChoice {
   std::string name;
   std::optional<TransformerModel> model;
+  std::optional<ImageService> image;  ///< instead; of its plan the replicas count
   std::optional<std::string> weights; ///< as of the job; by default half precision
   std::optional<Precision> kv;
   ServingPlan plan;
   BatchingChoice batching;
   std::optional<NodeType> node; ///< machines of its own; by default the scenario's cluster
-  int workers = 0;              ///< without a model; 0 = as many as are asked for
+  int workers = 0;              ///< without either; 0 = as many as are asked for
+  BytesPerSecond bandwidth;     ///< of a worker, for messages; 0 = they take no time
+  Seconds latency;              ///< from the end of a worker's work to who waits for it
   DollarsPerSecond price;       ///< of a worker
+
+  [[nodiscard]] bool on_devices() const { return model || image; }
+  /// Devices that share an image stand side by side as tensor-parallel ones do.
+  [[nodiscard]] ServingPlan layout() const;
 };
 
 /// Tokens guessed ahead: see Speculation.
@@ -104,7 +113,7 @@ struct ServiceTarget {
 };
 
 struct ServingScenario {
-  TransformerModel model;
+  TransformerModel model;                ///< of no layers: every stage goes to a service
   Precision precision = Precision::bf16; ///< of activations
   std::optional<std::string> weights;    ///< a name of weight_formats(); by default that of `precision`
   std::optional<Precision> kv;           ///< of the KV cache; by default `precision`
@@ -131,10 +140,14 @@ struct ServingScenario {
 };
 
 const Table<ServingScenario>& serving_table();
+const Table<ImageService>& image_table();
 const Table<ServingPlan>& serving_plan_table();
 
 /// Whether its requests, or some of them, have bounds on latencies.
 [[nodiscard]] bool has_bounds(const ServingScenario& job);
+
+/// Whether there is a model that the services come beside.
+[[nodiscard]] inline bool has_model(const ServingScenario& job) { return job.model.layers > 0; }
 
 /// Devices of all replicas on the scenario's cluster.
 [[nodiscard]] int serving_devices(const ServingScenario& job);

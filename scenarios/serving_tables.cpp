@@ -159,27 +159,47 @@ const Choices<Precision>& kept_precisions() {
   return kept;
 }
 
+/// A service against what it is.
+void check_service(const ServiceChoice& service, const Report& report) {
+  if (service.name.empty())
+    report.error("name", "empty", "a name");
+  if (service.model && service.image)
+    report.error("image", "beside a model", "one of them");
+  const bool works =
+      service.workers > 0 || service.price > DollarsPerSecond{} || service.bandwidth > BytesPerSecond{} || service.latency > Seconds{};
+  if (service.on_devices() && works)
+    report.error("workers", "beside a model", "one of them");
+  const bool batches = service.batching.policy || service.batching.max_sequences || service.batching.max_tokens;
+  if (!service.on_devices() && (service.plan != ServingPlan{} || service.weights || service.kv || service.node || batches))
+    report.error("model", "missing, beside how one is served", "a model, or workers alone");
+  if (!service.image)
+    return;
+  if (service.plan != ServingPlan{.replicas = service.plan.replicas})
+    report.error("plan", "of images, more than replicas", "'replicas' alone; 'image.patches' shares an image");
+  if (service.weights || service.kv)
+    report.error("weights", "of a network over images", "none: it runs in the job's precision");
+  if (!service.batching.max_sequences)
+    report.error("batching.max_sequences", "missing", "images in a batch");
+}
+
 const Table<ServiceChoice>& service_table() {
   using S = ServiceChoice;
   static const Table<S> table =
-      Table<S>("service", "What stages of tasks go to: another model, or workers that run tools.")
+      Table<S>("service", "What stages of tasks go to: another model, a network over images, or workers that run tools or carry messages.")
           .text("name", &S::name, {.required = true, .help = "by which stages name it"})
           .reference("model", &S::model, model_table(), model_catalogue(), {.help = "that is served; without one, workers"})
+          .object("image", &S::image, image_table(), {.help = "instead: a network over images"})
           .word("weights", &S::weights, weight_names(), {.help = "format of its linear layers; by default half precision"})
           .choice("kv", &S::kv, kept_precisions(), {.help = "precision of its KV cache; by default that of activations"})
           .object("plan", &S::plan, serving_plan_table(), {.help = "how it is laid out"})
           .object("batching", &S::batching, batching_table(), {.help = "how it batches"})
           .reference("node", &S::node, node_table(), node_catalogue(), {.help = "machines of its own, beside the cluster"})
           .count("workers", &S::workers, {.max = 10'000'000, .help = "that run tools at once; 0 = as many as are asked for"})
+          .quantity("bandwidth", &S::bandwidth, {.unit_hint = "GB/s", .help = "of a worker that carries messages; 0 = they take no time"})
+          .quantity("latency", &S::latency,
+                    {.max = Seconds{1e6}, .unit_hint = "ms", .help = "from the end of a worker's work to the next stage"})
           .quantity("price", &S::price, {.unit_hint = "USD/h", .help = "of a worker"})
-          .check([](const S& service, const Report& report) {
-            if (service.name.empty())
-              report.error("name", "empty", "a name");
-            if (service.model && (service.workers > 0 || service.price > DollarsPerSecond{}))
-              report.error("workers", "beside a model", "one of them");
-            if (!service.model && (service.plan != ServingPlan{} || service.weights || service.kv || service.node))
-              report.error("model", "missing, beside how one is served", "a model, or workers alone");
-          });
+          .check(check_service);
   return table;
 }
 
@@ -279,13 +299,25 @@ void check_services(const ServingScenario& job, const Report& report) {
     const std::string key = fmt::format("traffic.stages.{}.service", i);
     if (!stages[i].service.empty() && found == job.services.end())
       report.error(key, "no service " + shown(stages[i].service), {}, did_you_mean(stages[i].service, names));
-    else if (found != job.services.end() && found->model.has_value() == stages[i].time.has_value())
-      report.error(key, found->model ? "a tool on a model" : "an answer of workers",
-                   found->model ? "workers, or no 'time'" : "a model, or a 'time'");
+    else if (found != job.services.end() && found->on_devices() == stages[i].tool())
+      report.error(key, found->on_devices() ? "a tool on a model" : "an answer of workers",
+                   found->on_devices() ? "workers, or no 'time' or 'size'" : "a model, or a 'time' or 'size'");
+    else if ((found != job.services.end() && found->image.has_value()) != stages[i].steps.has_value())
+      report.error(key, stages[i].steps ? "'steps' of what makes no images" : "images without 'steps'",
+                   stages[i].steps ? "a service with 'image'" : "'steps', 1 where they are looked at");
+    else if (stages[i].service.empty() && stages[i].size)
+      report.error(key, "a message that nothing carries", "a service with a 'bandwidth' or a 'latency'");
+    else if (stages[i].service.empty() && !stages[i].tool() && !has_model(job))
+      report.error(key, "an answer of the job's own model, which is missing", "a service, or 'model'");
   }
   for (std::size_t i = 0; i < job.services.size(); ++i)
     if (std::ranges::find(stages, job.services[i].name, &TrafficStage::service) == stages.end())
       report.error(fmt::format("services.{}", i), "no stage goes to " + shown(job.services[i].name), "a stage that names it");
+  if (stages.empty() && !has_model(job))
+    report.error("model", "missing", "what is served, or stages that all go to services");
+  const bool own = job.pools || job.plan != ServingPlan{} || job.weights || job.kv || job.speculation;
+  if (!has_model(job) && own)
+    report.error("model", "missing, beside how it is served", "a model, or services alone");
   if (!stages.empty() && (job.autoscaling || job.rollouts))
     report.error(job.autoscaling ? "autoscaling" : "rollouts", "beside tasks of several stages", "requests of one");
 }
@@ -356,7 +388,8 @@ const Table<ServingScenario>& serving_table() {
                                           {"session", Router::session}};
   static const Table<S> table =
       Table<S>("serving", "A model that is served.")
-          .reference("model", &S::model, model_table(), model_catalogue(), {.required = true, .help = "what is served"})
+          .reference("model", &S::model, model_table(), model_catalogue(),
+                     {.help = "what is served; none where all stages of tasks go to services"})
           .choice("precision", &S::precision, precisions, {.help = "of activations"})
           .word("weights", &S::weights, weight_names(), {.help = "format of the linear layers; by default that of precision"})
           .choice("kv", &S::kv, kept_precisions(), {.help = "precision of the KV cache; by default that of activations"})

@@ -3,6 +3,7 @@
 #include "sim/base/diagnostics.hpp"
 #include "tools/command.hpp"
 #include "tools/text.hpp"
+#include "workloads/image_tables.hpp"
 #include "workloads/tables.hpp"
 
 #include <algorithm>
@@ -25,6 +26,7 @@ const std::vector<Shelf>& shelves() {
                                           {"links", link_catalogue, {"bandwidth", "latency"}},
                                           {"tiers", tier_catalogue, {"capacity", "bandwidth"}},
                                           {"models", model_catalogue, {"layers", "hidden", "heads"}},
+                                          {"image_models", image_model_catalogue, {"parameters"}},
                                           {"software", software_catalogue, {"attention"}}};
   return rows;
 }

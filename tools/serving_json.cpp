@@ -64,6 +64,7 @@ const JsonObject<PoolResult>& pool_object() {
           .value("service", "empty = the job's own model", [](const P& p) { return p.service; })
           .value("node", "type of its machines", [](const P& p) { return p.node; })
           .object("plan", "", plan_object(), [](const P& p) { return &p.plan; })
+          .value("patches", "devices that share each image; 0 = they serve a language model", [](const P& p) { return p.patches; })
           .value("policy", "of batching", [](const P& p) { return p.policy.name; })
           .value("max_sequences", "in a batch", [](const P& p) { return p.policy.max_sequences; })
           .value("max_tokens", "of an iteration", [](const P& p) { return p.policy.max_tokens; })
@@ -130,6 +131,7 @@ const JsonObject<TaskResult>& task_object() {
           .value("stages", "", [](const T& t) { return t.stages; })
           .value("count", "", [](const T& t) { return t.count; })
           .value("served", "", [](const T& t) { return t.served; })
+          .value("tasks_per_s", "", [](const T& t) { return t.per_second; })
           .object("end_to_end", "time from arrival to the last end", summary_object(), [](const T& t) { return &t.end_to_end; });
   return object;
 }
@@ -259,7 +261,9 @@ const JsonObject<ServingResult>& serving_object() {
           .value("mean_devices", "that are there, over the time", if_ran([](const S& s) { return s.mean_devices; }))
           .value("device_mean_w", "", if_ran([](const S& s) { return s.device_power.si(); }))
           .value("facility_mean_w", "of the job's share of the cluster", if_ran([](const S& s) { return s.facility_power.si(); }))
-          .value("energy_per_output_token_j", "at the feed", if_ran([](const S& s) { return s.energy_per_output_token.si(); }))
+          .value("energy_per_output_token_j", "at the feed; 0 where no tokens come out",
+                 if_ran([](const S& s) { return s.energy_per_output_token.si(); }))
+          .value("energy_per_request_j", "of one served, or of a task", if_ran([](const S& s) { return s.energy_per_request.si(); }))
           .value("cost_per_million_output_tokens_usd", "",
                  [](const S& s) { return s.served > 0 && s.priced ? std::optional(s.cost_per_million_output_tokens.si()) : std::nullopt; })
           .value("cost_per_request_usd", "or task; tools included",

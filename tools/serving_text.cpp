@@ -21,15 +21,32 @@ std::string heading(const Style& style, std::string_view title, std::string_view
 
 std::string count(std::uint64_t number) { return grouped(static_cast<double>(number)); }
 
+/// How its replicas are laid out.
+std::string layout(const PoolResult& pool) {
+  if (pool.patches == 0)
+    return serving_plan_text(pool.plan);
+  return fmt::format("{}{} {}", pool.patches > 1 ? fmt::format("{} patches · ", pool.patches) : "", grouped(pool.plan.replicas),
+                     pool.plan.replicas == 1 ? "replica" : "replicas");
+}
+
 std::string title(const Result& result, const ServingResult& job, const Style& style) {
   std::string out = style.heading(clip(result.serving.size() > 1 ? result.scenario + ": " + job.name : result.scenario, page_width)) + "\n";
   out += "  " +
-         wrap(fmt::format("{} ({} parameters, {}) on {} {} · {} · {}", job.name, scaled(job.parameters), job.weights, grouped(job.devices),
-                          job.devices == 1 ? "device" : "devices", result.cluster, result.software),
+         wrap(fmt::format("{}{} on {} {} · {} · {}", job.name,
+                          job.parameters > 0 ? fmt::format(" ({} parameters, {})", scaled(job.parameters), job.weights) : "",
+                          grouped(job.devices), job.devices == 1 ? "device" : "devices", result.cluster, result.software),
               page_width, 2) +
          "\n";
   for (const PoolResult& pool : job.pools) {
     const std::string what = pool.pool == Pool::both ? "" : pool_word(pool.pool) + ": ";
+    if (pool.patches > 0) {
+      out += "  " +
+             wrap(fmt::format("{}: {} · {}, at most {} images", pool.service, layout(pool), pool.policy.name,
+                              grouped(pool.policy.max_sequences)),
+                  page_width, 2) +
+             "\n";
+      continue;
+    }
     out += "  " +
            wrap(fmt::format("{}{} · {}, at most {} sequences and {} tokens", what, serving_plan_text(pool.plan), pool.policy.name,
                             grouped(pool.policy.max_sequences), grouped(pool.policy.max_tokens)),
@@ -61,9 +78,14 @@ std::string throughput(const ServingResult& job, const Style& style) {
   Columns columns({Align::left, Align::right, Align::left});
   columns.row({"requests/s", style.heading(scaled(job.requests_per_second)),
                fmt::format("{} of {} served in {}", count(job.served), count(job.requests), fixed(job.time))});
-  columns.row({"output tokens/s", style.heading(scaled(job.output_tokens_per_second)),
-               scaled(job.output_tokens_per_second_per_device) + " per device"});
-  columns.row({"input tokens/s", scaled(job.input_tokens_per_second), ""});
+  if (job.tasks)
+    columns.row({"tasks/s", style.heading(scaled(job.tasks->per_second)),
+                 fmt::format("{} of {} served", count(job.tasks->served), count(job.tasks->count))});
+  if (job.output_tokens_per_second > 0) {
+    columns.row({"output tokens/s", style.heading(scaled(job.output_tokens_per_second)),
+                 scaled(job.output_tokens_per_second_per_device) + " per device"});
+    columns.row({"input tokens/s", scaled(job.input_tokens_per_second), ""});
+  }
   std::string out = "\n" + columns.str();
   if (job.refused > 0)
     out += "  " + style.bad(fmt::format("{} requests refused: longer than a replica's KV cache", count(job.refused))) + "\n";
@@ -145,6 +167,15 @@ std::string replicas(const ServingResult& job, const Style& style) {
     const std::string kind = pool.pool == Pool::both ? "Replicas" : pool.pool == Pool::prefill ? "Prefill replicas" : "Decode replicas";
     const std::string name = pool.service.empty() ? kind : kind + " of " + pool.service;
     Columns columns({Align::left, Align::right, Align::left});
+    if (pool.patches > 0) {
+      columns.row({"busy", percent(pool.busy),
+                   fmt::format("{} passes over {:.1f} images each, {} at most", count(pool.iterations), pool.mean_batch,
+                               grouped(pool.peak_sequences))});
+      columns.row({"weights", fixed(pool.weights),
+                   fmt::format("per device; activations of {} images {}", grouped(pool.policy.max_sequences), fixed(pool.workspace))});
+      out += heading(style, name, layout(pool) + " on " + pool.node) + columns.str();
+      continue;
+    }
     columns.row({"busy", percent(pool.busy),
                  fmt::format("{} iterations, {:.1f} decoding sequences each", count(pool.iterations), pool.mean_batch)});
     columns.row(
@@ -230,9 +261,17 @@ std::string devices(const ServingResult& job, const Style& style) {
   if (job.mean_devices < 0.999 * job.devices)
     columns.row({"devices", fmt::format("{:.1f}", job.mean_devices), "mean over the time; replicas are started and stopped"});
   columns.row({"device power", fixed(job.device_power), "mean; " + fixed(job.facility_power) + " at the feed for all"});
-  columns.row({"energy", fixed(job.energy_per_output_token), "per output token, at the feed"});
-  columns.row({"cost", job.priced ? money(job.cost_per_million_output_tokens) : "-",
-               job.priced ? "per million output tokens" : "the cluster states no prices"});
+  const bool tokens = job.output_tokens_per_second > 0;
+  columns.row({"energy", fixed(tokens ? job.energy_per_output_token : job.energy_per_request),
+               fmt::format("per {}, at the feed", tokens      ? "output token"
+                                                  : job.tasks ? "task"
+                                                              : "request")});
+  const Dollars cost = tokens ? job.cost_per_million_output_tokens : job.cost_per_request * 1e6;
+  columns.row({"cost", job.priced ? money(cost) : "-",
+               job.priced ? fmt::format("per million {}", tokens      ? "output tokens"
+                                                          : job.tasks ? "tasks"
+                                                                      : "requests")
+                          : std::string("the cluster states no prices")});
   return heading(style, "Devices") + columns.str();
 }
 

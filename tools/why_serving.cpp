@@ -47,6 +47,7 @@ std::string operators(const IterationBreakdown& breakdown) {
 std::string iteration(const IterationBreakdown& b) {
   const std::string what =
       b.phase == "prefill" ? fmt::format("a prompt of {} tokens", grouped(b.tokens))
+      : b.phase == "pass"  ? fmt::format("a pass over {} {}", grouped(b.sequences), b.sequences == 1 ? "image" : "images")
                            : fmt::format("{} decoding sequences of {} tokens each", grouped(b.sequences), grouped(std::round(b.context)));
   return fmt::format("\n  {}, {}: {} = kernels {} + host, launches, messages and clock {}\n", b.pool, what, format_quantity(b.cost.latency),
                      format_quantity(b.kernels()), format_quantity(b.rest())) +

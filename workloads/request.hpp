@@ -32,10 +32,11 @@ struct Dependency {
 /// What the sender was promised.
 struct ServiceClass {
   std::string name;
-  int priority = 0;   ///< higher goes first
-  Seconds ttft;       ///< bound of the time to first token; 0 = none
-  Seconds tpot;       ///< bound of the mean time per output token after the first; 0 = none
-  Seconds end_to_end; ///< 0 = none
+  int priority = 0;    ///< higher goes first
+  Seconds ttft;        ///< bound of the time to first token; 0 = none
+  Seconds tpot;        ///< bound of the mean time per output token after the first; 0 = none
+  Seconds end_to_end;  ///< 0 = none
+  bool images = false; ///< its requests are images: what they ask for are passes of a network, no tokens
 };
 
 struct RequestStream {
@@ -45,7 +46,7 @@ struct RequestStream {
   std::vector<ServiceClass> classes{{.name = "default"}};
   int concurrency = 0; ///< closed loop: so many requests (or sessions) in the system, the next one arrives when one ends; 0 = open
   Seconds pause;       ///< of a closed loop: from an end to the next arrival
-  int stages = 1;      ///< requests of a task, which are neighbours; the first one follows none, all others follow others of it
+  int stages = 1;      ///< of a task, whose requests are neighbours; the first one follows none, all others follow others of it
   Seconds task;        ///< bound of the time from a task's arrival to its last end; 0 = none
   std::vector<Dependency> joins;   ///< what some requests wait for beside the one that they follow
   std::vector<Seconds> tool_times; ///< by request; empty = no request runs a tool

@@ -186,14 +186,25 @@ const Table<Continuations>& continuations_table() {
 const Table<TrafficStage>& stage_table() {
   using S = TrafficStage;
   static const Table<S> table =
-      Table<S>("stage", "One step of a task: a model's answer, or with 'time' a tool.")
+      Table<S>("stage", "One step of a task: a model's answer, with 'steps' an image, with 'time' a tool, with 'size' a message.")
           .text("name", &S::name, {.required = true, .help = "in reports, where each stage is a class"})
           .text("service", &S::service, {.help = "that does it; by default the job's model, and tools without a limit"})
           .texts("after", &S::after, {.help = "stages above that end first; their answers are part of the prompt"})
           .value("input", &S::input, length_codec(), {.help = "prompt tokens beside those answers"})
           .value("output", &S::output, length_codec(), {.help = "generated tokens"})
           .quantity("time", &S::time, positive_time("of a tool: median", false))
-          .number("sigma", &S::sigma, {.max = 10, .help = "of a tool: standard deviation of the logarithm of its time"});
+          .number("sigma", &S::sigma, {.max = 10, .help = "of a tool: standard deviation of the logarithm of its time"})
+          .quantity("size", &S::size, {.above = Bytes{}, .unit_hint = "MB", .help = "of a message that its service carries"})
+          .count("steps", &S::steps,
+                 {.min = 1, .max = 100'000, .help = "of an image: passes of its service's network, 1 where it is looked at"})
+          .text("continues", &S::continues, {.help = "a stage above, whose prompt and answer its own prompt begins with"})
+          .text("back_to", &S::back_to, {.help = "a stage above: when this one ends, the task begins another round there"})
+          .value("rounds", &S::rounds, length_codec(),
+                 {.help = "of a task; a model's prompt is then what it saw and said in the round before, and new input"})
+          .check([](const S& stage, const Report& report) {
+            if ((stage.time ? 1 : 0) + (stage.size ? 1 : 0) + (stage.steps ? 1 : 0) > 1)
+              report.error("", "several of 'time', 'size' and 'steps'", "one of them, or lengths");
+          });
   return table;
 }
 
@@ -205,6 +216,7 @@ void check_stages(const Traffic& traffic, const Report& report) {
     report.error("stages", "beside classes, sessions, a prefix or continuations", "stages alone");
   std::vector<std::string> above;
   std::vector<std::string> open; // no stage comes after them
+  std::ptrdiff_t looped = 0;     // first stage behind the loops so far
   for (std::size_t i = 0; i < traffic.stages.size(); ++i) {
     const TrafficStage& stage = traffic.stages[i];
     const std::string key = fmt::format("stages.{}", i);
@@ -212,6 +224,17 @@ void check_stages(const Traffic& traffic, const Report& report) {
       report.error(key + ".name", shown(stage.name) + " again", "a name for each stage");
     if (stage.after.empty() != (i == 0))
       report.error(key + ".after", i == 0 ? "of the first stage" : "nothing", i == 0 ? "nothing" : "a stage above");
+    if (!stage.continues.empty() && (stage.tool() || stage.steps || std::ranges::find(above, stage.continues) == above.end()))
+      report.error(key + ".continues",
+                   stage.tool() || stage.steps ? "of no language model" : "no stage " + shown(stage.continues) + " above", {},
+                   did_you_mean(stage.continues, above));
+    const bool back = !stage.back_to.empty();
+    const auto begin = std::ranges::find(traffic.stages, stage.back_to, &TrafficStage::name) - traffic.stages.begin();
+    if (back && begin >= static_cast<std::ptrdiff_t>(i))
+      report.error(key + ".back_to", "no stage " + shown(stage.back_to) + " above", {}, did_you_mean(stage.back_to, above));
+    else if (back && begin < looped)
+      report.error(key + ".back_to", shown(stage.back_to) + ", which another loop has rounds of", "a stage behind that loop");
+    looped = back ? static_cast<std::ptrdiff_t>(i) + 1 : looped;
     for (const std::string& name : stage.after) {
       if (std::ranges::find(above, name) == above.end())
         report.error(key + ".after", "no stage " + shown(name) + " above", {}, did_you_mean(name, above));

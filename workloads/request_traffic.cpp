@@ -54,40 +54,101 @@ private:
 
   /// Each stage is a class of its own.
   void add_stages(std::uint64_t seed) {
+    tools_ = std::ranges::any_of(traffic_.stages, &TrafficStage::tool);
     const std::vector<std::string> services = traffic_services(traffic_);
     for (const TrafficStage& stage : traffic_.stages) {
-      stream_.classes.push_back({.name = stage.name});
+      stream_.classes.push_back({.name = stage.name, .images = stage.steps.has_value()});
       lengths_.push_back({LengthSource(stage.input, seed, "input lengths of " + stage.name),
                           LengthSource(stage.output, seed, "output lengths of " + stage.name)});
       tool_draws_.emplace_back(seed, "times of " + stage.name);
+      rounds_.emplace_back(stage.rounds, seed, "rounds of " + stage.name);
       const auto found = std::ranges::find(services, stage.service);
-      const bool own = stage.service.empty() && !stage.time;
+      const bool own = stage.service.empty() && !stage.tool();
       services_.push_back(own ? std::uint16_t{0} : static_cast<std::uint16_t>(found - services.begin() + 1));
     }
   }
 
   void add_task(Seconds arrival) {
-    const std::size_t first = stream_.requests.size();
-    const bool tools = std::ranges::any_of(traffic_.stages, [](const TrafficStage& stage) { return stage.time.has_value(); });
+    latest_.assign(traffic_.stages.size(), no_request);
+    continued_.clear();
+    const auto first = static_cast<RequestId>(stream_.requests.size());
     for (std::size_t i = 0; i < traffic_.stages.size(); ++i) {
-      const TrafficStage& stage = traffic_.stages[i];
-      Request request{.arrival = i == 0 ? arrival : Seconds{},
-                      .input = stage.time ? 0 : lengths_[i].input.next(),
-                      .output = stage.time ? 0 : lengths_[i].output.next(),
-                      .service_class = static_cast<std::uint16_t>(i),
-                      .service = services_[i]};
-      for (const std::string& name : stage.after) {
-        const auto before = static_cast<RequestId>(first + place_of(name));
-        if (!stage.time)
-          request.input += stream_.requests[before].output;
-        if (request.follows == no_request)
-          request.follows = before;
-        else
-          stream_.joins.push_back({before, static_cast<RequestId>(first + i)});
+      add_stage(i, no_request);
+      if (traffic_.stages[i].back_to.empty())
+        continue;
+      const std::size_t from = place_of(traffic_.stages[i].back_to);
+      for (std::uint32_t rounds = rounds_[i].next(); rounds > 1; --rounds)
+        for (std::size_t k = from; k <= i; ++k)
+          add_stage(k, k == from ? latest_[i] : no_request);
+    }
+    stream_.requests[first].arrival = arrival;
+    share_contexts(first);
+  }
+
+  /// The request whose prompt and answer a model's next one in this stage begins with: that of the round before, or of another stage.
+  [[nodiscard]] RequestId context_of(std::size_t i) const {
+    const TrafficStage& stage = traffic_.stages[i];
+    if (stage.tool() || stage.steps)
+      return no_request;
+    return latest_[i] != no_request || stage.continues.empty() ? latest_[i] : latest_[place_of(stage.continues)];
+  }
+
+  /// A stage of the task under way; `before` = the end of the round before, instead of the stages that it comes after.
+  void add_stage(std::size_t i, RequestId before) {
+    const TrafficStage& stage = traffic_.stages[i];
+    const auto id = static_cast<RequestId>(stream_.requests.size());
+    const RequestId context = context_of(i);
+    Request request{.input = 0, .output = 0, .service_class = static_cast<std::uint16_t>(i), .service = services_[i]};
+    const bool speaks = !stage.tool() && !stage.steps;
+    if (stage.steps) { // the first pass is what the engine calls a prompt of one token
+      request.input = 1;
+      request.output = *stage.steps;
+    } else if (speaks) {
+      request.input = lengths_[i].input.next() + (context == no_request ? 0 : said(stream_.requests[context]));
+      request.output = lengths_[i].output.next();
+    }
+    const auto follow = [&](RequestId other) {
+      const Request& answer = stream_.requests[other];
+      if (speaks && other != context && !traffic_.stages[answer.service_class].steps)
+        request.input += answer.output;
+      if (request.follows == no_request)
+        request.follows = other;
+      else
+        stream_.joins.push_back({other, id});
+    };
+    if (before != no_request)
+      follow(before);
+    else
+      for (const std::string& name : stage.after)
+        follow(latest_[place_of(name)]);
+    // What is continued has been said, whatever else comes between.
+    if (before == no_request && context != no_request && std::ranges::find(stage.after, stage.continues) == stage.after.end())
+      follow(context);
+    stream_.requests.push_back(request);
+    continued_.push_back(context);
+    if (tools_)
+      stream_.tool_times.push_back(stage.time ? *stage.time * tool_draws_[i].lognormal(0, stage.sigma) : Seconds{});
+    latest_[i] = id;
+  }
+
+  /// Requests of the task that continue others begin as they do. The latest of a chain has the blocks of all of it.
+  void share_contexts(RequestId first) {
+    constexpr std::uint32_t none = ~std::uint32_t{};
+    std::vector<std::uint32_t> places(continued_.size(), none);
+    for (std::size_t i = continued_.size(); i-- > 0;) {
+      Request& request = stream_.requests[first + i];
+      const RequestId context = continued_[i];
+      if (context == no_request && places[i] == none)
+        continue;
+      if (places[i] == none) {
+        const std::uint32_t begun = places[context - first];
+        places[i] = begun == none ? extend_blocks(0, 0, said(request))
+                                  : extend_blocks(begun, blocks_of(said(stream_.requests[context])), said(request));
       }
-      stream_.requests.push_back(request);
-      if (tools)
-        stream_.tool_times.push_back(stage.time ? *stage.time * tool_draws_[i].lognormal(0, stage.sigma) : Seconds{});
+      if (context != no_request && places[context - first] == none)
+        places[context - first] = places[i];
+      request.prefix = places[i];
+      request.prefix_blocks = static_cast<std::uint16_t>(blocks_of(said(request)));
     }
   }
 
@@ -238,6 +299,10 @@ private:
   std::vector<double> shares_;           ///< of the classes, added up
   std::vector<std::uint16_t> services_;  ///< of the stages
   std::vector<RandomStream> tool_draws_; ///< the same
+  std::vector<LengthSource> rounds_;     ///< the same
+  std::vector<RequestId> latest_;        ///< of the task under way: the latest request of each stage
+  std::vector<RequestId> continued_;     ///< the same: by request, the one whose prompt and answer it begins with
+  bool tools_ = false;                   ///< whether stages run tools
   std::uint32_t limit_;
   std::uint32_t next_block_ = 0;
 };
@@ -261,7 +326,7 @@ std::vector<std::string> traffic_services(const Traffic& traffic) {
   std::vector<std::string> names;
   for (const bool named : {true, false})
     for (const TrafficStage& stage : traffic.stages)
-      if (stage.service.empty() != named && (named || stage.time) && std::ranges::find(names, stage.service) == names.end())
+      if (stage.service.empty() != named && (named || stage.tool()) && std::ranges::find(names, stage.service) == names.end())
         names.push_back(stage.service);
   return names;
 }

@@ -46,15 +46,22 @@ struct TrafficClass {
   [[nodiscard]] ServiceClass service() const;
 };
 
-/// One step of a task: a model's answer, or a tool (a search, a program, a call elsewhere).
+/// One step of a task: a model's answer, an image, or a tool (a search, a program, a call elsewhere, a message through a broker).
 struct TrafficStage {
   std::string name;
   std::string service;            ///< that does it; empty = the job's model, or tools without a limit
   std::vector<std::string> after; ///< stages that end first; their answers are part of the prompt
   LengthLaw input = FixedLength{512};
   LengthLaw output = FixedLength{128};
-  std::optional<Seconds> time; ///< of a tool: median of a lognormal law, instead of both lengths
-  double sigma = 0;            ///< of its logarithm
+  std::optional<Seconds> time;        ///< of a tool: median of a lognormal law, instead of both lengths
+  double sigma = 0;                   ///< of its logarithm
+  std::optional<Bytes> size;          ///< instead of a time: of a message, which its service carries
+  std::optional<std::uint32_t> steps; ///< of an image, instead of both lengths: passes of the network (1 = it is looked at)
+  std::string continues;              ///< a stage above, whose prompt and answer its own prompt begins with
+  std::string back_to;                ///< a stage above: when this one ends, the task begins another round there; empty = it goes on
+  LengthLaw rounds = FixedLength{1};  ///< of a task. A model's prompt is then what it saw and said in the round before and new input
+
+  [[nodiscard]] bool tool() const { return time || size; }
 };
 
 struct Traffic {

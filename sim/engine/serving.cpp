@@ -208,7 +208,11 @@ void ServingSource::completed(WorkId, const Work& work, WorkScheduler& scheduler
     set_entries();
     break;
   case Event::tool:
-    end_tool(static_cast<RequestId>(value), now);
+    end_tool(static_cast<RequestId>(value), scheduler);
+    handle_ended(0, scheduler);
+    break;
+  case Event::answer:
+    answer(static_cast<RequestId>(value), now);
     handle_ended(0, scheduler);
     break;
   case Event::moved:

@@ -90,6 +90,7 @@ struct ServingService {
   std::uint32_t first = 0; ///< replica
   std::uint32_t replicas = 0;
   int workers = 0; ///< without replicas; 0 = as many as are asked for
+  Seconds latency; ///< of workers: from the end of the work to who waits for it, when the worker is free again
 };
 
 struct ServingSystem {

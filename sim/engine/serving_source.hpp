@@ -25,7 +25,7 @@ public:
 
 private:
   /// What a piece of work in flight stands for; the rest of its tag says which one.
-  enum class Event : std::uint8_t { arrival, follower, iteration, transfer, decision, ready, moved, tool };
+  enum class Event : std::uint8_t { arrival, follower, iteration, transfer, decision, ready, moved, tool, answer };
 
   static constexpr int event_shift = 56;
   static std::uint64_t tag_of(Event event, std::uint64_t value) { return (static_cast<std::uint64_t>(event) << event_shift) | value; }
@@ -63,7 +63,8 @@ private:
   }
   void ask_worker(RequestId id, Seconds now);
   void run_tools(WorkScheduler& scheduler);
-  void end_tool(RequestId id, Seconds now);
+  void end_tool(RequestId id, WorkScheduler& scheduler);
+  void answer(RequestId id, Seconds now);
   void count_joins();
   [[nodiscard]] bool awaited(RequestId follower);
   bool skip_followers();

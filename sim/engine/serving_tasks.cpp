@@ -33,7 +33,8 @@ void ServingSource::run_tools(WorkScheduler& scheduler) {
   granted_.clear();
 }
 
-void ServingSource::end_tool(RequestId id, Seconds now) {
+void ServingSource::end_tool(RequestId id, WorkScheduler& scheduler) {
+  const Seconds now = scheduler.now();
   const std::uint16_t service = stream_.requests[id].service;
   Desk& desk = desks_[service];
   --desk.running;
@@ -43,6 +44,12 @@ void ServingSource::end_tool(RequestId id, Seconds now) {
     desk.queue.pop_front();
     ask_worker(next, now);
   }
+  if (services_[service].latency > Seconds{})
+    return start_timer(Event::answer, id, services_[service].latency, scheduler);
+  answer(id, now);
+}
+
+void ServingSource::answer(RequestId id, Seconds now) {
   RequestRecord& record = requests_.records[id];
   record.first_token = record.end = now;
   record.outcome = Outcome::served;

@@ -167,6 +167,8 @@ expect 2 'why tpot: of jobs that serve; allowed: step_time' "$orrery" run "$quic
 expect 0 'replicas,decode' "$orrery" run "$chat" "${short[@]}" --dump cost --format csv
 expect 2 'dump graph: of jobs that train; the scenario serves; allowed: resolved, cost' "$orrery" run "$chat" --dump graph
 expect 0 'per task' "$orrery" run "$root/scenarios/serving-agents.yaml" --set jobs.0.serving.traffic.requests=50
+expect 0 "passes over .* images each" "$orrery" run "$root/scenarios/serving-vision.yaml" --set jobs.0.serving.traffic.requests=50
+expect 0 "4 patches" "$orrery" run "$root/scenarios/serving-diffusion.yaml" --set jobs.0.serving.traffic.requests=10
 expect 0 'the highest rate' "$orrery" run "$chat" "${short[@]}" --set 'jobs.0.serving.goodput={ tolerance: 0.5 }'
 expect 4 'ttft_p99' "$orrery" run "$chat" "${short[@]}" --set 'expect.ttft_p99.max=1 ms'
 expect 3 'infeasible: replicas need 12 devices > 8 devices' "$orrery" run "$chat" --set jobs.0.serving.plan.replicas=3 --quiet

@@ -105,6 +105,59 @@ TEST_CASE("fewer workers never end tasks sooner", "[contract][serving]") {
   }
 }
 
+TEST_CASE("tasks that go back have their rounds, one after the other, over prompts that grow", "[contract][serving]") {
+  Traffic traffic{.requests = 80, .arrivals = PoissonArrivals{Hertz{2}}};
+  traffic.stages = {
+      {.name = "ask", .input = FixedLength{40}, .output = FixedLength{4}},
+      {.name = "think", .after = {"ask"}, .input = UniformLength{20, 60}, .output = UniformLength{5, 30}},
+      {.name = "act", .service = "web", .after = {"think"}, .time = Seconds{0.2}, .back_to = "think", .rounds = UniformLength{1, 6}},
+      {.name = "answer", .after = {"act"}, .input = FixedLength{30}, .output = FixedLength{20}, .continues = "think"}};
+  const RequestStream stream = generate_requests(traffic, 7);
+  int tasks = 0;
+  int rounds = 0;
+  std::uint32_t said = 0; // in the round before
+  for (const Request& request : stream.requests) {
+    tasks += request.follows == no_request ? 1 : 0;
+    if (request.service_class == 0)
+      said = 0;
+    if (request.service_class == 3)
+      CHECK(request.input == said + 30);
+    if (request.service_class != 1)
+      continue;
+    ++rounds;
+    CHECK(request.input >= said + 20);
+    CHECK(request.prefix_blocks == (request.input + request.output) / stream.block_tokens);
+    said = request.input + request.output;
+  }
+  CHECK(tasks == 80);
+  CHECK(stream.requests.size() == 160 + 2 * static_cast<std::size_t>(rounds));
+  CHECK(rounds == Approx(80 * 3.5).epsilon(0.15));
+  SimpleModel model;
+  ServingSystem system = system_of(model, 3);
+  for (ServingReplica& replica : system.replicas)
+    replica.prefix_cache = true;
+  system.router = Router::session;
+  const ServingRun run = simulate_serving(stream, system);
+  check_order(stream, run);
+  CHECK(run.replicas[0].cached_tokens + run.replicas[1].cached_tokens > 0);
+  const ServingRun stepped = simulate_serving(stream, system, {.skip = false});
+  for (std::size_t i = 0; i < stream.requests.size(); ++i)
+    CHECK(run.requests[i].end.si() == Approx(stepped.requests[i].end.si()).epsilon(1e-9));
+}
+
+TEST_CASE("a worker's latency holds back who waits, not the next one in its queue", "[closed_form][serving]") {
+  SimpleModel model;
+  Traffic traffic{.requests = 40, .arrivals = AtOnce{}};
+  traffic.stages = {{.name = "carry", .service = "broker", .time = Seconds{0.5}}};
+  const RequestStream stream = generate_requests(traffic, 3);
+  ServingSystem system = system_of(model, 0);
+  system.services = {{.first = 0, .replicas = 3}, {.workers = 2, .latency = Seconds{7}}};
+  const ServingRun run = simulate_serving(stream, system);
+  for (std::size_t i = 0; i < 40; ++i)
+    CHECK(run.requests[i].end.si() == Approx(0.5 * static_cast<double>(i / 2 + 1) + 7));
+  CHECK(run.tools[1].busy.si() == Approx(20));
+}
+
 TEST_CASE("a closed loop of tasks keeps so many of them in the system", "[contract][serving]") {
   SimpleModel model;
   Traffic traffic = agents(60, 1);
