@@ -53,12 +53,36 @@ struct Totals {
   double decoding = 0;    ///< requests of two tokens and more
   double decode_time = 0; ///< of their tokens after the first
   double decoded = 0;     ///< these tokens
+  double produced = 0;    ///< tokens of all requests, the unfinished too
 };
+
+/// Requests served when the run ends: a steady batch is measured while no user of its closed loop has run out of requests; else all of
+/// them.
+std::uint64_t measured_requests(const ServingRow& row, const Traffic& traffic) {
+  const auto* const loop = std::get_if<ClosedLoop>(&traffic.arrivals);
+  if (row.kind != ServingKind::steady || loop == nullptr)
+    return 0;
+  const std::uint64_t all = traffic.requests.value_or(standard_requests);
+  const auto users = static_cast<std::uint64_t>(loop->concurrency);
+  return all > users ? all - users : 0;
+}
+
+/// Keys that a decoding sequence reads, on average over the tokens: long answers have more of them.
+double mean_context(const RequestStream& stream) {
+  double tokens = 0;
+  double keys = 0;
+  for (const Request& request : stream.requests) {
+    tokens += request.output;
+    keys += request.output * (request.input + 0.5 * request.output);
+  }
+  return tokens > 0 ? keys / tokens : 1;
+}
 
 Totals add_up(const RequestStream& stream, const ServingRun& run, Seconds request_host) {
   Totals sums;
   for (std::size_t i = 0; i < stream.requests.size(); ++i) {
     const RequestRecord& record = run.requests[i];
+    sums.produced += record.produced;
     if (record.outcome != Outcome::served)
       continue;
     const Request& request = stream.requests[i];
@@ -176,7 +200,7 @@ double figure(ServingMetric metric, const Totals& sums, const ServingRun& run, d
     double energy = 0;
     for (const ReplicaTotals& totals : run.replicas)
       energy += totals.cost.energy.si();
-    return energy / sums.output;
+    return energy / sums.produced;
   }
   }
   return 0;
@@ -208,7 +232,7 @@ ServingPrediction ServingPredictor::predict(const ServingRow& row, const std::ve
     return prediction;
   }
   const RequestStream stream = generate_requests(traffic, seed);
-  const ServingRun run = simulate_serving(stream, system);
+  const ServingRun run = simulate_serving(stream, system, {.stop_after = measured_requests(row, traffic)});
   const Totals sums = add_up(stream, run, row.software.serving.request_host);
   if (sums.requests == 0) {
     prediction.refusal = "no request fits the KV cache";
@@ -222,7 +246,7 @@ ServingPrediction ServingPredictor::predict(const ServingRow& row, const std::ve
     // Fewer than half of the iterations have prompts: the median is one without.
     const int sequences = std::max(1, static_cast<int>(std::lround(prediction.sequences)));
     prediction.values.push_back(each.metric == ServingMetric::itl_median
-                                    ? system.replicas.back().model->decode(sequences).at(input + output / 2).latency.si()
+                                    ? system.replicas.back().model->decode(sequences).at(mean_context(stream)).latency.si()
                                     : figure(each.metric, sums, run, folded));
   }
   return prediction;
