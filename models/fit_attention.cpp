@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 namespace orrery {
 
@@ -45,17 +46,41 @@ AttentionCurve fit_prefill(const Rows& rows, const UnitRates& unit) {
   return prefill_from(fit_parameters(residuals, rows.size(), start, bounds));
 }
 
-void fit_decode(const Rows& rows, const UnitRates& unit, AttentionCurve& curve) {
-  const Residuals residuals = [&](const std::vector<double>& p, std::vector<double>& out) {
+double kept_bytes(const FusedAttention& shape, const UnitRates& unit) {
+  const double width = shape.head_dim + (shape.shared_values ? 0 : shape.value_dim > 0 ? shape.value_dim : shape.head_dim);
+  return shape.batch * shape.kv_heads * shape.keys * width * (shape.kept_bytes > 0 ? shape.kept_bytes : unit.element);
+}
+
+/// Rows that read the cache as an engine does: of what the last-level cache holds, a kernel that is timed over and over reads much from
+/// there, an engine nothing. The smallest stay: they show the floor.
+Rows read_from_memory(const Rows& rows, const UnitRates& unit, double last_level) {
+  Rows kept;
+  for (const AttentionRow* row : rows)
+    if (const double bytes = kept_bytes(row->shape, unit); bytes > last_level || bytes < last_level / 20)
+      kept.push_back(row);
+  return kept;
+}
+
+/// How rows of few queries read their cache, and the floor below them. Iterations of large batches are made of large kernels.
+std::pair<CacheReading, Seconds> fit_reading(const Rows& rows, const UnitRates& unit, const AttentionCurve& curve,
+                                             CacheReading AttentionCurve::* reading) {
+  constexpr double large = 100e6;
+  const auto from = [&](const std::vector<double>& p) {
     AttentionCurve trial = curve;
-    trial.decode_memory = p[0];
-    trial.decode_floor = Seconds{p[1]};
-    for (std::size_t i = 0; i < rows.size(); ++i)
-      out[i] = std::log(attention_time(rows[i]->shape, unit, trial).time / rows[i]->time);
+    trial.*reading = {.memory = p[0], .start = Seconds{p[1]}, .exposed = p[2]};
+    trial.decode_floor = Seconds{p[3]};
+    return trial;
   };
-  const std::vector<double> best = fit_parameters(residuals, rows.size(), {0.7, 8e-6}, {{0.1, 1}, {1e-6, 5e-5}});
-  curve.decode_memory = best[0];
-  curve.decode_floor = Seconds{best[1]};
+  const Residuals residuals = [&](const std::vector<double>& p, std::vector<double>& out) {
+    const AttentionCurve trial = from(p);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const double weight = kept_bytes(rows[i]->shape, unit) > large ? 2 : 1;
+      out[i] = weight * std::log(attention_time(rows[i]->shape, unit, trial).time / rows[i]->time);
+    }
+  };
+  const AttentionCurve best =
+      from(fit_parameters(residuals, rows.size(), {0.7, 3e-6, 1, 8e-6}, {{0.1, 1}, {1e-8, 5e-5}, {0.01, 3}, {1e-6, 5e-5}}));
+  return {best.*reading, best.decode_floor};
 }
 
 /// The rate of backward kernels, where they were measured.
@@ -67,17 +92,6 @@ double fit_backward(const Rows& rows, const UnitRates& unit, const AttentionCurv
       out[i] = std::log(attention_time(rows[i]->shape, unit, trial).time / rows[i]->time);
   };
   return fit_parameters(residuals, rows.size(), {curve.backward_rate}, {{0.1, 1}})[0];
-}
-
-/// Share of the decode bandwidth that a cache in fewer bits leaves, where it was measured.
-double fit_narrow_cache(const Rows& rows, const UnitRates& unit, const AttentionCurve& curve) {
-  const Residuals residuals = [&](const std::vector<double>& p, std::vector<double>& out) {
-    AttentionCurve trial = curve;
-    trial.narrow_cache = p[0];
-    for (std::size_t i = 0; i < rows.size(); ++i)
-      out[i] = std::log(attention_time(rows[i]->shape, unit, trial).time / rows[i]->time);
-  };
-  return fit_parameters(residuals, rows.size(), {0.9}, {{0.1, 1}})[0];
 }
 
 /// Rows of the fused kernel that a device has most forward rows of: generations differ by a factor of two, and are not mixed.
@@ -108,9 +122,11 @@ std::map<std::string, AttentionCurve> fit_table(const KernelTables& tables, cons
       continue;
     const UnitRates unit = device.rates(Precision::bf16);
     AttentionCurve curve = fit_prefill(prefill, unit);
-    fit_decode(decode, unit, curve);
-    if (!narrow.empty())
-      curve.narrow_cache = fit_narrow_cache(narrow, unit, curve);
+    std::tie(curve.cache, curve.decode_floor) =
+        fit_reading(read_from_memory(decode, unit, device.cache), unit, curve, &AttentionCurve::cache);
+    curve.narrow_cache = curve.cache;
+    if (const Rows large = read_from_memory(narrow, unit, device.cache); !large.empty())
+      curve.narrow_cache = fit_reading(large, unit, curve, &AttentionCurve::narrow_cache).first;
     curve.kernel = generation_of(prefill.front()->kernel, device.architecture);
     curve.backward_rate = backward_over_forward(curve.kernel);
     if (!backward.empty())

@@ -85,8 +85,13 @@ void round_curves(ArchitectureCurves& curves) {
     }
   for (auto* attention : {&curves.attention, &curves.latent_attention})
     for (auto& [precision, c] : *attention) {
-      for (double* value : {&c.rate, &c.softmax, &c.block_overhead, &c.memory, &c.decode_memory, &c.narrow_cache})
+      for (double* value : {&c.rate, &c.softmax, &c.block_overhead, &c.memory})
         round_digits(*value);
+      for (CacheReading* reading : {&c.cache, &c.narrow_cache}) {
+        round_digits(reading->memory);
+        round_digits(reading->start);
+        round_digits(reading->exposed);
+      }
       round_digits(c.floor);
       round_digits(c.decode_floor);
     }

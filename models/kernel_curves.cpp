@@ -55,6 +55,15 @@ const Table<MatmulCurve>& matmul_table() {
   return table;
 }
 
+const Table<CacheReading>& cache_table() {
+  using C = CacheReading;
+  static const Table<C> table = Table<C>("reading of a KV cache", "How attention of few queries reads what is kept.")
+                                    .number("memory", &C::memory, share("share of the memory bandwidth"))
+                                    .quantity("start", &C::start, {.help = "of a block on its multiprocessor"})
+                                    .number("exposed", &C::exposed, {.help = "how badly reading and starts hide each other"});
+  return table;
+}
+
 const Table<AttentionCurve>& attention_table() {
   using C = AttentionCurve;
   static const Choices<AttentionKernel> kernels{{"flash1", AttentionKernel::flash1},
@@ -70,8 +79,8 @@ const Table<AttentionCurve>& attention_table() {
           .number("backward_rate", &C::backward_rate, share("backward over forward FLOP rate"))
           .number("memory", &C::memory, share("share of the memory bandwidth"))
           .quantity("floor", &C::floor, {.help = "added to every kernel"})
-          .number("decode_memory", &C::decode_memory, share("share of the memory bandwidth with few queries"))
-          .number("narrow_cache", &C::narrow_cache, share("share of that with a cache in fewer bits"))
+          .object("cache", &C::cache, cache_table(), {.help = "with few queries"})
+          .object("narrow_cache", &C::narrow_cache, cache_table(), {.help = "with few queries and a cache in fewer bits"})
           .quantity("decode_floor", &C::decode_floor, {.help = "added to every kernel with few queries"})
           .count("largest_keys", &C::largest_keys, {.help = "longest sequence that was fitted"})
           .flag("assumed", &C::assumed);

@@ -37,6 +37,13 @@ struct MatmulCurve {
 };
 
 /// Fused (FlashAttention class) kernels, of the generation that was measured (models/attention_generation.hpp turns one into another).
+/// How a kernel of few queries reads the KV cache.
+struct CacheReading {
+  double memory = 0.70; ///< share of the memory bandwidth
+  Seconds start{3e-6};  ///< of a block (one sequence, one head of keys) on its multiprocessor
+  double exposed = 1;   ///< how badly reading and starts hide each other
+};
+
 struct AttentionCurve {
   AttentionKernel kernel = AttentionKernel::flash;
   double rate = 0.64;          ///< share of the matrix peak in the main loop, softmax apart
@@ -45,9 +52,9 @@ struct AttentionCurve {
   double backward_rate = 0.86; ///< backward over forward FLOP rate; assumed, by generation (models/attention_generation.hpp)
   double memory = 0.70;        ///< share of the memory bandwidth
   Seconds floor{8e-6};         ///< added to every kernel
-  double decode_memory = 0.70; ///< share of the memory bandwidth where a sequence has few queries
-  double narrow_cache = 1;     ///< the same where the cache is kept in fewer bits than computed in, over that share
-  Seconds decode_floor{10e-6};
+  CacheReading cache;          ///< where a sequence has few queries
+  CacheReading narrow_cache;   ///< the same where the cache is kept in fewer bits than computed in
+  Seconds decode_floor{10e-6}; ///< added to every kernel of few queries
   double largest_keys = 16384;
   bool assumed = true;
 };

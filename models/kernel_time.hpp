@@ -19,9 +19,10 @@
 //
 // Fused attention. Blocks of 128 queries of one head walk over their keys: FLOPs 4 (d + softmax) per score, d the mean width of keys and
 // values, plus k0 keys per block; a causal block skips the keys beyond its own queries, a window those out of its reach. With few queries,
-// the heads that share keys are packed into blocks of 16 rows. Memory: queries, keys, values, outputs once, at a smaller share of the
-// bandwidth where the kernel widens what is kept in fewer bits (narrow_cache). Backward: 2.5 times the FLOPs
-// (five products for two).
+// the heads that share keys are packed into blocks of 16 rows, one block for each sequence and head of keys, and the start of a block
+// (queries, page table, first tile) is work of its multiprocessor beside the reading: floor + sqrt(longer^2 + exposed shorter^2). Memory:
+// queries, keys, values, outputs once. Few queries read the cache by curves of their own, one for what is kept in fewer bits (cache,
+// narrow_cache). Backward: 2.5 times the FLOPs (five products for two).
 //
 // Chunked scan. Every head of a sequence is a chain of chunks that one multiprocessor works off in a kernel, in waves where there are more
 // chains than multiprocessors: floor + ceil(chains / multiprocessors) (start + chunks x FLOPs of a chunk / (rate x peak /
