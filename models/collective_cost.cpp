@@ -2,6 +2,7 @@
 
 #include "hardware/topology.hpp"
 #include "models/kernel_cost.hpp"
+#include "workloads/serving_graph.hpp" // largest_own_reduce
 
 #include <algorithm>
 #include <cmath>
@@ -138,7 +139,7 @@ void CollectiveModel::attempt(const std::optional<CollectiveCurve>& curve, Bytes
 }
 
 void CollectiveModel::try_engine(CollectiveKind kind, Bytes bytes, int n, CollectiveCost& best) const {
-  if (kind == CollectiveKind::all_reduce && n <= most_measured) { // the engines' own limit
+  if (kind == CollectiveKind::all_reduce && n <= most_measured && bytes.si() < largest_own_reduce) { // the engines' own limits
     attempt(one_shot_, bytes * one_shot_factor(n), n, "one-shot", best);
     attempt(two_shot_, bytes * wire_factor(kind, n), n, "two-shot", best);
   }

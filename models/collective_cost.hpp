@@ -29,9 +29,10 @@
 // on wire rates alone: no table of kernels isolates them.
 //
 // Known error: tests/calibration/collective_fit_test.cpp prints and bounds it (2 to 8% from 32 MiB; 29% on the uneven links of a V100
-// node; 2 to 5% for the engines' own all-reduce of vLLM and SGLang, whose sizes up to 8 MiB count; TensorRT-LLM's takes 1.6 us less below
-// 128 KiB; 10 to 16% for DeepEP with 4 to 10 experts a token, 30 to 60% with one or two). Between domains the exchange was not measured
-// here: its README (deepseek-ai/DeepEP) has 118 and 195 us for 128 tokens of DeepSeek-V3 on 16 H800, 194 and 360 us on 256.
+// node; 2 to 5% for the engines' own all-reduce of vLLM and SGLang, whose sizes up to 8 MiB count, from where NCCL takes over;
+// TensorRT-LLM's takes 1.6 us less below 128 KiB; 10 to 16% for DeepEP with 4 to 10 experts a token, 30 to 60% with one or two). Between
+// domains the exchange was not measured here: its README (deepseek-ai/DeepEP) has 118 and 195 us for 128 tokens of DeepSeek-V3 on 16 H800,
+// 194 and 360 us on 256.
 #pragma once
 
 #include "hardware/description.hpp"

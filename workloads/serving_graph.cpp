@@ -58,8 +58,8 @@ BlockBuilder ServingGraph::builder(LayerKind kind, double tokens) const {
 bool ServingGraph::narrow(LayerKind kind) const { return !job_.weights.experts_only || kind.feed_forward != FeedForward::experts; }
 
 void ServingGraph::norm(const BlockBuilder& b, List& list, const char* name, bool after_reduce) const {
-  if (after_reduce && b.plan.tp > 1 && software_.serving.fused_all_reduce_norm)
-    return;
+  if (after_reduce && b.plan.tp > 1 && software_.serving.fused_all_reduce_norm && b.activation() < largest_own_reduce)
+    return;            // the engine's own all-reduce does it; behind the library's it is a kernel again
   if (b.fuses_norms()) // with the addition to the residual
     return b.streaming(list, name, OpClass::normalization, 2 * b.shard(), 2 * b.shard());
   b.streaming(list, "residual", OpClass::elementwise, 2 * b.shard(), b.shard());
