@@ -108,8 +108,9 @@ std::vector<Bytes> stage_weights(const ServingGraph& graph) {
   return stages;
 }
 
-ServingMemory serving_memory(const ServingGraph& graph, const Device& device, const SoftwareProfile& software,
-                             const IterationLimits& limits) {
+namespace {
+
+ServingMemory memory_of(const ServingGraph& graph, const Device& device, const SoftwareProfile& software, const IterationLimits& limits) {
   const ServingTraits& engine = software.serving;
   const std::vector<Bytes> weights = stage_weights(graph);
   const double host = graph.plan().host_weights;
@@ -117,7 +118,8 @@ ServingMemory serving_memory(const ServingGraph& graph, const Device& device, co
   const std::vector<StageLayers>& stages = graph.stages();
   ServingMemory memory{.capacity = device.memory.empty() ? Bytes{} : device.memory.front().capacity * usable_capacity,
                        .workspace = Bytes{workspace(graph, limits)},
-                       .framework = software.framework_memory};
+                       .framework = software.framework_memory,
+                       .sequences = limits.sequences};
   double tokens = 0;
   for (std::size_t s = 0; s < stages.size(); ++s) {
     double widest = 0; // layer of which the next one comes in meanwhile
@@ -146,6 +148,26 @@ ServingMemory serving_memory(const ServingGraph& graph, const Device& device, co
   }
   memory.kv_blocks = static_cast<std::int64_t>(tokens / engine.block_tokens) * graph.plan().attention_dp;
   memory.kv_tokens = memory.kv_blocks * engine.block_tokens;
+  return memory;
+}
+
+} // namespace
+
+ServingMemory serving_memory(const ServingGraph& graph, const Device& device, const SoftwareProfile& software,
+                             const IterationLimits& limits) {
+  IterationLimits built = limits;
+  ServingMemory memory = memory_of(graph, device, software, built);
+  if (!software.serving.fraction_of_free || limits.typical_tokens <= 0)
+    return memory;
+  constexpr int rounds = 4; // each brings the batch nearer to what the cache holds beside its logits
+  for (int round = 0; round < rounds; ++round) {
+    const double held = static_cast<double>(memory.kv_tokens) / limits.typical_tokens;
+    const int batch = std::max(1, std::min(static_cast<int>(std::ceil(held)), limits.sequences));
+    if (batch == built.sequences)
+      break;
+    built.sequences = batch;
+    memory = memory_of(graph, device, software, built);
+  }
   return memory;
 }
 

@@ -8,7 +8,8 @@
 //          (memory - weights - workspace - framework) x fraction (TensorRT-LLM, SGLang); of weights in host memory two layers lie on the
 //          device; the stage with least room for its layers' keys decides. A KV cache in host memory has that share of a device's
 //          part of it, less the weights there. Workspace: an iteration's widest activations, residual and hidden state, and logits of its
-//          sequences in fp32.
+//          sequences in fp32. Engines that take a fraction of what is left (TensorRT-LLM) are built for a batch that their cache holds
+//          (trtllm-bench sets max_batch_size so): logits of more sequences take no room.
 // Source:  vLLM (worker/gpu_worker.py, determine_available_memory), TensorRT-LLM (free_gpu_memory_fraction).
 // Units:   bytes; tokens.
 // Error:   the KV cache of layers that guess is left out (one layer, or a small model's); workspace and framework are assumed to within a
@@ -32,6 +33,7 @@ struct ServingMemory {
   Bytes replica_kv_token;     ///< the same over all devices of the replica, as a transfer carries it
   std::int64_t kv_tokens = 0; ///< that the replica's KV cache holds, in sequences of the length asked for
   std::int64_t kv_blocks = 0; ///< the same in blocks of ServingTraits::block_tokens
+  int sequences = 0;          ///< largest batch that the engine is built for
 };
 
 /// `limits`: the largest iteration. `typical_tokens` = length at which windows and states are shared out to tokens; 0 = very long.

@@ -1,5 +1,6 @@
 #include "scenarios/serving_predict.hpp"
 
+#include "models/iteration_memo.hpp" // group_share
 #include "scenarios/serving_deployment.hpp"
 #include "sim/engine/kv_transfer.hpp"
 
@@ -67,15 +68,12 @@ std::uint64_t measured_requests(const ServingRow& row, const Traffic& traffic) {
   return all > users ? all - users : 0;
 }
 
-/// Keys that a decoding sequence reads, on average over the tokens: long answers have more of them.
-double mean_context(const RequestStream& stream) {
-  double tokens = 0;
-  double keys = 0;
-  for (const Request& request : stream.requests) {
-    tokens += request.output;
-    keys += request.output * (request.input + 0.5 * request.output);
-  }
-  return tokens > 0 ? keys / tokens : 1;
+/// Of the times between the tokens of a sequence.
+double median_gap(const ReplicaTotals& totals) {
+  GapHistogram gaps;
+  for (const GapHistogram& each : totals.gaps)
+    gaps.add(each);
+  return gaps.percentile(0.5).si();
 }
 
 Totals add_up(const RequestStream& stream, const ServingRun& run, Seconds request_host) {
@@ -122,17 +120,22 @@ std::string describe_layout(const std::vector<ReplicaPool>& layout) {
 ServingPredictor::Built& ServingPredictor::built(const ServingRow& row, const ReplicaPool& pool, const IterationLimits& limits) {
   const ServingJob& job = row.job;
   const ServingPlan& plan = pool.plan;
+  SoftwareProfile software = row.software;
+  ServingTraits& engine = software.serving;
+  const ServingMemory memory = serving_memory(ServingGraph(job, plan, software), row.cluster.node.device, software, limits);
+  // Captured sizes end at the batch that the engine is built for (TensorRT-LLM: _filter_cuda_graph_batch_sizes).
+  if (engine.graph_steps > 0)
+    engine.graph_sequences = std::min(engine.graph_sequences, group_share(memory.sequences, plan.attention_dp));
   const std::string key =
       fmt::format("{} {} {} {} | {} {} {} {} {} {} | {} {} {} {} | {} {}", row.cluster.node.name, row.cluster.node.device.name,
                   row.cluster.node.devices, row.cluster.nodes, job.model.name, job.weights.name, static_cast<int>(job.weights.operand),
                   job.weights.experts_only, static_cast<int>(job.precision), static_cast<int>(job.kv), plan.tp, plan.pp, plan.ep,
                   plan.attention_dp, row.software.name, row.cluster.node.device.memory.front().capacity.si()) +
-      fmt::format(" {} {} {}", row.software.serving.iteration_host.si(), row.software.serving.sequence_host.si(),
-                  job.speculation.checked());
+      fmt::format(" {} {} {} {}", engine.iteration_host.si(), engine.sequence_host.si(), job.speculation.checked(), engine.graph_sequences);
   Built& entry = built_[key];
   if (entry.model == nullptr)
-    entry.model = std::make_unique<ReplicaModel>(row.cluster, job, plan, row.software, calibration_);
-  entry.memory = serving_memory(entry.model->graph(), row.cluster.node.device, row.software, limits);
+    entry.model = std::make_unique<ReplicaModel>(row.cluster, job, plan, software, calibration_);
+  entry.memory = memory;
   return entry;
 }
 
@@ -242,13 +245,8 @@ ServingPrediction ServingPredictor::predict(const ServingRow& row, const std::ve
   prediction.iterations = double(decode.iterations);
   prediction.sequences = decode.iterations > 0 ? double(decode.decode_tokens) / double(decode.iterations) : 0;
   prediction.span = run.end.si();
-  for (const Measured& each : row.measured) {
-    // Fewer than half of the iterations have prompts: the median is one without.
-    const int sequences = std::max(1, static_cast<int>(std::lround(prediction.sequences)));
-    prediction.values.push_back(each.metric == ServingMetric::itl_median
-                                    ? system.replicas.back().model->decode(sequences).at(mean_context(stream)).latency.si()
-                                    : figure(each.metric, sums, run, folded));
-  }
+  for (const Measured& each : row.measured)
+    prediction.values.push_back(each.metric == ServingMetric::itl_median ? median_gap(decode) : figure(each.metric, sums, run, folded));
   return prediction;
 }
 

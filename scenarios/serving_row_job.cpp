@@ -271,6 +271,8 @@ void set_limits(const Cells& row, ServingRow& out) {
       engine.max_tokens = static_cast<int>(*tokens);
   if (const auto sequences = first_number(notes, R"(max_num_seqs=(\d+))"))
     engine.max_sequences = static_cast<int>(*sequences);
+  if (row.contains("notes", "max-num-seqs = num prompts"))
+    engine.max_sequences = row.count("num_requests");
   if (row.contains("kind", "mlperf") && row.given("batch"))
     engine.max_sequences = row.count("batch");
 }

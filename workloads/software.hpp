@@ -74,7 +74,7 @@ struct ServingTraits {
   int block_tokens = 16;                        ///< of the paged KV cache
   bool prefix_cache = false;                    ///< blocks of earlier prompts are found again
   int poll_iterations = 1;                      ///< decoding iterations between two looks at what waits
-  int graph_sequences = 256;                    ///< the largest decoding batch that runs as one captured graph; 0 = none
+  int graph_sequences = 256;                    ///< the largest decoding batch of a rank that runs as one captured graph; 0 = none
   int graph_tokens = 0;                         ///< the same of iterations with prompts, attention apart
   bool works_ahead = false;                     ///< the host prepares an iteration while the one before runs
   Seconds iteration_host;                       ///< host time per iteration
@@ -83,6 +83,7 @@ struct ServingTraits {
   bool custom_all_reduce = false;               ///< small all-reduces inside a node by direct loads from peers
   bool fused_all_reduce_norm = false;           ///< an all-reduce adds the residual and normalises
   bool fused_rotary_cache = false;              ///< rotation and the write to the KV cache in one kernel
+  bool native_cache = false;                    ///< attention multiplies a cache in 8 bits as it is kept, without widening it
   bool fused_quantisation = false;              ///< norms and activations write what the next product reads
   HalfOverlap half_overlap = HalfOverlap::none; ///< where an iteration is shorter for it
   ExpertExchange expert_exchange = ExpertExchange::gather;

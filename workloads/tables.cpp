@@ -276,7 +276,7 @@ const Table<SoftwareProfile>& software_table() {
           .count("poll_iterations", &E::poll_iterations,
                  {.min = 1, .max = 10'000, .help = "decoding iterations between two looks at what waits"})
           .count("graph_sequences", &E::graph_sequences,
-                 {.max = 1'000'000, .help = "largest decoding batch that runs as one captured graph; 0 = none"})
+                 {.max = 1'000'000, .help = "largest decoding batch of a rank that runs as one captured graph; 0 = none"})
           .count("graph_tokens", &E::graph_tokens,
                  {.max = 100'000'000, .help = "the same of iterations with prompts, in tokens, attention apart; 0 = none"})
           .flag("works_ahead", &E::works_ahead, {.help = "the host prepares an iteration while the one before runs"})
@@ -286,6 +286,7 @@ const Table<SoftwareProfile>& software_table() {
           .flag("custom_all_reduce", &E::custom_all_reduce, {.help = "small all-reduces inside a node by direct loads from peers"})
           .flag("fused_all_reduce_norm", &E::fused_all_reduce_norm, {.help = "an all-reduce adds the residual and normalises"})
           .flag("fused_rotary_cache", &E::fused_rotary_cache, {.help = "rotation and the write to the KV cache in one kernel"})
+          .flag("native_cache", &E::native_cache, {.help = "attention multiplies a cache in 8 bits as it is kept"})
           .flag("fused_quantisation", &E::fused_quantisation, {.help = "norms and activations write what the next product reads"})
           .choice("half_overlap", &E::half_overlap, halves,
                   {.help = "what two halves of an iteration's tokens run beside each other, where that is faster"})
