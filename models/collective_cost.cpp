@@ -2,6 +2,7 @@
 
 #include "hardware/topology.hpp"
 #include "models/kernel_cost.hpp"
+#include "workloads/routing.hpp"
 #include "workloads/serving_graph.hpp" // largest_own_reduce
 
 #include <algorithm>
@@ -88,6 +89,7 @@ CollectiveModel::CollectiveModel(const Cluster& cluster, const Calibration& cali
       exchange_low_latency_ = found->second.exchange_low_latency;
     if (exchange_ && domain_ <= most_measured)
       exchange_->share *= std::min(1.0, exchange_links.si() / scale_up_.bandwidth.si());
+    experts_ = engine.experts;
   }
   if (found->second.send)
     send_ = *found->second.send;
@@ -196,6 +198,18 @@ CollectiveCost CollectiveModel::across(CollectiveCost cost, Seconds latency, Sec
   return cost;
 }
 
+/// Rows that cross the network between domains over those that leave for other ranks, where each goes once to a domain.
+double CollectiveModel::crossing(const GroupPlacement& placement) const {
+  const Experts& e = experts_;
+  if (!exchange_ || e.count == 0)
+    return 1;
+  const double domains = placement.domains;
+  double reached = ranks_reached(e.count, e.top_k, domains);
+  if (e.groups > 1 && e.groups % placement.domains == 0) // a token's experts lie in so many groups
+    reached = std::min(reached, ranks_reached(e.groups, e.top_groups, domains));
+  return std::min(1.0, reached / ranks_reached(e.count, e.top_k, placement.size));
+}
+
 CollectiveCost CollectiveModel::all_to_all(Bytes bytes, const GroupPlacement& placement) const {
   const double n = placement.size;
   const int outside = placement.size - placement.fewest;
@@ -203,10 +217,11 @@ CollectiveCost CollectiveModel::all_to_all(Bytes bytes, const GroupPlacement& pl
   const double share = network_.share * (placement.beyond_leaf > 0 ? slowest_up_ : 1);
   const Seconds time = std::max(carried(sent.si(), placement.nic_share.si() * network_.share * slowest_nic_),
                                 carried(bytes.si() * placement.beyond_leaf, placement.spread_share.si() * share));
+  const double once = crossing(placement);
   const CollectiveCost flat = across(inside(CollectiveKind::all_to_all, bytes * (placement.per_domain / n), placement),
                                      hop_ + (exchange_ ? 0 : outside - 1) * network_.step, time, sent, "network pairwise");
-  const CollectiveCost hierarchical =
-      across(inside(CollectiveKind::all_to_all, bytes, placement), (placement.domains - 1) * hop_, time, sent, "network hierarchical");
+  const CollectiveCost hierarchical = across(inside(CollectiveKind::all_to_all, bytes, placement), (placement.domains - 1) * hop_,
+                                             once * time, once * sent, "network hierarchical");
   return hierarchical.time < flat.time ? hierarchical : flat;
 }
 

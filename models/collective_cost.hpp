@@ -18,6 +18,8 @@
 // the destination and then one message to each domain: the faster of both. Beyond a leaf, or a dragonfly group, the up-links' share paces.
 // An engine's exchange with the ranks of experts (DeepEP) takes the faster of its two modes inside; a rank stores to all others at once,
 // inside and outside, so that more ranks than the eight measured add no latency. Faster links of a node do not speed it (exchange_links).
+// Where it goes by way of the rank on the same rail (its normal mode), a row crosses the network once for each domain that holds one of its
+// experts and is copied inside.
 //
 // Source: inside, fitted to NCCL measurements (models/calibration/kernels/collective.csv) and carried to other domains by wire rate.
 // Between domains, assumed share and hop times (NetworkCurve); no public table that we know isolates them: Vidur's two-node rows are of
@@ -32,13 +34,14 @@
 // node; 2 to 5% for the engines' own all-reduce of vLLM and SGLang, whose sizes up to 8 MiB count, from where NCCL takes over;
 // TensorRT-LLM's takes 1.6 us less below 128 KiB; 10 to 16% for DeepEP with 4 to 10 experts a token, 30 to 60% with one or two). Between
 // domains the exchange was not measured here: its README (deepseek-ai/DeepEP) has 118 and 195 us for 128 tokens of DeepSeek-V3 on 16 H800,
-// 194 and 360 us on 256.
+// 194 and 360 us on 256, and 58 GB/s for 4,096 tokens on 32, each node of a token counted; the tests hold both.
 #pragma once
 
 #include "hardware/description.hpp"
 #include "models/cost.hpp"
 #include "models/kernel_curves.hpp"
 #include "workloads/graph.hpp"
+#include "workloads/model.hpp"
 
 #include <array>
 #include <optional>
@@ -112,6 +115,7 @@ struct EngineCollectives {
   bool all_reduce = false; ///< small buffers inside a node are summed by direct loads from peers
   bool exchange = false;   ///< tokens go to the ranks of their experts and back by stores into their memory (DeepEP)
   bool low_latency = true; ///< of that, the mode of few tokens too
+  Experts experts = {};    ///< that it reaches; of none a row is sent to every rank by itself
 };
 
 /// Prices collectives on one cluster. Immutable.
@@ -134,6 +138,7 @@ private:
   [[nodiscard]] BytesPerSecond wire_rate(int n) const;
   [[nodiscard]] CollectiveCost across(CollectiveCost cost, Seconds latency, Seconds outside, Bytes sent, std::string_view algorithm) const;
   [[nodiscard]] CollectiveCost all_to_all(Bytes bytes, const GroupPlacement& placement) const;
+  [[nodiscard]] double crossing(const GroupPlacement& placement) const;
   [[nodiscard]] static Seconds carried(double sent, double rate);
 
   static constexpr std::size_t kinds = 5;
@@ -150,6 +155,7 @@ private:
   std::optional<CollectiveCurve> two_shot_;
   std::optional<CollectiveCurve> exchange_;
   std::optional<CollectiveCurve> exchange_low_latency_;
+  Experts experts_;
   CollectiveCurve send_;
 };
 

@@ -61,13 +61,22 @@ Rows read_from_memory(const Rows& rows, const UnitRates& unit, double last_level
   return kept;
 }
 
-/// How rows of few queries read their cache, and the floor below them. Iterations of large batches are made of large kernels.
+/// How rows of few queries read their cache, and the floor below them. Iterations of large batches are made of large kernels. Those of
+/// latent attention and of a cache in 8 bits say at what rate they compute, at most twice the peak of half precision.
 std::pair<CacheReading, Seconds> fit_reading(const Rows& rows, const UnitRates& unit, const AttentionCurve& curve,
                                              CacheReading AttentionCurve::* reading) {
   constexpr double large = 100e6;
+  const FusedAttention& any = rows.front()->shape;
+  const double most = (any.kept_bytes > 0 ? 2 : 1) / curve.rate;
+  std::vector<double> start{0.7, 3e-6, 1, 8e-6};
+  std::vector<Bounds> bounds{{0.1, 1}, {1e-8, 5e-5}, {0.01, 3}, {1e-6, 5e-5}};
+  if (any.kept_bytes > 0 || any.shared_values) {
+    start.push_back(1);
+    bounds.push_back({0.3, most});
+  }
   const auto from = [&](const std::vector<double>& p) {
     AttentionCurve trial = curve;
-    trial.*reading = {.memory = p[0], .start = Seconds{p[1]}, .exposed = p[2]};
+    trial.*reading = {.memory = p[0], .start = Seconds{p[1]}, .exposed = p[2], .rate = p.size() > 4 ? p[4] : 1};
     trial.decode_floor = Seconds{p[3]};
     return trial;
   };
@@ -78,8 +87,7 @@ std::pair<CacheReading, Seconds> fit_reading(const Rows& rows, const UnitRates& 
       out[i] = weight * std::log(attention_time(rows[i]->shape, unit, trial).time / rows[i]->time);
     }
   };
-  const AttentionCurve best =
-      from(fit_parameters(residuals, rows.size(), {0.7, 3e-6, 1, 8e-6}, {{0.1, 1}, {1e-8, 5e-5}, {0.01, 3}, {1e-6, 5e-5}}));
+  const AttentionCurve best = from(fit_parameters(residuals, rows.size(), start, bounds));
   return {best.*reading, best.decode_floor};
 }
 

@@ -87,9 +87,10 @@ ReplicaModel::ReplicaModel(const Cluster& cluster, const ServingJob& job, const 
                            const Calibration& calibration, std::optional<Watts> device_cap)
     : cluster_(cluster), software_(software), graph_(resolved(cluster.node.device, job), plan, software),
       kernels_(cluster.node.device, calibration, software),
-      collectives_(
-          cluster, calibration,
-          {.all_reduce = software.serving.custom_all_reduce, .exchange = software.serving.expert_exchange == ExpertExchange::dispatch}),
+      collectives_(cluster, calibration,
+                   {.all_reduce = software.serving.custom_all_reduce,
+                    .exchange = software.serving.expert_exchange == ExpertExchange::dispatch,
+                    .experts = job.model.experts}),
       power_(cluster.node.device, device_cap), tensor_(place_group(cluster, {.size = plan.tp})),
       expert_(place_group(cluster, {.size = plan.tp * plan.attention_dp})) {
   const Bytes token{job.model.hidden * element_bytes(job.precision)};

@@ -224,8 +224,9 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration, c
       lane.latent_attention.assumed = lane.latent_attention.assumed || curves.latent_attention.empty();
       for (AttentionCurve* curve : {&lane.attention, &lane.latent_attention}) {
         curve->assumed = curve->assumed || carried;
-        // The tables' kernels widen it on Hopper; assumed: those that do not reach what they reach with a cache in half precision.
-        if (software.serving.native_cache && curve->narrow_cache.memory < curve->cache.memory)
+        // vLLM's kernels widen it on Hopper; assumed: those that do not reach what they reach with a cache in half precision. The tables of
+        // latent attention are of TensorRT-LLM's own.
+        if (software.serving.native_cache && curve == &lane.attention && curve->narrow_cache.memory < curve->cache.memory)
           curve->narrow_cache = curve->cache;
         *curve = of_generation(*curve, software.attention);
       }

@@ -60,7 +60,8 @@ const Table<CacheReading>& cache_table() {
   static const Table<C> table = Table<C>("reading of a KV cache", "How attention of few queries reads what is kept.")
                                     .number("memory", &C::memory, share("share of the memory bandwidth"))
                                     .quantity("start", &C::start, {.help = "of a block on its multiprocessor"})
-                                    .number("exposed", &C::exposed, {.help = "how badly reading and starts hide each other"});
+                                    .number("exposed", &C::exposed, {.help = "how badly reading and starts hide each other"})
+                                    .number("rate", &C::rate, {.help = "rate of arithmetic, over that of prompts"});
   return table;
 }
 

@@ -42,6 +42,7 @@ struct CacheReading {
   double memory = 0.70; ///< share of the memory bandwidth
   Seconds start{3e-6};  ///< of a block (one sequence, one head of keys) on its multiprocessor
   double exposed = 1;   ///< how badly reading and starts hide each other
+  double rate = 1;      ///< of arithmetic, over that of prompts: more where what is kept in 8 bits is multiplied so
 };
 
 struct AttentionCurve {

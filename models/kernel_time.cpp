@@ -178,7 +178,9 @@ TimeParts attention_time(const FusedAttention& shape, const UnitRates& unit, con
   // A causal block walks over whole tiles of keys, half of the last one in vain.
   const double keys = decode ? seen : std::min(shape.keys, seen + rows / 2);
   const double block_flops = 4 * (rows * keys + (decode ? 0 : query_block * curve.block_overhead)) * (width + curve.softmax);
-  const double rate = unit.peak * curve.rate * (shape.backward ? curve.backward_rate : 1);
+  const double held = shape.kept_bytes > 0 ? shape.kept_bytes : unit.element;
+  const CacheReading& reading = held < unit.element ? curve.narrow_cache : curve.cache;
+  const double rate = unit.peak * curve.rate * (decode ? reading.rate : shape.backward ? curve.backward_rate : 1);
   if (unit.multiprocessors > 1)
     // Decoding splits the keys of a sequence over idle multiprocessors; otherwise the time of one block is the least.
     parts.compute = factor * std::max(blocks, decode ? 1 : unit.multiprocessors) * block_flops / rate;
@@ -187,9 +189,7 @@ TimeParts attention_time(const FusedAttention& shape, const UnitRates& unit, con
   const double queries = heads * shape.queries * (shape.head_dim + value_dim);
   const double kept =
       shape.batch * shape.kv_heads * (decode ? seen : shape.keys) * (shape.head_dim + (shape.shared_values ? 0 : value_dim));
-  const double held = shape.kept_bytes > 0 ? shape.kept_bytes : unit.element;
   parts.bytes = (shape.backward ? 2 : 1) * (unit.element * queries + held * kept);
-  const CacheReading& reading = held < unit.element ? curve.narrow_cache : curve.cache;
   parts.memory = parts.bytes / (unit.bandwidth * (decode ? reading.memory : curve.memory));
   parts.floor = decode ? curve.decode_floor.si() : curve.floor.si();
   const double starts = decode && unit.multiprocessors > 1 ? blocks / unit.multiprocessors * reading.start.si() : 0;

@@ -22,7 +22,7 @@
 // the heads that share keys are packed into blocks of 16 rows, one block for each sequence and head of keys, and the start of a block
 // (queries, page table, first tile) is work of its multiprocessor beside the reading: floor + sqrt(longer^2 + exposed shorter^2). Memory:
 // queries, keys, values, outputs once. Few queries read the cache by curves of their own, one for what is kept in fewer bits (cache,
-// narrow_cache). Backward: 2.5 times the FLOPs (five products for two).
+// narrow_cache), which say too at what share of the rate of prompts they compute. Backward: 2.5 times the FLOPs (five products for two).
 //
 // Chunked scan. Every head of a sequence is a chain of chunks that one multiprocessor works off in a kernel, in waves where there are more
 // chains than multiprocessors: floor + ceil(chains / multiprocessors) (start + chunks x FLOPs of a chunk / (rate x peak /

@@ -31,6 +31,7 @@ double value(const SeenFigure& each, const Constants& constants) {
 SeenFigure observe(const ServingRow& row, const ServingPrediction& base, std::size_t figure) {
   SeenFigure seen{.measured = row.measured[figure].value, .base = base.values[figure]};
   const double request = row.kind == ServingKind::batch ? 0 : 1;
+  const double sequences = base.sequences / base.groups;
   if (row.software.serving.works_ahead) { // its iterations do not wait for the host
     if (row.measured[figure].metric == ServingMetric::ttft || row.measured[figure].metric == ServingMetric::end_to_end)
       seen.weights = {0, 0, request};
@@ -40,16 +41,16 @@ SeenFigure observe(const ServingRow& row, const ServingPrediction& base, std::si
   case ServingMetric::output_rate:
   case ServingMetric::input_rate:
     seen.span = base.span;
-    seen.weights = {base.iterations, base.iterations * base.sequences, 0};
+    seen.weights = {base.iterations, base.iterations * sequences, 0};
     break;
   case ServingMetric::ttft:
-    seen.weights = {1, base.sequences, request};
+    seen.weights = {1, sequences, request};
     break;
   case ServingMetric::end_to_end:
-    seen.weights = {base.iterations, base.iterations * base.sequences, request};
+    seen.weights = {base.iterations, base.iterations * sequences, request};
     break;
   default:
-    seen.weights = {1, base.sequences, 0};
+    seen.weights = {1, sequences, 0};
   }
   return seen;
 }

@@ -131,7 +131,9 @@ ServingPredictor::Built& ServingPredictor::built(const ServingRow& row, const Re
                   row.cluster.node.devices, row.cluster.nodes, job.model.name, job.weights.name, static_cast<int>(job.weights.operand),
                   job.weights.experts_only, static_cast<int>(job.precision), static_cast<int>(job.kv), plan.tp, plan.pp, plan.ep,
                   plan.attention_dp, row.software.name, row.cluster.node.device.memory.front().capacity.si()) +
-      fmt::format(" {} {} {} {}", engine.iteration_host.si(), engine.sequence_host.si(), job.speculation.checked(), engine.graph_sequences);
+      fmt::format(" {} {} {} {} | {} {} {} {}", engine.iteration_host.si(), engine.sequence_host.si(), job.speculation.checked(),
+                  engine.graph_sequences, static_cast<int>(engine.half_overlap), job.routing.redundant, static_cast<int>(job.routing.kind),
+                  job.routing.balanced);
   Built& entry = built_[key];
   if (entry.model == nullptr)
     entry.model = std::make_unique<ReplicaModel>(row.cluster, job, plan, software, calibration_);
@@ -242,6 +244,7 @@ ServingPrediction ServingPredictor::predict(const ServingRow& row, const std::ve
     return prediction;
   }
   const ReplicaTotals& decode = decoding_totals(run, layout);
+  prediction.groups = layout.back().plan.attention_dp;
   prediction.iterations = double(decode.iterations);
   prediction.sequences = decode.iterations > 0 ? double(decode.decode_tokens) / double(decode.iterations) : 0;
   prediction.span = run.end.si();

@@ -19,6 +19,7 @@ struct ServingPrediction {
   double span = 0;            ///< from the first arrival to the last token, s
   double iterations = 0;      ///< of a replica that decodes
   double sequences = 0;       ///< decoding in one of them, mean
+  int groups = 1;             ///< with a scheduler of their own that share them
 };
 
 /// Keeps the iteration models it built: rows of one configuration share them.

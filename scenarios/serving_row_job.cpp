@@ -199,6 +199,7 @@ struct EngineRule {
   bool stand_in = false; ///< of another engine
 };
 constexpr int newest = 1'000'000;
+constexpr int pytorch_release = 20; ///< of TensorRT-LLM
 constexpr std::array engine_rules = {EngineRule{"", 0, "vllm-2026", true},
                                      EngineRule{"FasterTransformer", 0, "tensorrt-llm-2024", true},
                                      EngineRule{"HF", 0, "vllm-0.2", true},
@@ -214,6 +215,7 @@ constexpr std::array engine_rules = {EngineRule{"", 0, "vllm-2026", true},
                                      EngineRule{"vLLM", 8, "vllm-v1-2025"},
                                      EngineRule{"vLLM", 12, "vllm-2026"},
                                      EngineRule{"SGLang", 0, "sglang-2025"},
+                                     EngineRule{"DeepSeek", 0, "sglang-2025", true},
                                      EngineRule{"TensorRT-LLM", 0, "tensorrt-llm-2024"},
                                      EngineRule{"TensorRT-LLM", 20, "tensorrt-llm-pytorch-2025"},
                                      EngineRule{"TensorRT-LLM", 1001, "tensorrt-llm-pytorch-2026"},
@@ -230,12 +232,13 @@ constexpr std::array version_rules = {VersionRule{"TensorRT-LLM", "TensorRT 10",
                                       VersionRule{"TensorRT-LLM", "0.8.1.post", newest}, VersionRule{"vLLM", "ML.ENERGY v3", 11},
                                       VersionRule{"vLLM", "2023", 0}};
 
-int release_of(const Cells& row) {
+/// `latent`: of TensorRT-LLM's engines only the PyTorch back-end serves the model (DeepSeek's, examples/models/core/deepseek_v3).
+int release_of(const Cells& row, bool latent) {
   const auto* const rule = std::ranges::find_if(version_rules, [&](const VersionRule& each) {
     return row.contains("engine", each.engine) && row.contains("engine_version", each.version);
   });
   if (rule != version_rules.end())
-    return rule->release;
+    return latent && rule->engine == "TensorRT-LLM" ? std::max(pytorch_release, rule->release) : rule->release;
   const auto major = first_number(row.text("engine_version"), R"(^(?:v|vLLM )?(\d+)\.\d+)");
   if (const auto minor = first_number(row.text("engine_version"), R"(^(?:v|vLLM )?\d+\.(\d+))"); major && minor)
     return static_cast<int>(1000 * *major + *minor);
@@ -317,7 +320,7 @@ bool find_serving_model(const Cells& row, ServingRow& out) {
 }
 
 void find_serving_engine(const Cells& row, ServingRow& out) {
-  const int release = release_of(row);
+  const int release = release_of(row, out.job.model.latent.kv_rank > 0);
   const EngineRule* found = nullptr;
   for (const EngineRule& rule : engine_rules)
     if (row.contains("engine", rule.engine) && rule.release <= release)

@@ -117,6 +117,7 @@ std::vector<ServingRow> serving_rows(const CsvTable& table, const std::string& f
       continue;
     if (row.refusal.empty() && find_serving_machine(cells, row) && find_serving_model(cells, row)) {
       find_serving_engine(cells, row);
+      set_expert_recipe(cells, row);
       if (find_serving_layouts(cells, row)) {
         set_serving_recipe(cells, row);
         find_serving_traffic(cells, row);

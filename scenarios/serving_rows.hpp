@@ -80,8 +80,10 @@ bool find_serving_traffic(const Cells& row, ServingRow& out);
 
 /// The profile of the row's engine and release, with the limits that the row states.
 void find_serving_engine(const Cells& row, ServingRow& out);
-/// Whether the row is of the InferenceMAX benchmark: its runs carry a date or a number of configuration.
+/// Whether the row is of the InferenceMAX benchmark: its runs carry a date or a number of configuration, or were copied into an analysis.
 bool is_inference_max(const Cells& row);
+/// How the recipes of published deployments spread experts, that no column states.
+void set_expert_recipe(const Cells& row, ServingRow& out);
 /// What the recipes of a benchmark set that no column states.
 void set_serving_recipe(const Cells& row, ServingRow& out);
 

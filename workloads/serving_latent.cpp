@@ -9,7 +9,7 @@ namespace {
 
 constexpr int latent_kernels = 11;      // around latent attention: joints of its parts, split plan, sum over the splits, transposes
 constexpr int fused_latent_kernels = 3; // where one attention operator has all but copies and the sum
-constexpr int index_kernels = 4;        // norm, rotation, Hadamard transform and cast; writing of the key
+constexpr int index_kernels = 8;        // norm, rotation, two Hadamard transforms, two casts, gates' scale, writing of the key
 constexpr int choice_kernels = 2;       // of the best scores: histogram, gathering
 constexpr double score_bytes = 4;       // of the index, in fp32
 

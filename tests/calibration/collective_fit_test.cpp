@@ -78,3 +78,34 @@ TEST_CASE("exchanges of experts between nodes lie near DeepEP's own figures", "[
     CHECK(micros(sent * 2) == Approx(row.combine).epsilon(0.25));
   }
 }
+
+TEST_CASE("exchanges of many rows between nodes lie near DeepEP's own figures", "[calibration]") {
+  // The same README, normal kernels: 4,096 tokens, experts in at most four groups of nodes, FP8 to dispatch and BF16 to combine. Its GB/s
+  // count a row once for each node that it reaches, its own included.
+  struct Published {
+    int ranks;
+    double dispatch;
+    double combine;
+  };
+  const Calibration calibration = kept_calibration();
+  for (const Published& row : {Published{16, 43, 43}, Published{32, 58, 57}, Published{64, 51, 50}}) {
+    Cluster cluster;
+    cluster.nodes = row.ranks / 8;
+    cluster.node.devices = 8;
+    cluster.node.device.architecture = "hopper";
+    cluster.node.scale_up = {.kind = ScaleUpKind::switched, .bandwidth = BytesPerSecond{200e9}};
+    cluster.node.nics = {.count = 8, .bandwidth = BytesPerSecond{50e9}, .latency = Seconds{2e-6}};
+    const Experts experts{.count = 256, .top_k = 8, .groups = cluster.nodes, .top_groups = std::min(4, cluster.nodes)};
+    const CollectiveModel model(cluster, calibration, {.exchange = true, .experts = experts});
+    const double tokens = 4096;
+    const double nodes = std::min<double>(experts.top_groups, ranks_reached(256, 8, cluster.nodes));
+    const auto rate = [&](double element) {
+      const Bytes sent{tokens * ranks_reached(256, 8, row.ranks) * 7168 * element};
+      const Seconds time = model.cost(CollectiveKind::all_to_all, sent, place_group(cluster, {.size = row.ranks})).time;
+      return tokens * nodes * 7168 * element / time.si() / 1e9;
+    };
+    CAPTURE(row.ranks);
+    CHECK(rate(1) == Approx(row.dispatch).epsilon(0.35));
+    CHECK(rate(2) == Approx(row.combine).epsilon(0.35));
+  }
+}

@@ -3,6 +3,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <cmath>
+
 using namespace orrery;
 
 namespace {
@@ -165,4 +167,19 @@ TEST_CASE("stages under different leaves share the up-links", "[models][collecti
   CHECK(place_stages(tapered, 8, 2, 3).far_share.si() == Approx(50e9));
   CHECK(place_stages(tapered, 8, 3, 4).far_share.si() == Approx(12.5e9));
   CHECK(place_stages(tapered, 32, 0, 1).far_share.si() == Approx(12.5e9));
+}
+
+TEST_CASE("an exchange sends a row once to each node that holds one of its experts", "[models][collectives]") {
+  Calibration calibration;
+  calibration.architectures["hopper"].exchange = CollectiveCurve{.share = 0.7};
+  const auto sent = [&](Experts experts) {
+    const CollectiveModel model(cluster(4), calibration, {.exchange = true, .experts = experts});
+    return model.cost(CollectiveKind::all_to_all, Bytes{1e9}, place_group(cluster(4), {.size = 32})).network_bytes.si();
+  };
+  const double each = 1e9 * 24 / 32; // three of four nodes are others
+  CHECK(sent({}) == Approx(each));
+  const double nodes = 4 * (1 - std::pow(0.75, 8)); // of eight experts drawn
+  CHECK(sent({.count = 256, .top_k = 8}) == Approx(each * nodes / 7.2).epsilon(0.03));
+  CHECK(sent({.count = 256, .top_k = 8, .groups = 8, .top_groups = 2}) == Approx(each * 4 * (1 - 6.0 / 8 * 5 / 7) / 7.2).epsilon(0.03));
+  CHECK(sent({.count = 256, .top_k = 1}) == Approx(each)); // one expert lies in one node
 }

@@ -228,6 +228,19 @@ TEST_CASE("latent attention counts its keys and values by their own widths", "[m
   CHECK(attention_time(shape, unit, {}).bytes == Approx(2.0 * (4096 * 576 + 16 * (576 + 512))));
 }
 
+TEST_CASE("a cache that is multiplied as it is kept is computed sooner", "[models][kernels]") {
+  const UnitRates unit{.peak = 1e15, .bandwidth = 1e15, .multiprocessors = 132};
+  FusedAttention shape{.batch = 132, .heads = 128, .kv_heads = 1, .head_dim = 576, .value_dim = 512, .queries = 1, .keys = 4096};
+  shape.shared_values = true;
+  shape.kept_bytes = 1;
+  AttentionCurve curve;
+  const double widened = attention_time(shape, unit, curve).compute;
+  curve.narrow_cache.rate = 2;
+  CHECK(attention_time(shape, unit, curve).compute == Approx(widened / 2));
+  shape.kept_bytes = 0;
+  CHECK(attention_time(shape, unit, curve).compute == Approx(widened));
+}
+
 TEST_CASE("bounds and the stretchable part follow the longer side", "[models][kernels]") {
   const KernelModel model(gpu(), Calibration{});
   const OpCost large = model.cost(matmul(8192, 8192, 8192));

@@ -44,12 +44,44 @@ TEST_CASE("sweeps of a benchmark carry what its recipes set", "[scenarios][servi
   CHECK(row_of(sweep({})).software.serving.poll_iterations == 10);
   CHECK(row_of(sweep({{"concurrency", "16"}})).software.serving.poll_iterations == 30);
   CHECK(row_of(sweep({{"source_ref", "elsewhere"}})).software.serving.poll_iterations == 1);
+  CHECK(row_of(sweep({{"model", "GLM-5"}})).software.serving.poll_iterations == 1);
+  CHECK(row_of(sweep({{"source_ref", "id=kimi_k2_5_gap_analysis_x"}})).software.serving.poll_iterations == 10);
   const Given other{{"engine", "TensorRT-LLM"}, {"engine_version", "1.2.0rc6.post2"}};
   CHECK(row_of(sweep(other)).software.serving.poll_iterations == 1);
   Given groups = sweep(other);
   groups["tp"] = "1";
   groups["dp"] = "8";
   CHECK(row_of(groups).software.serving.poll_iterations == 60);
+}
+
+TEST_CASE("wide expert parallelism carries what its deployments set", "[scenarios][serving]") {
+  CHECK_FALSE(row_of(sweep({})).job.routing.balanced);
+  const Given wide = sweep({{"source_ref", "blog"},
+                            {"accelerator", "H100-SXM-80GB"},
+                            {"devices", "72"},
+                            {"tp", "1"},
+                            {"ep", "72"},
+                            {"dp", "72"},
+                            {"notes", "TBO, DeepEP"}});
+  const ServingRow row = row_of(wide);
+  CHECK(row.job.routing.balanced);
+  CHECK(row.job.routing.redundant == 32);
+  CHECK(row.software.serving.half_overlap == HalfOverlap::communication);
+  CHECK(row.software.serving.max_tokens == 16384);
+  Given own = wide; // 288 copies do not go into 128 ranks
+  own["engine"] = "DeepSeek in-house";
+  for (const char* column : {"devices", "ep", "dp"})
+    own[column] = "128";
+  CHECK(row_of(own).job.routing.redundant == 0);
+  CHECK(row_of(own).stand_in);
+}
+
+TEST_CASE("DeepSeek's models run on TensorRT-LLM's PyTorch back-end", "[scenarios][serving]") {
+  const Given given{{"engine", "TensorRT-LLM"}, {"engine_version", "TensorRT 10.11"}, {"ep", ""}};
+  CHECK(row_of(sweep(given)).software.name == "tensorrt-llm-pytorch-2025");
+  Given other = sweep(given);
+  other["model"] = "LLaMA-3.1-405B-Instruct";
+  CHECK(row_of(other).software.name == "tensorrt-llm-2024");
 }
 
 TEST_CASE("a burst with fewer users than requests is a closed loop", "[scenarios][serving]") {
