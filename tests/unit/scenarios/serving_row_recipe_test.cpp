@@ -54,8 +54,13 @@ TEST_CASE("sweeps of a benchmark carry what its recipes set", "[scenarios][servi
   CHECK(row_of(groups).software.serving.poll_iterations == 60);
 }
 
-TEST_CASE("wide expert parallelism carries what its deployments set", "[scenarios][serving]") {
-  CHECK_FALSE(row_of(sweep({})).job.routing.balanced);
+TEST_CASE("experts are loaded unevenly where no deployment balances them", "[scenarios][serving]") {
+  const Routing latent = row_of(sweep({})).job.routing;
+  CHECK(latent.kind == RoutingKind::power_law);
+  CHECK(latent.exponent == 1.01);
+  CHECK_FALSE(latent.balanced);
+  CHECK(row_of(sweep({{"model", "Qwen3-235B-A22B"}})).job.routing.exponent == 1.2);
+  CHECK(row_of(sweep({{"model", "Qwen3-32B"}, {"ep", ""}})).job.routing.kind == RoutingKind::uniform);
   const Given wide = sweep({{"source_ref", "blog"},
                             {"accelerator", "H100-SXM-80GB"},
                             {"devices", "72"},
@@ -72,7 +77,9 @@ TEST_CASE("wide expert parallelism carries what its deployments set", "[scenario
   own["engine"] = "DeepSeek in-house";
   for (const char* column : {"devices", "ep", "dp"})
     own[column] = "128";
+  own["notes"] = "perfect EPLB";
   CHECK(row_of(own).job.routing.redundant == 0);
+  CHECK(row_of(own).job.routing.kind == RoutingKind::uniform);
   CHECK(row_of(own).stand_in);
 }
 
