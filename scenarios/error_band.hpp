@@ -8,8 +8,8 @@
 // Error:   `orrery validate training` prints what the band holds when it is derived without the row's own group.
 #pragma once
 
+#include "scenarios/published/validate.hpp"
 #include "scenarios/result.hpp"
-#include "scenarios/validate.hpp"
 #include "sim/base/params_codec.hpp"
 #include "workloads/transformer.hpp"
 

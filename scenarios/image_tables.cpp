@@ -1,5 +1,5 @@
 #include "workloads/image_tables.hpp"
-#include "scenarios/serving_scenario.hpp"
+#include "scenarios/serving/serving_scenario.hpp"
 
 namespace orrery {
 

@@ -5,7 +5,7 @@
 #include "models/memory.hpp"
 #include "models/money.hpp"
 #include "models/reliability.hpp"
-#include "scenarios/serving_result.hpp"
+#include "scenarios/serving/serving_result.hpp"
 #include "sim/base/units.hpp"
 #include "workloads/plan.hpp"
 

@@ -1,7 +1,7 @@
 // What `orrery capacity` found, as a page, as JSON and as CSV.
 #pragma once
 
-#include "scenarios/capacity.hpp"
+#include "scenarios/search/capacity.hpp"
 #include "tools/json_object.hpp"
 #include "tools/text.hpp"
 

@@ -1,6 +1,6 @@
 // `orrery calibrate`: fits the curves of the kernel models to kernel measurements.
-#include "models/fit_calibration.hpp"
-#include "scenarios/kernel_rows.hpp"
+#include "models/fits/fit_calibration.hpp"
+#include "scenarios/published/kernel_rows.hpp"
 #include "sim/base/catalogue.hpp"
 #include "tools/command.hpp"
 #include "tools/output.hpp"

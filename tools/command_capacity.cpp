@@ -1,6 +1,6 @@
 // `orrery capacity`: the cheapest cluster that trains a model by a deadline, or serves it within bounds.
-#include "scenarios/capacity.hpp"
 #include "scenarios/run.hpp"
+#include "scenarios/search/capacity.hpp"
 #include "tools/capacity_report.hpp"
 #include "tools/command.hpp"
 #include "tools/search_progress.hpp"

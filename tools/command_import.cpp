@@ -1,7 +1,7 @@
 // `orrery import`: what users already have, as a scenario.
-#include "scenarios/chakra_import.hpp"
 #include "scenarios/data_files.hpp"
-#include "scenarios/megatron_import.hpp"
+#include "scenarios/imports/chakra_import.hpp"
+#include "scenarios/imports/megatron_import.hpp"
 #include "sim/base/diagnostics.hpp"
 #include "tools/command.hpp"
 #include "tools/text.hpp"

@@ -1,7 +1,7 @@
 // `orrery plan`: searches the best plan of a training job on a machine.
-#include "scenarios/plan_search.hpp"
 #include "scenarios/run.hpp"
 #include "scenarios/scenario_tables.hpp"
+#include "scenarios/search/plan_search.hpp"
 #include "sim/base/diagnostics.hpp"
 #include "sim/base/yaml.hpp"
 #include "tools/command.hpp"

@@ -1,7 +1,7 @@
 // `orrery schema` and `orrery explain`: what a scenario file may say, and what a result says.
+#include "scenarios/published/validate_papers_tables.hpp"
 #include "scenarios/scenario_tables.hpp"
-#include "scenarios/study_tables.hpp"
-#include "scenarios/validate_papers_tables.hpp"
+#include "scenarios/sweep/study_tables.hpp"
 #include "sim/base/diagnostics.hpp"
 #include "tools/command.hpp"
 #include "tools/report_json.hpp"

@@ -1,5 +1,5 @@
 // `orrery sweep`: a study to the table of its points.
-#include "scenarios/sweep.hpp"
+#include "scenarios/sweep/sweep.hpp"
 #include "sim/base/diagnostics.hpp"
 #include "tools/command.hpp"
 #include "tools/output.hpp"

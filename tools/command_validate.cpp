@@ -1,8 +1,8 @@
 // `orrery validate`: predictions against published measurements.
 #include "scenarios/error_band.hpp"
-#include "scenarios/validate.hpp"
-#include "scenarios/validate_papers.hpp"
-#include "scenarios/validate_ranking.hpp"
+#include "scenarios/published/validate.hpp"
+#include "scenarios/published/validate_papers.hpp"
+#include "scenarios/published/validate_ranking.hpp"
 #include "sim/base/diagnostics.hpp"
 #include "sim/base/quantity_text.hpp"
 #include "tools/command.hpp"

@@ -1,7 +1,7 @@
 #include "tools/dump.hpp"
 
 #include "scenarios/scenario_tables.hpp"
-#include "scenarios/serving_costs.hpp"
+#include "scenarios/serving/serving_costs.hpp"
 #include "sim/base/yaml.hpp"
 #include "tools/cost_names.hpp"
 #include "tools/report_json.hpp"

@@ -1,7 +1,7 @@
 // The answer of `orrery validate kernels`.
 #pragma once
 
-#include "scenarios/validate_kernels.hpp"
+#include "scenarios/published/validate_kernels.hpp"
 #include "tools/text.hpp"
 
 #include <iosfwd>

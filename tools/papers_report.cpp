@@ -1,6 +1,6 @@
 #include "tools/papers_report.hpp"
 
-#include "scenarios/validate_papers_tables.hpp"
+#include "scenarios/published/validate_papers_tables.hpp"
 #include "tools/json_object.hpp"
 
 #include <fmt/format.h>

@@ -1,7 +1,7 @@
 // The answer of `orrery validate papers`: published claims, what is simulated, and the verdicts.
 #pragma once
 
-#include "scenarios/validate_papers.hpp"
+#include "scenarios/published/validate_papers.hpp"
 #include "tools/text.hpp"
 
 #include <ostream>

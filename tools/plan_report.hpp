@@ -1,7 +1,7 @@
 // What a plan search found, as a page, as JSON and as CSV.
 #pragma once
 
-#include "scenarios/plan_search.hpp"
+#include "scenarios/search/plan_search.hpp"
 #include "tools/json_object.hpp"
 #include "tools/text.hpp"
 

@@ -1,7 +1,7 @@
 // What `orrery capacity` found for a job that serves, as a page, as JSON and as CSV.
 #pragma once
 
-#include "scenarios/serving_capacity.hpp"
+#include "scenarios/search/serving_capacity.hpp"
 #include "tools/json_object.hpp"
 #include "tools/text.hpp"
 

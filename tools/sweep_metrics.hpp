@@ -1,7 +1,7 @@
 // The figures of a point of a sweep: the numbers and flags of the jobs of its Result, by their paths in the result's JSON.
 #pragma once
 
-#include "scenarios/sweep.hpp"
+#include "scenarios/sweep/sweep.hpp"
 
 #include <string>
 #include <string_view>

@@ -1,7 +1,7 @@
 // The answer of `orrery sweep`, read from its store: a table of the best points, CSV or JSON of all.
 #pragma once
 
-#include "scenarios/sweep_store.hpp"
+#include "scenarios/sweep/sweep_store.hpp"
 #include "tools/text.hpp"
 
 #include <cstddef>

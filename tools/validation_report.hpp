@@ -1,7 +1,7 @@
 // What the answers of `orrery validate` have in common, and that of `orrery validate serving`.
 #pragma once
 
-#include "scenarios/validate_serving.hpp"
+#include "scenarios/published/validate_serving.hpp"
 #include "tools/text.hpp"
 
 #include <ostream>

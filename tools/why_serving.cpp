@@ -1,7 +1,7 @@
 #include "tools/why_serving.hpp"
 
 #include "hardware/provenance.hpp"
-#include "scenarios/serving_costs.hpp"
+#include "scenarios/serving/serving_costs.hpp"
 #include "sim/base/quantity_text.hpp"
 #include "tools/cost_names.hpp"
 #include "tools/report_json.hpp"

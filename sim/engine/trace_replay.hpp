@@ -8,7 +8,7 @@
 //   - A message leaves when its send may begin, whether or not the receive waits for it (buffered). It ends the send when it has arrived,
 //     and the receive as soon as that may begin, too.
 //   - A transfer with a route shares the links with others; one without takes its costed time.
-// Precondition: the tasks together with the transfers that join them have no cycle (scenarios/trace_graph.hpp reports one).
+// Precondition: the tasks together with the transfers that join them have no cycle (scenarios/traces/trace_graph.hpp reports one).
 // Error:   none against its inputs; what ran beside what is decided anew, not taken from the recorded start times.
 #pragma once
 

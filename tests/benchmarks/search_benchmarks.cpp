@@ -1,8 +1,8 @@
 #include "hardware/catalogue.hpp"
 #include "models/plan_cost.hpp"
 #include "scenarios/data_files.hpp"
-#include "scenarios/plan_search.hpp"
 #include "scenarios/run.hpp"
+#include "scenarios/search/plan_search.hpp"
 #include "tests/benchmarks/rows.hpp"
 
 #include <stdexcept>

@@ -1,4 +1,4 @@
-#include "scenarios/sweep.hpp"
+#include "scenarios/sweep/sweep.hpp"
 #include "sim/base/diagnostics.hpp"
 #include "tests/benchmarks/rows.hpp"
 #include "tests/temporary_folder.hpp"

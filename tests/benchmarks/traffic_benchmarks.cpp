@@ -1,6 +1,6 @@
 #include "tests/benchmarks/rows.hpp"
-#include "workloads/request_trace.hpp"
-#include "workloads/request_traffic.hpp"
+#include "workloads/requests/request_trace.hpp"
+#include "workloads/requests/request_traffic.hpp"
 
 #include <fmt/format.h>
 

@@ -1,7 +1,7 @@
 // The project's kernel tables and curves, for the calibration tests.
 #pragma once
 
-#include "models/fit_calibration.hpp"
+#include "models/fits/fit_calibration.hpp"
 #include "models/kernel_tables.hpp"
 #include "sim/base/catalogue.hpp"
 

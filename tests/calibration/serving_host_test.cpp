@@ -1,5 +1,5 @@
 #include "scenarios/data_files.hpp"
-#include "scenarios/serving_host.hpp"
+#include "scenarios/published/serving_host.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,8 +1,8 @@
 // Published training steps against predictions. Nothing was fitted to these rows but the host profile, on rows that are not scored.
 #include "scenarios/data_files.hpp"
 #include "scenarios/error_band.hpp"
-#include "scenarios/host_profile.hpp"
-#include "scenarios/validate.hpp"
+#include "scenarios/published/host_profile.hpp"
+#include "scenarios/published/validate.hpp"
 
 #include <catch2/catch.hpp>
 

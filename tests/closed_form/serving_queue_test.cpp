@@ -1,8 +1,8 @@
 // Serving against queueing theory, and the figures made of requests.
-#include "scenarios/goodput_search.hpp"
-#include "scenarios/serving_metrics.hpp"
+#include "scenarios/serving/goodput_search.hpp"
+#include "scenarios/serving/serving_metrics.hpp"
 #include "tests/unit/engine/serving_cases.hpp"
-#include "workloads/request_traffic.hpp"
+#include "workloads/requests/request_traffic.hpp"
 
 #include <catch2/catch.hpp>
 

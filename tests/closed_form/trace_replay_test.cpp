@@ -4,7 +4,7 @@
 #include "models/kernel_cost.hpp"
 #include "scenarios/data_files.hpp"
 #include "scenarios/run.hpp"
-#include "scenarios/trace_graph.hpp"
+#include "scenarios/traces/trace_graph.hpp"
 #include "sim/engine/trace_replay.hpp"
 #include "tests/unit/workloads/chakra_cases.hpp"
 

@@ -1,8 +1,8 @@
 // The cluster that `orrery capacity` names is the cheapest that meets the deadline, and every other is accounted for.
 #include "hardware/catalogue.hpp"
-#include "scenarios/capacity.hpp"
 #include "scenarios/data_files.hpp"
 #include "scenarios/run.hpp"
+#include "scenarios/search/capacity.hpp"
 #include "sim/base/diagnostics.hpp"
 
 #include <catch2/catch.hpp>

@@ -2,8 +2,8 @@
 #include "models/plan_cost.hpp"
 #include "models/step_energy.hpp"
 #include "scenarios/data_files.hpp"
-#include "scenarios/plan_space.hpp"
 #include "scenarios/run.hpp"
+#include "scenarios/search/plan_space.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,8 +1,8 @@
 // A search gives the plan that trying all of them one by one would give, and accounts for every plan.
 #include "scenarios/data_files.hpp"
-#include "scenarios/plan_pareto.hpp"
-#include "scenarios/plan_search.hpp"
 #include "scenarios/run.hpp"
+#include "scenarios/search/plan_pareto.hpp"
+#include "scenarios/search/plan_search.hpp"
 #include "sim/base/diagnostics.hpp"
 
 #include <catch2/catch.hpp>

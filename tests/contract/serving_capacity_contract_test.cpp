@@ -1,7 +1,7 @@
 // The search for a deployment: what it answers keeps the bounds, and nothing that it looked at is cheaper.
 #include "scenarios/data_files.hpp"
 #include "scenarios/run.hpp"
-#include "scenarios/serving_capacity.hpp"
+#include "scenarios/search/serving_capacity.hpp"
 #include "sim/base/diagnostics.hpp"
 
 #include <catch2/catch.hpp>

@@ -2,7 +2,7 @@
 // carries.
 #include "scenarios/data_files.hpp"
 #include "scenarios/run.hpp"
-#include "scenarios/serving_costs.hpp"
+#include "scenarios/serving/serving_costs.hpp"
 #include "sim/base/diagnostics.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,7 +1,7 @@
 // Scenarios that serve: every policy and router conserves requests, a seed repeats them, more hardware never serves worse.
 #include "scenarios/data_files.hpp"
 #include "scenarios/run.hpp"
-#include "scenarios/serving_costs.hpp"
+#include "scenarios/serving/serving_costs.hpp"
 #include "sim/base/diagnostics.hpp"
 #include "tests/temporary_folder.hpp"
 #include "tools/report_json.hpp"

@@ -1,7 +1,7 @@
 // Tasks of several stages: models and tools, forks and joins. No stage is lost, none begins before those that it comes after have ended,
 // and skipping iterations changes nothing.
 #include "tests/unit/engine/serving_cases.hpp"
-#include "workloads/request_traffic.hpp"
+#include "workloads/requests/request_traffic.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,6 +1,6 @@
 // What is said of traces that cannot be replayed.
 #include "scenarios/run.hpp"
-#include "scenarios/trace_graph.hpp"
+#include "scenarios/traces/trace_graph.hpp"
 #include "sim/base/diagnostics.hpp"
 #include "tests/unit/workloads/chakra_cases.hpp"
 

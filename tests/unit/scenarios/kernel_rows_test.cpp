@@ -1,4 +1,4 @@
-#include "scenarios/validate_kernels.hpp"
+#include "scenarios/published/validate_kernels.hpp"
 
 #include <catch2/catch.hpp>
 

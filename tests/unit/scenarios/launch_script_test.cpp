@@ -1,5 +1,5 @@
 // What the reader of launch scripts understands of a shell.
-#include "scenarios/launch_script.hpp"
+#include "scenarios/imports/launch_script.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,5 +1,5 @@
 // Megatron-LM commands as scenarios.
-#include "scenarios/megatron_import.hpp"
+#include "scenarios/imports/megatron_import.hpp"
 #include "scenarios/scenario_tables.hpp"
 #include "sim/base/diagnostics.hpp"
 

@@ -1,6 +1,6 @@
 #include "scenarios/data_files.hpp"
-#include "scenarios/plan_space_tables.hpp"
 #include "scenarios/run.hpp"
+#include "scenarios/search/plan_space_tables.hpp"
 
 #include <catch2/catch.hpp>
 

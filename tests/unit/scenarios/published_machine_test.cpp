@@ -1,4 +1,4 @@
-#include "scenarios/published_machine.hpp"
+#include "scenarios/published/published_machine.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,4 +1,4 @@
-#include "scenarios/rollouts.hpp"
+#include "scenarios/serving/rollouts.hpp"
 
 #include "tests/unit/engine/serving_cases.hpp"
 

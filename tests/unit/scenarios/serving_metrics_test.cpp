@@ -1,5 +1,5 @@
 // Figures made of requests, against requests written by hand.
-#include "scenarios/serving_metrics.hpp"
+#include "scenarios/serving/serving_metrics.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,7 +1,7 @@
 // Rows of the serving table for tests.
 #pragma once
 
-#include "scenarios/serving_rows.hpp"
+#include "scenarios/published/serving_rows.hpp"
 
 #include <catch2/catch.hpp>
 

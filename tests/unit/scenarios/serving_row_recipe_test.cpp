@@ -1,6 +1,6 @@
 // What published rows say between the lines.
 #include "scenarios/data_files.hpp"
-#include "scenarios/serving_predict.hpp"
+#include "scenarios/published/serving_predict.hpp"
 #include "tests/unit/scenarios/serving_row_cells.hpp"
 
 using namespace orrery;

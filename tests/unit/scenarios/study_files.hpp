@@ -1,7 +1,7 @@
 // Studies written to files of their own, for tests.
 #pragma once
 
-#include "scenarios/study.hpp"
+#include "scenarios/sweep/study.hpp"
 #include "tests/temporary_folder.hpp"
 
 #include <string>

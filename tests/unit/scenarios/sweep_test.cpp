@@ -1,6 +1,6 @@
 // Running, keeping and resuming the points of a study.
-#include "scenarios/sqlite.hpp"
-#include "scenarios/sweep.hpp"
+#include "scenarios/sweep/sqlite.hpp"
+#include "scenarios/sweep/sweep.hpp"
 #include "tests/unit/scenarios/study_files.hpp"
 #include "tools/sweep_metrics.hpp"
 #include "tools/sweep_report.hpp"

@@ -1,5 +1,5 @@
 #include "scenarios/data_files.hpp"
-#include "scenarios/training_rows.hpp"
+#include "scenarios/published/training_rows.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,4 +1,4 @@
-#include "scenarios/validate_papers.hpp"
+#include "scenarios/published/validate_papers.hpp"
 
 #include "sim/base/diagnostics.hpp"
 #include "tests/temporary_folder.hpp"

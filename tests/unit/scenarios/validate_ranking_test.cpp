@@ -1,4 +1,4 @@
-#include "scenarios/validate_ranking.hpp"
+#include "scenarios/published/validate_ranking.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,5 +1,5 @@
 // Laws of arrivals and lengths: their moments, their bounds, and that a seed repeats them.
-#include "workloads/request_laws.hpp"
+#include "workloads/requests/request_laws.hpp"
 
 #include <catch2/catch.hpp>
 

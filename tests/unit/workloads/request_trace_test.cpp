@@ -1,5 +1,5 @@
 // Readers of request traces: every format, and files that are broken in every way that files are.
-#include "workloads/request_trace.hpp"
+#include "workloads/requests/request_trace.hpp"
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>

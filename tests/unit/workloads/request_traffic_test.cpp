@@ -1,5 +1,5 @@
 // Traffic drawn from laws: sessions, shared prefixes, trees, classes.
-#include "workloads/request_traffic.hpp"
+#include "workloads/requests/request_traffic.hpp"
 
 #include <catch2/catch.hpp>
 

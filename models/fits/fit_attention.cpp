@@ -1,0 +1,164 @@
+#include "models/attention_generation.hpp"
+#include "models/fits/fit_calibration.hpp"
+#include "models/fits/fit_least_squares.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+
+namespace orrery {
+
+namespace {
+
+using Rows = std::vector<const AttentionRow*>;
+
+/// Do the rows tell the cost of a score from that of its products?
+bool several_head_dims(const Rows& rows) {
+  return std::any_of(rows.begin(), rows.end(), [&](const AttentionRow* r) { return r->shape.head_dim != rows.front()->shape.head_dim; });
+}
+
+/// Parameters: rate, block overhead, memory, floor, softmax (where the rows tell).
+AttentionCurve prefill_from(const std::vector<double>& p) {
+  AttentionCurve curve;
+  curve.rate = p[0];
+  curve.block_overhead = p[1];
+  curve.memory = p[2];
+  curve.floor = Seconds{p[3]};
+  if (p.size() > 4)
+    curve.softmax = p[4];
+  return curve;
+}
+
+AttentionCurve fit_prefill(const Rows& rows, const UnitRates& unit) {
+  std::vector<double> start{0.7, 200, 0.5, 8e-6};
+  std::vector<Bounds> bounds{{0.2, 1}, {1, 4000}, {0.1, 1}, {1e-6, 5e-5}};
+  if (several_head_dims(rows)) {
+    start.push_back(16);
+    bounds.push_back({0.5, 200});
+  }
+  const Residuals residuals = [&](const std::vector<double>& p, std::vector<double>& out) {
+    const AttentionCurve curve = prefill_from(p);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const double weight = rows[i]->shape.queries >= 1024 ? 2 : 0.5;
+      out[i] = weight * std::log(attention_time(rows[i]->shape, unit, curve).time / rows[i]->time);
+    }
+  };
+  return prefill_from(fit_parameters(residuals, rows.size(), start, bounds));
+}
+
+double kept_bytes(const FusedAttention& shape, const UnitRates& unit) {
+  const double width = shape.head_dim + (shape.shared_values ? 0 : shape.value_dim > 0 ? shape.value_dim : shape.head_dim);
+  return shape.batch * shape.kv_heads * shape.keys * width * (shape.kept_bytes > 0 ? shape.kept_bytes : unit.element);
+}
+
+/// Rows that read the cache as an engine does: of what the last-level cache holds, a kernel that is timed over and over reads much from
+/// there, an engine nothing. The smallest stay: they show the floor.
+Rows read_from_memory(const Rows& rows, const UnitRates& unit, double last_level) {
+  Rows kept;
+  for (const AttentionRow* row : rows)
+    if (const double bytes = kept_bytes(row->shape, unit); bytes > last_level || bytes < last_level / 20)
+      kept.push_back(row);
+  return kept;
+}
+
+/// How rows of few queries read their cache, and the floor below them. Iterations of large batches are made of large kernels. Those of
+/// latent attention and of a cache in 8 bits say at what rate they compute, at most twice the peak of half precision.
+std::pair<CacheReading, Seconds> fit_reading(const Rows& rows, const UnitRates& unit, const AttentionCurve& curve,
+                                             CacheReading AttentionCurve::* reading) {
+  constexpr double large = 100e6;
+  const FusedAttention& any = rows.front()->shape;
+  const double most = (any.kept_bytes > 0 ? 2 : 1) / curve.rate;
+  std::vector<double> start{0.7, 3e-6, 1, 8e-6};
+  std::vector<Bounds> bounds{{0.1, 1}, {1e-8, 5e-5}, {0.01, 3}, {1e-6, 5e-5}};
+  if (any.kept_bytes > 0 || any.shared_values) {
+    start.push_back(1);
+    bounds.push_back({0.3, most});
+  }
+  const auto from = [&](const std::vector<double>& p) {
+    AttentionCurve trial = curve;
+    trial.*reading = {.memory = p[0], .start = Seconds{p[1]}, .exposed = p[2], .rate = p.size() > 4 ? p[4] : 1};
+    trial.decode_floor = Seconds{p[3]};
+    return trial;
+  };
+  const Residuals residuals = [&](const std::vector<double>& p, std::vector<double>& out) {
+    const AttentionCurve trial = from(p);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const double weight = kept_bytes(rows[i]->shape, unit) > large ? 2 : 1;
+      out[i] = weight * std::log(attention_time(rows[i]->shape, unit, trial).time / rows[i]->time);
+    }
+  };
+  const AttentionCurve best = from(fit_parameters(residuals, rows.size(), start, bounds));
+  return {best.*reading, best.decode_floor};
+}
+
+/// The rate of backward kernels, where they were measured.
+double fit_backward(const Rows& rows, const UnitRates& unit, const AttentionCurve& curve) {
+  const Residuals residuals = [&](const std::vector<double>& p, std::vector<double>& out) {
+    AttentionCurve trial = curve;
+    trial.backward_rate = p[0];
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      out[i] = std::log(attention_time(rows[i]->shape, unit, trial).time / rows[i]->time);
+  };
+  return fit_parameters(residuals, rows.size(), {curve.backward_rate}, {{0.1, 1}})[0];
+}
+
+/// Rows of the fused kernel that a device has most forward rows of: generations differ by a factor of two, and are not mixed.
+Rows rows_of(const std::vector<AttentionRow>& table, const std::string& device, FitRows rows) {
+  std::map<std::string, int> forward;
+  Rows own;
+  for (const AttentionRow& row : table)
+    if (row.device == device && row.kernel != "unfused" && (rows == FitRows::all || !held_out(row.shape))) {
+      forward[row.kernel] += !row.decode && !row.shape.backward;
+      own.push_back(&row);
+    }
+  const auto most = std::ranges::max_element(forward, {}, [](const auto& entry) { return entry.second; });
+  std::erase_if(own, [&](const AttentionRow* row) { return row->kernel != most->first; });
+  return own;
+}
+
+/// Curves of one table, by architecture.
+std::map<std::string, AttentionCurve> fit_table(const KernelTables& tables, const std::vector<AttentionRow>& table, FitRows rows) {
+  std::map<std::string, AttentionCurve> curves;
+  for (const auto& [name, device] : tables.devices) {
+    Rows prefill;
+    Rows backward;
+    Rows decode;
+    Rows narrow;
+    for (const AttentionRow* row : rows_of(table, name, rows))
+      (row->shape.kept_bytes > 0 ? narrow : row->decode ? decode : row->shape.backward ? backward : prefill).push_back(row);
+    if (prefill.empty() || decode.empty())
+      continue;
+    const UnitRates unit = device.rates(Precision::bf16);
+    AttentionCurve curve = fit_prefill(prefill, unit);
+    std::tie(curve.cache, curve.decode_floor) =
+        fit_reading(read_from_memory(decode, unit, device.cache), unit, curve, &AttentionCurve::cache);
+    curve.narrow_cache = curve.cache;
+    if (const Rows large = read_from_memory(narrow, unit, device.cache); !large.empty())
+      curve.narrow_cache = fit_reading(large, unit, curve, &AttentionCurve::narrow_cache).first;
+    curve.kernel = generation_of(prefill.front()->kernel, device.architecture);
+    curve.backward_rate = backward_over_forward(curve.kernel);
+    if (!backward.empty())
+      curve.backward_rate = fit_backward(backward, unit, curve);
+    curve.assumed = false;
+    curve.largest_keys = 0;
+    for (const AttentionRow* row : prefill)
+      curve.largest_keys = std::max(curve.largest_keys, row->shape.keys);
+    curves[device.architecture] = curve;
+  }
+  return curves;
+}
+
+} // namespace
+
+void fit_attention(const KernelTables& tables, FitRows rows, Calibration& calibration) {
+  for (const auto& [architecture, curve] : fit_table(tables, tables.attention, rows)) {
+    calibration.architectures[architecture].attention[Precision::bf16] = curve;
+    calibration.architectures[architecture].attention[Precision::fp16] = curve;
+  }
+  for (const auto& [architecture, curve] : fit_table(tables, tables.latent_attention, rows)) {
+    calibration.architectures[architecture].latent_attention[Precision::bf16] = curve;
+    calibration.architectures[architecture].latent_attention[Precision::fp16] = curve;
+  }
+}
+
+} // namespace orrery

@@ -1,0 +1,97 @@
+#include "models/fits/fit_calibration.hpp"
+#include "models/fits/fit_least_squares.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace orrery {
+
+namespace {
+
+using Rows = std::vector<const FusedMoeRow*>;
+
+MatmulCurve curve_from(const std::vector<double>& p) {
+  MatmulCurve curve;
+  curve.rate = p[0];
+  curve.tile_overhead = p[1];
+  curve.edge = p[2];
+  curve.memory = p[3];
+  curve.exposed = p[4];
+  curve.floor = Seconds{p[5]};
+  curve.sustained = 0; // the largest rows show none beyond what the rate has
+  return curve;
+}
+
+double product_flops(const FusedMoeRow& row) { return 6 * row.rows * row.hidden * row.intermediate; }
+
+MatmulCurve fit_rows(const Rows& rows, const MeasuredDevice& device, const Calibration& calibration) {
+  const std::vector<double> start{0.6, 150, 5, 0.7, 0.5, 6e-6};
+  const std::vector<Bounds> bounds{{0.05, 1}, {1, 3000}, {0.01, 400}, {0.1, 1}, {1e-3, 3}, {5e-7, 5e-5}};
+  const Residuals residuals = [&](const std::vector<double>& p, std::vector<double>& out) {
+    const MatmulCurve curve = curve_from(p);
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      out[i] = std::log(fused_moe_time(*rows[i], device, curve, calibration) / rows[i]->time);
+  };
+  MatmulCurve curve = curve_from(fit_parameters(residuals, rows.size(), start, bounds));
+  curve.assumed = false;
+  curve.largest_flops = 0;
+  for (const FusedMoeRow* row : rows)
+    curve.largest_flops = std::max(curve.largest_flops, product_flops(*row) * 2 / 3); // of the wider of both products
+  return curve;
+}
+
+} // namespace
+
+ExpertCurves expert_curves(const FusedMoeRow& row) {
+  const double element = element_bytes(row.precision);
+  if (row.weight_bytes < element)
+    return &ArchitectureCurves::fused_moe_widened;
+  return row.precision == Precision::fp8 && row.weight_bytes > element ? &ArchitectureCurves::fused_moe_blocks
+                                                                       : &ArchitectureCurves::fused_moe;
+}
+
+double fused_moe_time(const FusedMoeRow& row, const MeasuredDevice& device, const MatmulCurve& curve, const Calibration& calibration) {
+  UnitRates unit = device.rates(row.precision);
+  unit.unaligned_peak = device.vector_peak;
+  const double busiest = row.balanced ? 0 : 2 * row.rows / row.groups; // only whether groups differ counts
+  const auto product = [&](double n, double k) {
+    return grouped_matmul_time(
+               {.groups = row.groups, .rows = row.rows, .busiest = busiest, .n = n, .k = k, .weight_bytes = row.weight_bytes}, unit, curve)
+        .time;
+  };
+  const auto pass = [&](OpClass op_class, double read, double written) {
+    return streaming_time({.read = Bytes{read}, .written = Bytes{written}}, 1, device.rates(Precision::fp16),
+                          streaming_curve(calibration, device, op_class))
+        .time;
+  };
+  double time = product(2 * row.intermediate, row.hidden) + product(row.hidden, row.intermediate);
+  const double element = 2; // activations between the kernels are in half precision
+  time += 2 * streaming_curve(calibration, device, OpClass::elementwise).floor.si(); // top-k of the routing and the sorting of tokens
+  time += pass(OpClass::elementwise, element * 2 * row.rows * row.intermediate, element * row.rows * row.intermediate);
+  time += pass(OpClass::elementwise, element * row.rows * row.hidden, element * row.tokens * row.hidden);
+  if (row.precision == Precision::fp8 || row.precision == Precision::fp4)
+    for (const double operand : {row.tokens * row.hidden, row.rows * row.intermediate})
+      time += pass(OpClass::cast, element * operand, element_bytes(row.precision) * operand);
+  return time;
+}
+
+void fit_grouped(const KernelTables& tables, FitRows rows, Calibration& calibration) {
+  for (const auto& [name, device] : tables.devices)
+    for (const ExpertCurves curves :
+         {&ArchitectureCurves::fused_moe, &ArchitectureCurves::fused_moe_blocks, &ArchitectureCurves::fused_moe_widened})
+      for (const Precision precision : {Precision::bf16, Precision::fp8, Precision::fp4}) {
+        Rows own;
+        for (const FusedMoeRow& row : tables.fused_moe)
+          if (row.device == name && row.precision == precision && expert_curves(row) == curves && (rows == FitRows::all || !held_out(row)))
+            own.push_back(&row);
+        if (own.empty())
+          continue;
+        const MatmulCurve curve = fit_rows(own, device, calibration);
+        std::map<Precision, MatmulCurve>& kept = calibration.architectures[device.architecture].*curves;
+        kept[precision] = curve;
+        if (precision == Precision::bf16)
+          kept[Precision::fp16] = curve;
+      }
+}
+
+} // namespace orrery

@@ -1,0 +1,129 @@
+#include "scenarios/published/published_machine.hpp"
+
+#include "hardware/catalogue.hpp"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+namespace orrery {
+
+namespace {
+
+constexpr std::string_view workstation = "rtx-4090-box"; ///< devices without links of their own beside the host's
+
+/// Names that hold both words; the first rule wins. A device other than the node's own takes its place there.
+struct MachineRule {
+  std::string_view word;
+  std::string_view also;
+  std::string_view node;
+  std::string_view device = {};
+  std::string_view network = {};
+};
+constexpr std::array machine_rules = {MachineRule{"b200", "power-limited", "b200-power-limited"},
+                                      MachineRule{"gb300", "", "gb300-nvl72"},
+                                      MachineRule{"gb200", "", "gb200-nvl72"},
+                                      MachineRule{"b300", "", "dgx-b300"},
+                                      MachineRule{"b200", "", "dgx-b200"},
+                                      MachineRule{"gh200", "", workstation, "gh200-96gb"},
+                                      MachineRule{"h200", "", "dgx-h200"},
+                                      MachineRule{"h100", "hbm2e", "h100-96gb-hbm2e"},
+                                      MachineRule{"h100", "nvl", workstation, "h100-nvl-94gb"},
+                                      MachineRule{"h100", "pcie", workstation, "h100-pcie-80gb"},
+                                      MachineRule{"h100", "", "gcp-a3-high", "", "A3 GPUDirect-TCPX"},
+                                      MachineRule{"h100", "", "dgx-h100"},
+                                      MachineRule{"h800", "", "dgx-h100", "h800-sxm-80gb"},
+                                      MachineRule{"h20", "", "dgx-h100", "h20-96gb"},
+                                      MachineRule{"a100", "pcie", workstation, "a100-pcie-80gb"},
+                                      MachineRule{"a100", "40g", "dgx-a100-40gb"},
+                                      MachineRule{"a100", "", "dgx-a100"},
+                                      MachineRule{"a800", "", "dgx-a100", "a800-sxm-80gb"},
+                                      MachineRule{"v100", "pcie", workstation, "v100-pcie-32gb"},
+                                      MachineRule{"v100", "16g", "dgx-1-v100", "v100-sxm2-16gb"},
+                                      MachineRule{"v100", "sxm3", "dgx-2"},
+                                      MachineRule{"v100-32g", "sxm2", "jean-zay-v100"},
+                                      MachineRule{"v100", "", "dgx-1-v100"},
+                                      MachineRule{"mi250", "", "frontier"},
+                                      MachineRule{"mi300x", "", "mi300x-oam"},
+                                      MachineRule{"mi325x", "", "mi325x-oam"},
+                                      MachineRule{"mi355x", "", "mi355x-oam"},
+                                      MachineRule{"rtx-pro-6000", "", workstation, "rtx-pro-6000-blackwell"},
+                                      MachineRule{"m1-max", "", workstation, "m1-max-32"},
+                                      MachineRule{"m1-ultra", "", workstation, "m1-ultra-64"},
+                                      MachineRule{"m2-max", "", workstation, "m2-max-38"},
+                                      MachineRule{"m2-ultra", "", workstation, "m2-ultra-76"},
+                                      MachineRule{"m3-max", "", workstation, "m3-max-40"},
+                                      MachineRule{"m3-ultra", "", workstation, "m3-ultra-80"},
+                                      MachineRule{"m4-max", "", workstation, "m4-max-40"},
+                                      MachineRule{"800i-a2", "", "atlas-800i-a2"},
+                                      MachineRule{"910b", "", "atlas-800i-a2"},
+                                      MachineRule{"910c", "", "cloudmatrix384"},
+                                      MachineRule{"cloudmatrix", "", "cloudmatrix384"},
+                                      MachineRule{"300i-duo", "", "atlas-300i-duo"},
+                                      MachineRule{"gaudi", "2", "gaudi2-hls2"},
+                                      MachineRule{"gaudi", "3", "gaudi3-hls3"},
+                                      MachineRule{"tpu", "v4", "tpu-v4-host"},
+                                      MachineRule{"v5e", "", "tpu-v5e-host"},
+                                      MachineRule{"v5p", "", "tpu-v5p-host"},
+                                      MachineRule{"v6e", "", "tpu-v6e-host"},
+                                      MachineRule{"trillium", "", "tpu-v6e-host"},
+                                      MachineRule{"ironwood", "", "tpu-v7x-host"},
+                                      MachineRule{"trn1", "", "trn1-32xlarge"},
+                                      MachineRule{"trn2", "", "trn2-48xlarge"},
+                                      MachineRule{"trainium", "2", "trn2-48xlarge"},
+                                      MachineRule{"trainium", "", "trn1-32xlarge"}};
+
+/// Lower case; all that is no letter, digit or dot is a dash. Typographic dashes count as one, and one stands behind "rtx".
+std::string plain_name(std::string_view text) {
+  std::string plain;
+  for (const char c : text) {
+    const auto code = static_cast<unsigned char>(c);
+    if (code >= 'A' && code <= 'Z')
+      plain += static_cast<char>(code - 'A' + 'a');
+    else if ((code >= 'a' && code <= 'z') || (code >= '0' && code <= '9') || code == '.')
+      plain += c;
+    else if (plain.empty() || plain.back() != '-')
+      plain += '-';
+  }
+  if (const auto rtx = plain.find("rtx"); rtx != std::string::npos && rtx + 3 < plain.size() && plain[rtx + 3] != '-')
+    plain.insert(rtx + 3, "-");
+  return plain;
+}
+
+/// The longest of `names` that stands in `plain` as whole words. Publishers leave out "rtx".
+std::string longest_within(const std::string& plain, const std::vector<std::string>& names) {
+  const std::string within = "-" + plain + "-";
+  std::string best;
+  for (const std::string& name : names) {
+    const std::string_view word = name.starts_with("rtx-") ? std::string_view(name).substr(4) : std::string_view(name);
+    if (name.size() > best.size() && within.find("-" + std::string(word) + "-") != std::string::npos)
+      best = name;
+  }
+  return best;
+}
+
+NodeType node_with(std::string_view name, std::string_view device) {
+  NodeType node = load_node(std::string(name));
+  if (!device.empty())
+    node.device = load_device(std::string(device));
+  return node;
+}
+
+} // namespace
+
+std::optional<NodeType> published_node(std::string_view accelerator, std::string_view network) {
+  const std::string plain = plain_name(accelerator);
+  const auto* const rule = std::ranges::find_if(machine_rules, [&](const MachineRule& each) {
+    return plain.find(each.word) != std::string::npos && plain.find(each.also) != std::string::npos &&
+           network.find(each.network) != std::string_view::npos;
+  });
+  if (rule != machine_rules.end())
+    return node_with(rule->node, rule->device);
+  if (const std::string node = longest_within(plain, node_catalogue().names()); !node.empty())
+    return load_node(node);
+  if (const std::string device = longest_within(plain, device_catalogue().names()); !device.empty())
+    return node_with(workstation, device);
+  return std::nullopt;
+}
+
+} // namespace orrery

@@ -1,0 +1,139 @@
+#include "scenarios/published/serving_rows.hpp"
+
+#include <array>
+
+namespace orrery {
+
+namespace {
+
+/// A prompt length that the publisher's benchmark implies where the row gives none: part of the source or of the notes, mean length. Those
+/// of ML.ENERGY's tasks are assumed (questions of a chat and of GPQA are short, completions come with a file's context); those of MLPerf
+/// are the means that MLCommons published with Llama-3.1-405B and DeepSeek-R1, with the samples of the data set and its longest prompts and
+/// answers.
+struct PromptRule {
+  std::string_view source;
+  std::string_view notes;
+  int tokens = 0;
+  int samples = 1000;
+  int longest = 1 << 20;
+};
+constexpr std::array prompt_rules = {PromptRule{"lm-arena-chat", "", 128}, PromptRule{"task gpqa", "", 256},
+                                     PromptRule{"sourcegraph-fim", "", 1024},
+                                     PromptRule{"MLPerf", "LongBench+RULER+GovReport", 9400, 8313, 20'000},
+                                     PromptRule{"MLPerf", "DeepSeek-R1 reasoning set", 800, 4388, 20'000}};
+
+PromptRule rule_of(const Cells& row) {
+  for (const PromptRule& rule : prompt_rules)
+    if (row.contains("source", rule.source) && row.contains("notes", rule.notes))
+      return rule;
+  return {};
+}
+
+/// Mean prompt length; 0 = unknown.
+double prompt_length(const Cells& row) { return row.given("input_len") ? std::max(1.0, row.number("input_len")) : rule_of(row).tokens; }
+
+LengthLaw fixed(double tokens) { return FixedLength{static_cast<std::uint32_t>(std::lround(std::max(1.0, tokens)))}; }
+
+/// Lengths of a data set of which only the mean is known: lognormal with the spread of ShareGPT's, clipped at eight means or the longest.
+LengthLaw spread(double mean, double longest = 1 << 20) {
+  constexpr double sigma = 0.9; // ShareGPT's prompts and answers in a published run of 300: standard deviation near the mean
+  const auto most = static_cast<std::uint32_t>(std::lround(std::min(longest, std::max(2.0, 8 * mean))));
+  return LognormalLength{.median = mean / std::exp(sigma * sigma / 2), .sigma = sigma, .min = 1, .max = most};
+}
+
+/// InferenceMAX draws lengths evenly between 80 and 100% of the nominal one.
+LengthLaw drawn(double tokens) {
+  const auto most = static_cast<std::uint32_t>(std::lround(tokens));
+  return UniformLength{.min = static_cast<std::uint32_t>(std::lround(0.8 * tokens)), .max = most};
+}
+
+bool closed_loop(const Cells& row, ServingRow& out, double input) {
+  int concurrency = row.count("concurrency");
+  // AIConfigurator's batch is that of one attention group: fewer sequences than users say that the users were shared by copies of the
+  // deployment.
+  if (const int held = row.count("batch") * std::max(1, row.count("dp", 1)); row.contains("source", "aiconfigurator") && held > 0)
+    concurrency = std::min(concurrency, held);
+  if (concurrency < 1) {
+    out.refusal = "concurrency is not stated";
+    return false;
+  }
+  const bool draws = is_inference_max(row);
+  const double output = row.number("output_len");
+  const bool data_set = out.kind == ServingKind::steady;
+  out.traffic.arrivals = ClosedLoop{concurrency};
+  out.traffic.input = data_set ? spread(input) : draws ? drawn(input) : fixed(input);
+  out.traffic.output = data_set ? spread(output) : draws ? drawn(output) : fixed(output);
+  constexpr int rounds = 10; // requests per user of the published benchmarks
+  out.traffic.requests = static_cast<std::uint32_t>(concurrency * (data_set ? 4 : rounds));
+  return true;
+}
+
+void at_once(const Cells& row, ServingRow& out, double input, double output) {
+  const bool data_set = row.contains("notes", "ShareGPT") || row.contains("notes", "dataset mean") || row.contains("source", "MLPerf");
+  const PromptRule rule = rule_of(row);
+  out.traffic.arrivals = AtOnce{};
+  out.traffic.input = data_set ? spread(input, rule.longest) : fixed(input);
+  out.traffic.output = data_set ? spread(output, rule.longest) : fixed(output);
+  out.traffic.requests = static_cast<std::uint32_t>(row.count("num_requests", out.kind == ServingKind::offline ? rule.samples : 1000));
+  // Fewer users than requests: each sends its next one when it has the last one's answer.
+  if (const int users = row.count("concurrency"); out.kind == ServingKind::burst && users > 0 && users < row.count("num_requests"))
+    out.traffic.arrivals = ClosedLoop{users};
+}
+
+/// One batch to its end: prefill alone where the row has no output, decoding from an empty context where it has no input.
+void one_batch(const Cells& row, ServingRow& out, double input) {
+  const int batch = std::max(1, row.count("batch", 1));
+  out.traffic.arrivals = AtOnce{};
+  out.traffic.input = fixed(input);
+  out.traffic.output = fixed(row.number("output_len"));
+  out.traffic.requests = static_cast<std::uint32_t>(batch);
+  out.software.serving.max_sequences = batch;
+  out.software.serving.max_tokens = std::max(out.software.serving.max_tokens, 1 << 20);
+  if (row.contains("engine", "llama.cpp"))
+    out.software.serving.max_tokens = 512; // ubatch
+  out.software.serving.request_host = Seconds{};
+}
+
+} // namespace
+
+bool find_serving_traffic(const Cells& row, ServingRow& out) {
+  const double input = prompt_length(row);
+  if (input <= 0) {
+    out.refusal = "prompt lengths are not stated";
+    return false;
+  }
+  // An engine that does not cut prompts is built for the longest one; where the row says that an iteration holds less, it cuts them.
+  if (ServingTraits& engine = out.software.serving; engine.batching == "tensorrt-llm" && engine.max_tokens > 0 && engine.max_tokens < input)
+    engine.batching = "tensorrt-llm-chunked";
+  else if (engine.batching == "tensorrt-llm" && input > 8192)
+    engine.max_tokens = std::max(engine.max_tokens, static_cast<int>(input));
+  if (out.kind != ServingKind::batch && out.kind != ServingKind::decode && !row.given("output_len")) {
+    out.refusal = "output lengths are not stated";
+    return false;
+  }
+  switch (out.kind) {
+  case ServingKind::concurrency:
+  case ServingKind::disaggregated:
+  case ServingKind::steady:
+    return closed_loop(row, out, input);
+  case ServingKind::offline:
+  case ServingKind::burst:
+    at_once(row, out, input, row.number("output_len"));
+    return true;
+  case ServingKind::rate:
+    at_once(row, out, input, row.number("output_len"));
+    if (row.text("request_rate") != "inf")
+      out.traffic.arrivals = PoissonArrivals{Hertz{row.number("request_rate")}};
+    return true;
+  case ServingKind::batch:
+    one_batch(row, out, input);
+    return true;
+  case ServingKind::decode:
+    out.traffic.input = fixed(input);
+    out.traffic.requests = static_cast<std::uint32_t>(row.count("batch") * row.count("dp", 1));
+    return true;
+  }
+  return false;
+}
+
+} // namespace orrery
