@@ -8,6 +8,9 @@ namespace orrery {
 
 namespace {
 
+/// Tokens, or cells of the first level, along an edge of `size` pixels.
+int cells_along(const ImageModel& model, int size) { return size / model.pixels; }
+
 constexpr double taps = 9; // of a convolution of 3 x 3
 
 /// One transformer block.
@@ -103,7 +106,7 @@ private:
   }
 
   void transformer() {
-    const double edge = batch_.size / model_.pixels;
+    const double edge = cells_along(model_, batch_.size);
     const double tokens = edge * edge + model_.class_tokens;
     List entry;
     product(entry, "patches", rows(edge * edge), model_.hidden, model_.inputs);
@@ -160,7 +163,7 @@ private:
   }
 
   void unet() {
-    double edge = batch_.size / model_.pixels;
+    double edge = cells_along(model_, batch_.size);
     int channels = model_.levels.front().channels;
     std::vector<int> skips{channels};
     for (std::size_t l = 0; l < model_.levels.size(); ++l) {
@@ -211,7 +214,7 @@ std::vector<ImagePart> image_pass(const ImageModel& model, const ImageBatch& bat
 
 int image_rows(const ImageModel& model, int size) {
   const int levels = static_cast<int>(model.levels.size());
-  return size / model.pixels >> std::max(0, levels - 1);
+  return cells_along(model, size) >> std::max(0, levels - 1);
 }
 
 Bytes image_activations(const ImageModel& model, const ImageBatch& batch, bool kept) {
@@ -225,7 +228,7 @@ Bytes image_activations(const ImageModel& model, const ImageBatch& batch, bool k
         exchanged += part.count * collective->bytes;
     }
   Bytes skips;
-  double edge = batch.size / model.pixels;
+  double edge = cells_along(model, batch.size);
   for (const UnetLevel& level : model.levels) {
     skips += Bytes{batch.images / batch.patches * edge * edge * (level.residuals + 1) * level.channels * element_bytes(batch.precision)};
     edge /= 2;

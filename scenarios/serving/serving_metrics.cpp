@@ -117,7 +117,8 @@ void fill_tasks(ServingResult& result, const RequestStream& stream, const Servin
       served = served && run.requests[first].outcome == Outcome::served;
       within_bounds = within_bounds && kept[first];
       end = std::max(end, run.requests[first].end);
-    } while (++first < stream.requests.size() && stream.requests[first].follows != no_request);
+      ++first;
+    } while (first < stream.requests.size() && stream.requests[first].follows != no_request);
     if (!served)
       continue;
     times.push_back((end - arrival).si());
