@@ -60,14 +60,6 @@ std::vector<double> skewed_shares(const Routing& routing, double tokens, int exp
   return shares;
 }
 
-/// Share of the experts, of those shares of the rows, that `tokens` tokens go to.
-double touched_share(const std::vector<double>& shares, double tokens, int top_k) {
-  double untouched = 0;
-  for (const double share : shares)
-    untouched += std::pow(std::max(0.0, 1 - top_k * share), tokens);
-  return 1 - untouched / static_cast<double>(shares.size());
-}
-
 RoutingLoad skewed_load(const std::vector<double>& shares, int ranks) {
   const double experts = static_cast<double>(shares.size());
   const double held = experts / ranks;
@@ -120,27 +112,17 @@ Routing laid_out(const Routing& routing, double tokens, int experts, int top_k, 
 RoutingLoad routing_load(const Routing& routing, double tokens, int experts, int top_k, int ranks) {
   if (routing.balanced && routing.kind != RoutingKind::uniform)
     return routing_load(laid_out(routing, tokens, experts, top_k, ranks), tokens, experts, top_k, ranks);
-  if (routing.kind == RoutingKind::measured) {
-    RoutingLoad load = measured_load(routing.shares, ranks);
-    const double sum = std::accumulate(routing.shares.begin(), routing.shares.end(), 0.0);
-    std::vector<double> shares = routing.shares;
-    for (double& share : shares)
-      share /= sum;
-    load.touched = touched_share(shares, tokens * load.rank, top_k);
-    return load;
-  }
+  if (routing.kind == RoutingKind::measured)
+    return measured_load(routing.shares, ranks);
   const double draws = tokens * top_k;
-  RoutingLoad load{.rank = drawn_load(draws, ranks), .largest = drawn_load(draws, experts)};
-  if (routing.kind == RoutingKind::uniform || routing.exponent == 0) {
-    load.touched = 1 - std::pow(1 - static_cast<double>(top_k) / experts, tokens * load.rank);
-    return load;
-  }
-  const std::vector<double> shares = skewed_shares(routing, tokens, experts, top_k);
-  const RoutingLoad skewed = skewed_load(shares, ranks);
-  return {.rank = std::max(load.rank, skewed.rank),
-          .largest = std::max(load.largest, skewed.largest),
-          .touched = touched_share(shares, tokens * load.rank, top_k)};
+  const RoutingLoad drawn{.rank = drawn_load(draws, ranks), .largest = drawn_load(draws, experts)};
+  if (routing.kind == RoutingKind::uniform || routing.exponent == 0)
+    return drawn;
+  const RoutingLoad skewed = skewed_load(skewed_shares(routing, tokens, experts, top_k), ranks);
+  return {.rank = std::max(drawn.rank, skewed.rank), .largest = std::max(drawn.largest, skewed.largest)};
 }
+
+double touched_share(double tokens, int experts, int top_k) { return 1 - std::pow(1 - static_cast<double>(top_k) / experts, tokens); }
 
 double ranks_reached(double experts, int top_k, double ranks) {
   const double held = experts / ranks;

@@ -188,7 +188,7 @@ void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const 
   const double width = static_cast<double>(e.hidden) / b.plan.expert_tensor();
   const RoutingLoad load = routing_load(job_.routing, all, e.count, e.top_k, plan_.ep);
   const double rows = all * e.top_k / plan_.ep * load.rank;
-  const double touched = held * load.touched;
+  const double touched = held * touched_share(all * load.rank, e.count, e.top_k);
   // Triton's passes go over the rows of other ranks' experts too, where their tokens are here; its products write zeros for them.
   const bool gathered = plan_.attention_dp == 1 || software_.serving.expert_exchange != ExpertExchange::dispatch || plan_.ep == 1;
   const bool triton = software_.experts == ExpertKernel::fused_moe && job_.weights.operand != Precision::fp4 && !job_.weights.mixed;

@@ -113,7 +113,8 @@ void read_experts(const Cells& cells, KernelRow row, Lines& out) {
   const RoutingLoad load =
       balanced ? RoutingLoad{} : routing_load(routing, tokens, static_cast<int>(count), static_cast<int>(top_k), static_cast<int>(ep));
   const double rows = tokens * top_k / ep * load.rank;
-  const double groups = std::max(1.0, std::min(count / ep * load.touched, rows));
+  const double touched = balanced ? 1 : touched_share(tokens * load.rank, static_cast<int>(count), static_cast<int>(top_k));
+  const double groups = std::max(1.0, std::min(count / ep * touched, rows));
   const GroupedMatmul up{.groups = groups,
                          .rows = rows,
                          .busiest = balanced ? 0 : 2 * rows / groups,
