@@ -206,11 +206,11 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration, c
         lane.rates.unaligned_peak = std::min(lane.rates.peak, vector_peak(device));
         const bool serving = software.narrow_products == NarrowProducts::serving && is_narrow(precision) && !curves.serving_matmul.empty();
         lane.matmul = curve_for(serving ? curves.serving_matmul : curves.matmul, precision);
-        lane.grouped = curve_for(curves.fused_moe.empty() ? curves.matmul : curves.fused_moe, precision);
+        const auto& grouped = curves.fused_moe.empty() ? curves.matmul : curves.fused_moe;
+        lane.grouped = curve_for(grouped, precision);
         const auto blocks = curves.fused_moe_blocks.find(precision);
         lane.grouped_blocks = blocks == curves.fused_moe_blocks.end() ? lane.grouped : blocks->second;
-        lane.grouped_mixed =
-            mixed_curve(curve_for(curves.fused_moe.empty() ? curves.matmul : curves.fused_moe, Precision::fp4), lane.rates, described);
+        lane.grouped_mixed = mixed_curve(curve_for(grouped, Precision::fp4), lane.rates, described);
         if (continuous)
           lane.matmul = amid_stream(lane.matmul, curve_for(curves.matmul, Precision::bf16), relief);
         lane.attention = curve_for(curves.attention, precision);

@@ -1,4 +1,4 @@
-// Constants of the achievable-time models: what models/fit_*.cpp derives from models/calibration/kernels/*.csv, and
+// Constants of the achievable-time models: what models/fits/*.cpp derives from models/calibration/kernels/*.csv, and
 // models/calibration/curves.yaml keeps. Plain values.
 //
 // Which curve an architecture takes, in this order:
@@ -36,7 +36,6 @@ struct MatmulCurve {
   bool assumed = true;
 };
 
-/// Fused (FlashAttention class) kernels, of the generation that was measured (models/attention_generation.hpp turns one into another).
 /// How a kernel of few queries reads the KV cache.
 struct CacheReading {
   double memory = 0.70; ///< share of the memory bandwidth
@@ -45,6 +44,7 @@ struct CacheReading {
   double rate = 1;      ///< of arithmetic, over that of prompts: more where what is kept in 8 bits is multiplied so
 };
 
+/// Fused (FlashAttention class) kernels, of the generation that was measured (models/attention_generation.hpp turns one into another).
 struct AttentionCurve {
   AttentionKernel kernel = AttentionKernel::flash;
   double rate = 0.64;          ///< share of the matrix peak in the main loop, softmax apart

@@ -5,11 +5,10 @@
 //          links together; host memory, drives and processors are divided by the devices of the node. A link carries both directions at
 //          once; drives and host memory carry reads and writes one after the other. Bytes of a drive pass through host memory twice (a
 //          pinned buffer). Host processors stream through states, gradients and parameters, and once more through gradients that are
-//          rescaled first, at `processor_share` of the memory's rate, or
-//          at their peak if that takes longer. Work on subgroups keeps all parts busy at once: an update lasts as long as the busiest; a
-//          serial one, whose processors wait for each read, write and copy, as long as all of them (DeepSpeed's pipeline_read and
-//          pipeline_write, which are off by default). A
-//          split update takes the share that makes the busiest shortest.
+//          rescaled first, at `processor_share` of the memory's rate, or at their peak if that takes longer. Work on subgroups keeps all
+//          parts busy at once: an update lasts as long as the busiest; a serial one, whose processors wait for each read, write and copy,
+//          as long as all of them (DeepSpeed's pipeline_read and pipeline_write, which are off by default). A split update takes the share
+//          that makes the busiest shortest.
 // Source:  structure as workloads/offload.hpp. Shares: `link_share` assumed from bandwidth tests with pinned memory as commonly published
 //          (12.5 of 15.75, 26 of 31.5, 53 of 63 GB/s); `memory_share` assumed from STREAM results (75 to 85% of peak); `processor_share`
 //          derived from the CPU-Adam latencies of ZeRO-Offload (table 4: a billion parameters in 0.22 s, ten in 2.57 s, 30 bytes each, two

@@ -134,7 +134,7 @@ public:
   /// Bytes of the full activation of one micro-batch.
   [[nodiscard]] double activation() const { return size.tokens * size.hidden * size.element; }
   /// Bytes of the part of what residuals are added to that this rank holds.
-  [[nodiscard]] double stream() const { return size.shard * size.hidden * (software.autocast ? 4 : size.element); }
+  [[nodiscard]] double stream() const { return size.shard * size.hidden * (software.autocast ? fp32_bytes : size.element); }
   /// The same, cast.
   [[nodiscard]] double narrow_activation() const { return size.tokens * size.hidden * element_bytes(recipe_traits(job.recipe).operand); }
   /// Bytes of the part whose norms and residuals this rank computes.

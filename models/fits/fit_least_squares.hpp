@@ -1,4 +1,4 @@
-// Robust non-linear least squares over a few positive parameters, for the fits of models/fit_*.cpp.
+// Robust non-linear least squares over a few positive parameters, for the fits of models/fits/*.cpp.
 //
 // What:    minimises the sum of |r_i| (smoothed below `soft`) by iteratively reweighted Levenberg-Marquardt over the logarithms of the
 // parameters. Source:  Marquardt 1963; IRLS for L1 (Holland and Welsch 1977). Numeric Jacobian. Valid:   smooth enough residuals, up to

@@ -217,7 +217,7 @@ constexpr std::array engine_rules = {EngineRule{"", 0, "vllm-2026", true},
                                      EngineRule{"SGLang", 0, "sglang-2025"},
                                      EngineRule{"DeepSeek", 0, "sglang-2025", true},
                                      EngineRule{"TensorRT-LLM", 0, "tensorrt-llm-2024"},
-                                     EngineRule{"TensorRT-LLM", 20, "tensorrt-llm-pytorch-2025"},
+                                     EngineRule{"TensorRT-LLM", pytorch_release, "tensorrt-llm-pytorch-2025"},
                                      EngineRule{"TensorRT-LLM", 1001, "tensorrt-llm-pytorch-2026"},
                                      EngineRule{"llama.cpp", 0, "llama.cpp-2024"}};
 
@@ -283,17 +283,15 @@ void set_limits(const Cells& row, ServingRow& out) {
 } // namespace
 
 bool find_serving_model(const Cells& row, ServingRow& out) {
-  const std::string name = simple_name(out.model);
+  std::string name = simple_name(out.model);
+  if (model_rule(name) == model_rules.end() && catalogue_name(name).empty())
+    name = without_speciality(name);
   const ModelRule* rule = model_rule(name);
-  if (rule == model_rules.end() && catalogue_name(name).empty())
-    rule = model_rule(without_speciality(name));
   if (rule != model_rules.end() && !rule->refusal.empty()) {
     out.refusal = rule->refusal;
     return false;
   }
-  std::string known = rule != model_rules.end() ? std::string(rule->model) : catalogue_name(name);
-  if (known.empty())
-    known = catalogue_name(without_speciality(name));
+  const std::string known = rule != model_rules.end() ? std::string(rule->model) : catalogue_name(name);
   if (known.empty()) {
     out.refusal = "no model " + out.model + " in the catalogue";
     return false;

@@ -1,4 +1,4 @@
-// One row of a table of published training steps; what scenarios/training_row_*.cpp read it into.
+// One row of a table of published training steps; what scenarios/published/training_row_*.cpp read it into.
 #pragma once
 
 #include "scenarios/published/row_cells.hpp"

@@ -20,10 +20,10 @@ LatencySummary summary_of(std::vector<double> values) {
   for (const double value : values)
     sum += value;
   summary.mean = Seconds{sum / static_cast<double>(values.size())};
-  summary.p50 = Seconds{percentile(values, 0.50)};
-  summary.p90 = Seconds{percentile(values, 0.90)};
-  summary.p95 = Seconds{percentile(values, 0.95)};
-  summary.p99 = Seconds{percentile(values, 0.99)};
+  summary.p50 = Seconds{interpolated_percentile(values, 0.50)};
+  summary.p90 = Seconds{interpolated_percentile(values, 0.90)};
+  summary.p95 = Seconds{interpolated_percentile(values, 0.95)};
+  summary.p99 = Seconds{interpolated_percentile(values, 0.99)};
   summary.max = Seconds{*std::ranges::max_element(values)};
   return summary;
 }
@@ -40,11 +40,6 @@ Latencies latencies_of(const Request& request, const RequestRecord& record) {
   if (request.output > 1)
     l.tpot = (record.end - record.first_token) / static_cast<double>(request.output - 1);
   return l;
-}
-
-/// Tools give none, and passes over an image are none.
-bool gives_tokens(const RequestStream& stream, const Request& request) {
-  return request.output > 0 && !stream.classes[request.service_class].images;
 }
 
 /// The latencies of the requests of a class, or of all.
@@ -225,7 +220,11 @@ Watts idle_power(const Device& device) { return power_model(device, JoulesPerByt
 
 } // namespace
 
-double percentile(std::vector<double>& values, double share) {
+bool gives_tokens(const RequestStream& stream, const Request& request) {
+  return request.output > 0 && !stream.classes[request.service_class].images;
+}
+
+double interpolated_percentile(std::vector<double>& values, double share) {
   const double at = share * static_cast<double>(values.size() - 1);
   const auto below = static_cast<std::size_t>(at);
   const auto place = values.begin() + static_cast<std::ptrdiff_t>(below);

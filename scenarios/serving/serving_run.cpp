@@ -14,17 +14,12 @@ namespace {
 constexpr Seconds timeline_sample{0.1};         // of a timeline, where the scenario says nothing
 constexpr std::size_t timeline_spans = 200'000; // of the same
 
-/// Tools and images wait for no engine of language models.
-bool asks_engine(const RequestStream& stream, const Request& request) {
-  return request.output > 0 && !stream.classes[request.service_class].images;
-}
-
 /// What the host does with a request before the engine sees it comes after its arrival and before its first iteration: the engine is told
-/// of arrivals that much later.
+/// of arrivals that much later. Tools and images wait for no engine of language models.
 void delay(RequestStream& stream, Seconds request_host) {
   stream.pause += request_host;
   for (Request& request : stream.requests)
-    if (asks_engine(stream, request))
+    if (gives_tokens(stream, request))
       request.arrival += request_host;
 }
 
@@ -32,7 +27,7 @@ void delay(RequestStream& stream, Seconds request_host) {
 ServingRun simulate(const RequestStream& stream, const ServingSystem& system, const ServingOptions& options, Seconds request_host) {
   ServingRun run = simulate_serving(stream, system, options);
   for (std::size_t i = 0; i < run.requests.size(); ++i)
-    if (asks_engine(stream, stream.requests[i]))
+    if (gives_tokens(stream, stream.requests[i]))
       run.requests[i].arrival -= request_host;
   return run;
 }

@@ -78,10 +78,10 @@ TEST_CASE("a request keeps its bounds if it is served and keeps all of them", "[
 
 TEST_CASE("percentiles are interpolated between neighbours", "[serving]") {
   std::vector<double> values{4, 1, 3, 2};
-  CHECK(percentile(values, 0) == 1);
-  CHECK(percentile(values, 1) == 4);
-  CHECK(percentile(values, 0.5) == 2.5);
-  CHECK(percentile(values, 0.9) == Approx(3.7));
+  CHECK(interpolated_percentile(values, 0) == 1);
+  CHECK(interpolated_percentile(values, 1) == 4);
+  CHECK(interpolated_percentile(values, 0.5) == 2.5);
+  CHECK(interpolated_percentile(values, 0.9) == Approx(3.7));
   std::vector<double> one{7};
-  CHECK(percentile(one, 0.99) == 7);
+  CHECK(interpolated_percentile(one, 0.99) == 7);
 }
