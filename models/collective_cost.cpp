@@ -3,7 +3,7 @@
 #include "hardware/topology.hpp"
 #include "models/kernel_cost.hpp"
 #include "workloads/routing.hpp"
-#include "workloads/serving_graph.hpp" // largest_own_reduce
+#include "workloads/software.hpp" // largest_own_reduce
 
 #include <algorithm>
 #include <cmath>

@@ -103,10 +103,8 @@ PlanCost PlanCoster::cost(const Plan& plan, std::optional<Bytes> capacity) {
   cost_ends(kept);
   result.step = end_step(kept.costs, kept.pipeline).step;
   const OpGraph& graph = kept.graph;
-  const int stages = static_cast<int>(graph.stages.size());
-  for (int s = 0; s < stages; ++s) {
-    const int passes = micro_batches_of_stage(graph.schedule, stages, graph.skip_stages, graph.micro_batches, s);
-    const DeviceStep device = device_step(kept.costs.stages[static_cast<std::size_t>(s)], passes, result.step, coster_.power());
+  for (std::size_t s = 0; s < graph.stages.size(); ++s) {
+    const DeviceStep device = device_step(kept.costs.stages[s], graph.micro_batches_of(s), result.step, coster_.power());
     result.device_mean += device.energy / result.step / static_cast<double>(kept.costs.stages.size());
     result.device_peak = std::max(result.device_peak, device.peak);
   }

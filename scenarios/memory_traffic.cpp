@@ -32,11 +32,10 @@ Bytes traffic(std::span<const Operator> step, const GroupShapes& groups) {
 
 Bytes memory_traffic(const Stages& stages) {
   const OpGraph& graph = stages.graph;
-  const int stage_count = static_cast<int>(graph.stages.size());
   Bytes sum;
-  for (int s = 0; s < stage_count; ++s) {
-    const Stage& stage = graph.stages[static_cast<std::size_t>(s)];
-    const int passes = micro_batches_of_stage(graph.schedule, stage_count, graph.skip_stages, graph.micro_batches, s);
+  for (std::size_t s = 0; s < graph.stages.size(); ++s) {
+    const Stage& stage = graph.stages[s];
+    const int passes = graph.micro_batches_of(s);
     for (const int chunk : stage.chunks)
       for (const BlockUse& use : graph.chunks[static_cast<std::size_t>(chunk)].blocks) {
         const auto b = static_cast<std::size_t>(use.block);

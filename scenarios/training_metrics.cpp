@@ -78,12 +78,6 @@ void add_pass(ClassTimes& times, const Stages& stages, const Chunk& chunk, Secon
   }
 }
 
-int passes_of(const Stages& stages, std::size_t stage) {
-  const OpGraph& graph = stages.graph;
-  return micro_batches_of_stage(graph.schedule, static_cast<int>(graph.stages.size()), graph.skip_stages, graph.micro_batches,
-                                static_cast<int>(stage));
-}
-
 /// Mean over stages of where the time goes.
 std::vector<TimeShare> time_shares(const Stages& stages, const StepEstimate& times) {
   const auto count = static_cast<double>(times.stages.size());
@@ -93,7 +87,7 @@ std::vector<TimeShare> time_shares(const Stages& stages, const StepEstimate& tim
   Seconds nominal; // compute of equal devices without jitter
   for (std::size_t s = 0; s < times.stages.size(); ++s) {
     const Stage& stage = stages.graph.stages[s];
-    const int passes = passes_of(stages, s);
+    const int passes = stages.graph.micro_batches_of(s);
     for (std::size_t v = 0; v < stage.chunks.size(); ++v) {
       const Chunk& chunk = stages.graph.chunks[static_cast<std::size_t>(stage.chunks[v])];
       const CostedChunk& costed = stages.costs.stages[s].chunks[v];
@@ -156,7 +150,7 @@ StepPower step_power(const Scenario& scenario, const Stages& stages, const StepE
   const PowerModel model = power_model(scenario.cluster.node.device, JoulesPerByte{}, JoulesPerByte{});
   const auto count = static_cast<double>(times.stages.size());
   for (std::size_t s = 0; s < times.stages.size(); ++s) {
-    const DeviceStep device = device_step(stages.costs.stages[s], passes_of(stages, s), times.step, model);
+    const DeviceStep device = device_step(stages.costs.stages[s], stages.graph.micro_batches_of(s), times.step, model);
     power.device_mean += device.energy / times.step / count;
     power.device_peak = std::max(power.device_peak, device.peak);
     power.clock = std::min(power.clock, device.clock);

@@ -240,6 +240,8 @@ struct OpGraph {
   double sequences = 0; ///< per step
 
   [[nodiscard]] int ranks() const;
+  /// Micro-batches that each chunk of a stage sees in a step.
+  [[nodiscard]] int micro_batches_of(std::size_t stage) const;
   /// What a stage runs once per step.
   [[nodiscard]] std::span<const Operator> step_of(const Stage& stage) const {
     return stage.step < 0 ? std::span<const Operator>{} : steps[static_cast<std::size_t>(stage.step)];

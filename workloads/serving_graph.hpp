@@ -30,10 +30,6 @@
 
 namespace orrery {
 
-/// Engines sum up smaller buffers by kernels of their own, larger ones by the library: vLLM and SGLang (CustomAllreduce, max_size), where
-/// their published rows fall back to NCCL; TensorRT-LLM's workspace is 8 MB (16 MB for two ranks; customAllReduceUtils.h).
-inline constexpr double largest_own_reduce = 8 << 20; // bytes
-
 /// Layers of each pipeline stage, by kind of layer.
 struct StageLayers {
   std::vector<int> counts; ///< parallel to ServingGraph::kinds()

@@ -64,6 +64,10 @@ enum class ExpertExchange {
   dispatch          ///< to their experts' ranks alone, and back
 };
 
+/// Engines sum up smaller buffers by kernels of their own, larger ones by the library: vLLM and SGLang (CustomAllreduce, max_size), where
+/// their published rows fall back to NCCL; TensorRT-LLM's workspace is 8 MB (16 MB for two ranks; customAllReduceUtils.h).
+inline constexpr double largest_own_reduce = 8 << 20; // bytes
+
 /// What a serving engine adds: its batching, memory and host.
 struct ServingTraits {
   std::string batching = "vllm-v1";             ///< a policy of workloads/batching.hpp

@@ -327,4 +327,8 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
 
 int OpGraph::ranks() const { return groups.at(Group::tensor).size * groups.at(Group::data).size * groups.at(Group::pipeline).size; }
 
+int OpGraph::micro_batches_of(std::size_t stage) const {
+  return micro_batches_of_stage(schedule, static_cast<int>(stages.size()), skip_stages, micro_batches, static_cast<int>(stage));
+}
+
 } // namespace orrery
