@@ -1,6 +1,7 @@
 #include "scenarios/published/published_machine.hpp"
 
 #include "hardware/catalogue.hpp"
+#include "scenarios/published/row_cells.hpp"
 
 #include <algorithm>
 #include <array>
@@ -73,18 +74,9 @@ constexpr std::array machine_rules = {MachineRule{"b200", "power-limited", "b200
                                       MachineRule{"trainium", "2", "trn2-48xlarge"},
                                       MachineRule{"trainium", "", "trn1-32xlarge"}};
 
-/// Lower case; all that is no letter, digit or dot is a dash. Typographic dashes count as one, and one stands behind "rtx".
-std::string plain_name(std::string_view text) {
-  std::string plain;
-  for (const char c : text) {
-    const auto code = static_cast<unsigned char>(c);
-    if (code >= 'A' && code <= 'Z')
-      plain += static_cast<char>(code - 'A' + 'a');
-    else if ((code >= 'a' && code <= 'z') || (code >= '0' && code <= '9') || code == '.')
-      plain += c;
-    else if (plain.empty() || plain.back() != '-')
-      plain += '-';
-  }
+/// Plain, with a dash behind "rtx".
+std::string machine_name(std::string_view text) {
+  std::string plain = plain_name(text);
   if (const auto rtx = plain.find("rtx"); rtx != std::string::npos && rtx + 3 < plain.size() && plain[rtx + 3] != '-')
     plain.insert(rtx + 3, "-");
   return plain;
@@ -112,7 +104,7 @@ NodeType node_with(std::string_view name, std::string_view device) {
 } // namespace
 
 std::optional<NodeType> published_node(std::string_view accelerator, std::string_view network) {
-  const std::string plain = plain_name(accelerator);
+  const std::string plain = machine_name(accelerator);
   const auto* const rule = std::ranges::find_if(machine_rules, [&](const MachineRule& each) {
     return plain.find(each.word) != std::string::npos && plain.find(each.also) != std::string::npos &&
            network.find(each.network) != std::string_view::npos;

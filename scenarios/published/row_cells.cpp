@@ -11,6 +11,20 @@ std::optional<double> first_number(const std::string& text, const char* pattern)
   return std::stod(match[1]);
 }
 
+std::string plain_name(std::string_view text) {
+  std::string plain;
+  for (const char c : text) {
+    const auto code = static_cast<unsigned char>(c);
+    if (code >= 'A' && code <= 'Z')
+      plain += static_cast<char>(code - 'A' + 'a');
+    else if ((code >= 'a' && code <= 'z') || (code >= '0' && code <= '9') || code == '.')
+      plain += c;
+    else if (plain.empty() || plain.back() != '-')
+      plain += '-';
+  }
+  return plain;
+}
+
 void require_columns(const CsvTable& table, const std::string& file_name, std::span<const char* const> columns) {
   Diagnostics diagnostics;
   for (const char* column : columns)

@@ -57,6 +57,9 @@ private:
 /// The first group that `pattern` (ECMAScript) captures, as a number.
 std::optional<double> first_number(const std::string& text, const char* pattern);
 
+/// A published name in lower case; all that is no letter, digit or dot is one dash, typographic dashes too.
+std::string plain_name(std::string_view text);
+
 /// Throws UserError where the table lacks one of the columns.
 void require_columns(const CsvTable& table, const std::string& file_name, std::span<const char* const> columns);
 
