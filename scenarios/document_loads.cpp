@@ -45,6 +45,12 @@ std::vector<double> dealt_to_replicas(std::vector<double> lengths, std::size_t r
   return lengths;
 }
 
+/// Of a rank of a data group, whose ranks are ordered as all ranks are.
+int replica_of(const Plan& plan, int rank) {
+  const bool context_first = std::ranges::find(plan.order, RankAxis::context) < std::ranges::find(plan.order, RankAxis::data);
+  return context_first ? rank / plan.cp : rank % plan.dp;
+}
+
 } // namespace
 
 bool has_unequal_passes(const TrainingScenario& job) { return job.job && job.job->documents.unequal() && !job.plan.attention_servers; }
@@ -59,8 +65,12 @@ PassLoads document_loads(const TrainingScenario& job, const Stages& stages, std:
     lengths = dealt_to_replicas(std::move(lengths), static_cast<std::size_t>(job.plan.dp));
   const double all = std::accumulate(lengths.begin(), lengths.end(), 0.0) / sequences;
   const int count = job.plan.micro_batch;
-  for (auto first = lengths.begin(); first != lengths.end(); first += count)
-    loads.factors.push_back(std::accumulate(first, first + count, 0.0) / count / all);
+  const int each = sequences / job.plan.dp;
+  for (int rank = 0; rank < job.plan.dp * job.plan.cp; ++rank) {
+    const auto own = lengths.begin() + std::ptrdiff_t{each} * replica_of(job.plan, rank);
+    for (auto first = own; first != own + each; first += count)
+      loads.factors.push_back(std::accumulate(first, first + count, 0.0) / count / all);
+  }
   for (std::size_t s = 0; s < stages.graph.stages.size(); ++s)
     for (std::size_t v = 0; v < stages.graph.stages[s].chunks.size(); ++v) {
       const Chunk& chunk = stages.graph.chunks[static_cast<std::size_t>(stages.graph.stages[s].chunks[v])];

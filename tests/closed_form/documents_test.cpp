@@ -143,3 +143,21 @@ TEST_CASE("loads follow the seed and apply to the attention alone", "[documents]
   served.plan.attention_servers = true;
   CHECK(document_loads(served, stages, 1).factors.empty());
 }
+
+TEST_CASE("ranks that share sequences have the load of their replica, in whatever order ranks lie", "[documents]") {
+  const Overrides shared{"jobs.0.plan.cp=2", "cluster.nodes=16"};
+  const Scenario scenario = load_scenario(data_file("scenarios/quickstart.yaml"), packed("{ median: 8192, spread: 1.5 }", shared));
+  TrainingScenario job = scenario.jobs.front();
+  const Stages stages = stages_of(scenario, job);
+  const std::vector<double> factors = document_loads(job, stages, 1).factors;
+  REQUIRE(factors.size() == 2 * 16); // dp x cp = 4 ranks of 8 micro-batches
+  CHECK(std::equal(factors.begin(), factors.begin() + 8, factors.begin() + 8));
+  CHECK_FALSE(std::equal(factors.begin(), factors.begin() + 8, factors.begin() + 16));
+  job.plan.order = {RankAxis::tensor, RankAxis::data, RankAxis::context, RankAxis::pipeline};
+  const std::vector<double> across = document_loads(job, stages, 1).factors;
+  CHECK(std::equal(factors.begin(), factors.begin() + 8, across.begin() + 16));
+  const double alone = run(packed("{ median: 8192, spread: 1.5 }")).step_time.si();
+  const double halved = run(packed("{ median: 8192, spread: 1.5 }", shared)).step_time.si();
+  CHECK(halved < alone);
+  CHECK(halved > alone / 2);
+}
