@@ -42,23 +42,23 @@ IterationCost DecodeCurve::at(double context) const {
   return cost += costs_[i + 1] * share;
 }
 
-namespace {
-
-/// Iterations from `context` on that lie before `end`.
-std::int64_t iterations_before(double end, double context, double step) {
-  return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil((end - context) / step)));
+std::int64_t DecodeCurve::in_piece(double context, std::int64_t most, double step) const {
+  const std::size_t i = piece(context);
+  if (i + 2 == contexts_.size())
+    return most;
+  return std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ceil((contexts_[i + 1] - context) / step)), 1, most);
 }
 
-} // namespace
+double DecodeCurve::growth(double context, double step) const {
+  const std::size_t i = piece(context);
+  return (costs_[i + 1].latency - costs_[i].latency).si() / (contexts_[i + 1] - contexts_[i]) * step;
+}
 
 IterationCost DecodeCurve::sum(double context, std::int64_t count, double step) const {
   IterationCost total;
   for (std::int64_t done = 0; done < count;) {
     const double first = context + static_cast<double>(done) * step;
-    const std::size_t i = piece(first);
-    std::int64_t here = count - done;
-    if (i + 2 < contexts_.size())
-      here = std::min(here, iterations_before(contexts_[i + 1], first, step));
+    const std::int64_t here = in_piece(first, count - done, step);
     IterationCost ends = at(first);
     ends += at(first + static_cast<double>(here - 1) * step);
     total += ends * (static_cast<double>(here) / 2);
@@ -72,13 +72,10 @@ std::int64_t DecodeCurve::within(double context, Seconds limit, std::int64_t mos
   double left = limit.si();
   while (done < most) {
     const double first = context + static_cast<double>(done) * step;
-    const std::size_t i = piece(first);
-    std::int64_t here = most - done;
-    if (i + 2 < contexts_.size())
-      here = std::min(here, iterations_before(contexts_[i + 1], first, step));
+    const std::int64_t here = in_piece(first, most - done, step);
     // n iterations of this piece take a n + b n (n - 1) / 2.
     const double a = at(first).latency.si();
-    const double b = (costs_[i + 1].latency - costs_[i].latency).si() / (contexts_[i + 1] - contexts_[i]) * step;
+    const double b = growth(first, step);
     const auto time = [&](std::int64_t n) {
       const auto x = static_cast<double>(n);
       return x * (a + b * (x - 1) / 2);
@@ -98,6 +95,26 @@ std::int64_t DecodeCurve::within(double context, Seconds limit, std::int64_t mos
     return done + n;
   }
   return done;
+}
+
+std::int64_t DecodeCurve::longer(double context, Seconds limit, std::int64_t count, double step) const {
+  std::int64_t longer = 0;
+  for (std::int64_t done = 0; done < count;) {
+    const double first = context + static_cast<double>(done) * step;
+    const std::int64_t here = in_piece(first, count - done, step);
+    const double above = (at(first).latency - limit).si();
+    const double b = growth(first, step);
+    // Iteration k of this piece is longer where above + b k > 0.
+    const double crossing = b == 0 ? 0 : std::clamp(-above / b, -1.0, static_cast<double>(here));
+    if (b > 0)
+      longer += here - 1 - std::min(here - 1, static_cast<std::int64_t>(std::floor(crossing)));
+    else if (b < 0)
+      longer += std::max<std::int64_t>(0, static_cast<std::int64_t>(std::ceil(crossing)));
+    else if (above > 0)
+      longer += here;
+    done += here;
+  }
+  return longer;
 }
 
 } // namespace orrery

@@ -38,8 +38,14 @@ public:
   [[nodiscard]] IterationCost sum(double context, std::int64_t count, double step = 1) const;
   /// The most iterations, up to `most`, whose latencies sum up to no more than `limit`.
   [[nodiscard]] std::int64_t within(double context, Seconds limit, std::int64_t most, double step = 1) const;
+  /// Those of `count` iterations whose latency is above `limit`.
+  [[nodiscard]] std::int64_t longer(double context, Seconds limit, std::int64_t count, double step = 1) const;
 
 private:
+  /// Of the iterations from `context` on, those that lie in its piece, up to `most`.
+  [[nodiscard]] std::int64_t in_piece(double context, std::int64_t most, double step) const;
+  /// By which the latency grows from one iteration to the next in the piece of `context`.
+  [[nodiscard]] double growth(double context, double step) const;
   [[nodiscard]] std::size_t piece(double context) const;
 
   std::vector<double> contexts_;

@@ -103,9 +103,13 @@ const JsonObject<ClassResult>& class_object() {
           .value("ttft_bound_s", "", [](const C& c) { return bound_of(c.bounds.ttft); })
           .value("tpot_bound_s", "", [](const C& c) { return bound_of(c.bounds.tpot); })
           .value("end_to_end_bound_s", "", [](const C& c) { return bound_of(c.bounds.end_to_end); })
+          .value("itl_bound_s", "of the gaps between a request's tokens", [](const C& c) { return bound_of(c.bounds.itl); })
+          .value("itl_bound_within", "share of a request's gaps that has to keep it",
+                 [](const C& c) { return c.bounds.itl.si() > 0 ? std::optional(c.bounds.itl_within) : std::nullopt; })
           .value("ttft_share", "that kept the bound", [](const C& c) { return c.ttft_met; })
           .value("tpot_share", "", [](const C& c) { return c.tpot_met; })
           .value("end_to_end_share", "", [](const C& c) { return c.end_to_end_met; })
+          .value("itl_share", "", [](const C& c) { return c.itl_met; })
           .value("attainment_share", "that kept all bounds", [](const C& c) { return c.attainment; })
           .object("latencies", "", latencies_object(), [](const C& c) { return c.served > 0 ? &c.latencies : nullptr; })
           .object("itl", "times between tokens, over tokens", summary_object(),

@@ -121,7 +121,17 @@ std::string share_text(double share, Seconds bound) {
   return bound.si() > 0 ? fmt::format("{} within {}", percent(share), format_quantity(bound)) : std::string("-");
 }
 
-bool bounded(const ClassResult& row) { return row.bounds.ttft.si() > 0 || row.bounds.tpot.si() > 0 || row.bounds.end_to_end.si() > 0; }
+bool flows(const ClassResult& row) { return row.bounds.itl.si() > 0; }
+
+bool bounded(const ClassResult& row) {
+  return row.bounds.ttft.si() > 0 || row.bounds.tpot.si() > 0 || row.bounds.end_to_end.si() > 0 || flows(row);
+}
+
+/// How many of the requests have enough of the gaps between their tokens within the bound.
+std::string gaps_text(const ClassResult& row) {
+  const std::string text = share_text(row.itl_met, row.bounds.itl);
+  return flows(row) && row.bounds.itl_within < 1 ? fmt::format("{} ({} of gaps)", text, percent(row.bounds.itl_within)) : text;
+}
 
 std::string classes(const ServingResult& job, const Style& style) {
   if (job.classes.size() < 2 && std::ranges::none_of(job.classes, bounded))
@@ -129,12 +139,20 @@ std::string classes(const ServingResult& job, const Style& style) {
   const bool met = job.attainment >= job.attainment_due;
   const std::string whole =
       fmt::format("{} of all requests keep their bounds; due {}", percent(job.attainment), percent(job.attainment_due));
-  Columns columns({Align::left, Align::right, Align::right, Align::right, Align::right, Align::right});
-  columns.row({"class", style.faint("requests"), style.faint("first token"), style.faint("per output token"), style.faint("end to end"),
-               style.faint("all")});
+  const bool gaps = std::ranges::any_of(job.classes, flows);
+  Columns columns({Align::left, Align::right, Align::right, Align::right, Align::right, Align::right, Align::right});
+  const auto line = [&](std::vector<std::string> cells, const std::string& between, const std::string& all) {
+    if (gaps)
+      cells.push_back(between);
+    cells.push_back(all);
+    columns.row(std::move(cells));
+  };
+  line({"class", style.faint("requests"), style.faint("first token"), style.faint("per output token"), style.faint("end to end")},
+       style.faint("between tokens"), style.faint("all"));
   for (const ClassResult& row : job.classes)
-    columns.row({row.bounds.name, count(row.requests), share_text(row.ttft_met, row.bounds.ttft), share_text(row.tpot_met, row.bounds.tpot),
-                 share_text(row.end_to_end_met, row.bounds.end_to_end), percent(row.attainment)});
+    line({row.bounds.name, count(row.requests), share_text(row.ttft_met, row.bounds.ttft), share_text(row.tpot_met, row.bounds.tpot),
+          share_text(row.end_to_end_met, row.bounds.end_to_end)},
+         gaps_text(row), percent(row.attainment));
   std::string out = heading(style, "Service levels") + "  " + (met ? style.good(whole) : style.bad(whole)) + "\n" + columns.str();
   if (job.classes.size() > 1)
     for (const ClassResult& row : job.classes)

@@ -32,11 +32,13 @@ struct Dependency {
 /// What the sender was promised.
 struct ServiceClass {
   std::string name;
-  int priority = 0;    ///< higher goes first
-  Seconds ttft;        ///< bound of the time to first token; 0 = none
-  Seconds tpot;        ///< bound of the mean time per output token after the first; 0 = none
-  Seconds end_to_end;  ///< 0 = none
-  bool images = false; ///< its requests are images: what they ask for are passes of a network, no tokens
+  int priority = 0;      ///< higher goes first
+  Seconds ttft;          ///< bound of the time to first token; 0 = none
+  Seconds tpot;          ///< bound of the mean time per output token after the first; 0 = none
+  Seconds end_to_end;    ///< 0 = none
+  Seconds itl;           ///< bound of the gaps between its tokens; 0 = none
+  double itl_within = 1; ///< share of the gaps of a request that has to keep it; 1 = every one
+  bool images = false;   ///< its requests are images: what they ask for are passes of a network, no tokens
 };
 
 struct RequestStream {

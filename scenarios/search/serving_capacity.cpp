@@ -33,6 +33,7 @@ std::string shortfall(const ServingResult& result, const ServiceTarget& target) 
   add("first token", worst->bounds.ttft, worst->ttft_met);
   add("per token", worst->bounds.tpot, worst->tpot_met);
   add("end to end", worst->bounds.end_to_end, worst->end_to_end_met);
+  add("between tokens", worst->bounds.itl, worst->itl_met);
   return text;
 }
 

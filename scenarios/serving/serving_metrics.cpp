@@ -98,6 +98,13 @@ LatencySummary gaps_of(const RequestStream& stream, const ServingRun& run, std::
 
 bool within(Seconds value, Seconds bound) { return bound.si() == 0 || value <= bound; }
 
+/// Whether enough of the gaps between a request's tokens keep its class's bound.
+bool flows(const Request& request, const RequestRecord& record, const ServiceClass& bounds) {
+  constexpr double rounding = 1e-9;
+  const double gaps = request.output - 1.0;
+  return record.late_tokens <= (1 - bounds.itl_within) * gaps + rounding;
+}
+
 /// Tasks, and the share of them that keep their bounds. `kept` = requests that keep theirs.
 void fill_tasks(ServingResult& result, const RequestStream& stream, const ServingRun& run, const std::vector<bool>& kept) {
   std::vector<double> times;
@@ -132,6 +139,7 @@ void fill_classes(ServingResult& result, const RequestStream& stream, const Serv
     std::uint64_t ttft = 0;
     std::uint64_t tpot = 0;
     std::uint64_t end_to_end = 0;
+    std::uint64_t itl = 0;
     std::uint64_t all = 0;
   };
   std::vector<Counts> counts(stream.classes.size());
@@ -151,11 +159,13 @@ void fill_classes(ServingResult& result, const RequestStream& stream, const Serv
     const bool ttft = !tokens || within(l.ttft, row.bounds.ttft);
     const bool tpot = !tokens || within(l.tpot, row.bounds.tpot);
     const bool whole = within(l.end_to_end, row.bounds.end_to_end);
-    kept_all[i] = ttft && tpot && whole;
+    const bool itl = !tokens || flows(request, run.requests[i], row.bounds);
+    kept_all[i] = ttft && tpot && whole && itl;
     count.ttft += ttft ? 1 : 0;
     count.tpot += tpot ? 1 : 0;
     count.end_to_end += whole ? 1 : 0;
-    count.all += ttft && tpot && whole ? 1 : 0;
+    count.itl += itl ? 1 : 0;
+    count.all += kept_all[i] ? 1 : 0;
   }
   std::uint64_t kept = 0;
   for (std::size_t c = 0; c < counts.size(); ++c) {
@@ -167,6 +177,7 @@ void fill_classes(ServingResult& result, const RequestStream& stream, const Serv
     row.ttft_met = of_all(counts[c].ttft);
     row.tpot_met = of_all(counts[c].tpot);
     row.end_to_end_met = of_all(counts[c].end_to_end);
+    row.itl_met = of_all(counts[c].itl);
     row.attainment = of_all(counts[c].all);
     row.itl = gaps_of(stream, run, c);
     row.latencies = counts.size() == 1 ? result.latencies : latencies_of(stream, run, c);

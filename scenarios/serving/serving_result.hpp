@@ -48,6 +48,7 @@ struct ClassResult {
   double ttft_met = 1; ///< share of the class's requests
   double tpot_met = 1;
   double end_to_end_met = 1;
+  double itl_met = 1;    ///< enough of the gaps between their tokens kept the bound
   double attainment = 1; ///< all bounds
 };
 

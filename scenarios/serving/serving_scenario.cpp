@@ -64,6 +64,13 @@ void deal_classes(RequestStream& stream, const std::vector<TrafficClass>& classe
   }
 }
 
+void take_token_bounds(ServiceClass& row, const ServiceTarget& target) {
+  row.ttft = target.ttft.value_or(Seconds{});
+  row.tpot = target.tpot.value_or(Seconds{});
+  row.itl = target.itl.value_or(Seconds{});
+  row.itl_within = target.itl_within.value_or(1);
+}
+
 /// Of a message by the worker that carries it.
 Seconds carrying_time(const ServingScenario& job, const TrafficStage& stage) {
   const auto service = std::ranges::find(job.services, stage.service, &ServiceChoice::name);
@@ -84,8 +91,8 @@ TraceSelection TraceTraffic::selection() const {
 
 bool has_bounds(const ServingScenario& job) {
   const std::vector<TrafficClass>& classes = job.traffic ? job.traffic->classes : job.trace->classes;
-  return job.slo.ttft || job.slo.tpot || job.slo.end_to_end || job.slo.itl_p99 ||
-         std::ranges::any_of(classes, [](const TrafficClass& row) { return row.ttft || row.tpot || row.end_to_end; });
+  return job.slo.ttft || job.slo.tpot || job.slo.end_to_end || job.slo.itl || job.slo.itl_p99 ||
+         std::ranges::any_of(classes, [](const TrafficClass& row) { return row.ttft || row.tpot || row.end_to_end || row.itl; });
 }
 
 ServingPlan ServiceChoice::layout() const {
@@ -147,16 +154,13 @@ ServingTraffic serving_traffic(const ServingScenario& job, std::uint64_t seed) {
   }
   if (traffic.stream.stages > 1) { // the bound of a whole task is no stage's
     traffic.stream.task = job.slo.end_to_end.value_or(Seconds{});
-    for (ServiceClass& row : traffic.stream.classes) {
-      row.ttft = job.slo.ttft.value_or(Seconds{});
-      row.tpot = job.slo.tpot.value_or(Seconds{});
-    }
+    for (ServiceClass& row : traffic.stream.classes)
+      take_token_bounds(row, job.slo);
     return traffic;
   }
   for (ServiceClass& row : traffic.stream.classes)
-    if (row.ttft.si() == 0 && row.tpot.si() == 0 && row.end_to_end.si() == 0) {
-      row.ttft = job.slo.ttft.value_or(Seconds{});
-      row.tpot = job.slo.tpot.value_or(Seconds{});
+    if (row.ttft.si() == 0 && row.tpot.si() == 0 && row.end_to_end.si() == 0 && row.itl.si() == 0) {
+      take_token_bounds(row, job.slo);
       row.end_to_end = job.slo.end_to_end.value_or(Seconds{});
     }
   return traffic;

@@ -108,7 +108,9 @@ struct ServiceTarget {
   std::optional<Seconds> ttft;
   std::optional<Seconds> tpot;
   std::optional<Seconds> end_to_end;
-  std::optional<Seconds> itl_p99; ///< of the time between tokens over all requests: of the system as a whole, no bound of a request
+  std::optional<Seconds> itl;       ///< of the gaps between the tokens of a request
+  std::optional<double> itl_within; ///< share of a request's gaps that has to keep it; by default all
+  std::optional<Seconds> itl_p99;   ///< of the time between tokens over all requests: of the system as a whole, no bound of a request
   double attainment = 0.9;
 };
 

@@ -130,8 +130,15 @@ const Table<ServiceTarget>& target_table() {
           .quantity("ttft", &T::ttft, bound("bound of the time to first token, of classes without one"))
           .quantity("tpot", &T::tpot, bound("the same of a request's mean time per output token after the first"))
           .quantity("end_to_end", &T::end_to_end, bound("the same of the time from arrival to the last token"))
+          .quantity("itl", &T::itl, bound("the same of the gaps between a request's tokens"))
+          .number("itl_within", &T::itl_within,
+                  {.above = 0, .max = 1, .help = "share of a request's gaps that has to keep it; by default all"})
           .quantity("itl_p99", &T::itl_p99, bound("bound of the 99th percentile of the time between tokens, over all requests"))
-          .number("attainment", &T::attainment, {.above = 0, .max = 1, .help = "share of requests that has to keep its bounds"});
+          .number("attainment", &T::attainment, {.above = 0, .max = 1, .help = "share of requests that has to keep its bounds"})
+          .check([](const T& target, const Report& report) {
+            if (target.itl_within && !target.itl)
+              report.error("itl_within", "without 'itl'", "a bound that it is a share of");
+          });
   return table;
 }
 

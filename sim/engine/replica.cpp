@@ -27,6 +27,7 @@ Replica::Replica(const ServingReplica& spec, RequestTable& requests, KvMemory& m
     slot.model = spec.model;
     slot.growth.resize(memory.block);
     slot.of_class.resize(requests.stream->classes.size());
+    slot.late.resize(requests.stream->classes.size());
   }
   totals_.gaps.resize(requests.stream->classes.size());
   totals_.tier_tokens.resize(spec.tiers.size());
@@ -211,6 +212,9 @@ void Replica::join(Slot& slot, RequestId id) {
   if (slot.newcomers.empty() || slot.newcomers.back().last_token != last || slot.newcomers.back().service_class != service_class)
     slot.newcomers.push_back({last, service_class, 0});
   ++slot.newcomers.back().count;
+  s.late_before = slot.late[service_class];
+  if (requests_->stream->classes[service_class].itl > Seconds{})
+    slot.unmeasured.push_back(id);
   slot.context += s.prompt + 1;
   ++slot.growth[residue(id)];
   const double iterations = std::ceil((request(id).output - s.produced) / spec_.tokens_per_iteration);
@@ -228,6 +232,7 @@ void Replica::leave(Slot& slot, RequestId id) {
     const double iterations = static_cast<double>(slot.clock - s.joined);
     const double tokens = std::min<double>(iterations * spec_.tokens_per_iteration, request(id).output - s.produced);
     totals_.decode_tokens += static_cast<std::uint64_t>(tokens);
+    requests_->records[id].late_tokens += slot.late[request(id).service_class] - s.late_before;
     --slot.live;
     --slot.of_class[request(id).service_class];
     --slot.growth[residue(id)];

@@ -34,6 +34,7 @@ struct Sequence {
   std::uint16_t shared = 0;      ///< of its blocks in the prefix cache, that it refers to
   std::uint32_t admission = 0;   ///< number of its admission, from 1 on; 0 = not admitted
   std::uint32_t destination = 0; ///< replica that decodes it, where it is handed over
+  std::uint32_t late_before = 0; ///< Slot::late of its class when it began to decode
   bool decoding = false;
 };
 
@@ -150,6 +151,8 @@ private:
     std::int64_t batch = 0;             ///< that an iteration computes: a static batch keeps those that have ended
     Seconds tokens_at;                  ///< when its decoding sequences got their last tokens
     std::vector<Newcomers> newcomers;   ///< since then
+    std::vector<RequestId> unmeasured;  ///< the same one by one, of classes that bound the gaps between tokens
+    std::vector<std::uint32_t> late;    ///< by class: decode iterations since the start that took longer than its bound of such gaps
     double context = 0;                 ///< sum over `batch` of tokens in the KV cache, that of the next iteration included
     Launch launched;
     IterationModel* model = nullptr; ///< that prices what is launched
@@ -227,6 +230,8 @@ private:
   [[nodiscard]] RequestId last_in_line(const Slot& slot) const;
   void preempt(Slot& slot, RequestId id);
   void count_gaps(Slot& slot, Seconds now);
+  void count_late(Slot& slot, Seconds first_end);
+  [[nodiscard]] bool late(RequestId id, Seconds gap) const;
   void end_decodes(Slot& slot, Seconds now, std::vector<RequestId>& ended);
   void end_prompts(Slot& slot, Seconds now, std::vector<RequestId>& ended);
   void finish(Slot& slot, RequestId id, Seconds now, std::vector<RequestId>& ended);

@@ -151,6 +151,33 @@ void Replica::abandon(std::size_t index, Seconds elapsed) {
     }
 }
 
+/// Whether the time since the request's last token, or tokens, is above its class's bound.
+bool Replica::late(RequestId id, Seconds gap) const {
+  const Seconds bound = requests_->stream->classes[request(id).service_class].itl;
+  return bound > Seconds{} && gap > bound * spec_.tokens_per_iteration;
+}
+
+/// Before the contexts of a stretch's sequences have grown. Newcomers have waited for its first tokens since times of their own.
+void Replica::count_late(Slot& slot, Seconds first_end) {
+  const std::vector<ServiceClass>& classes = requests_->stream->classes;
+  for (const RequestId id : slot.unmeasured) {
+    requests_->records[id].late_tokens += late(id, first_end - last_token(id)) ? 1 : 0;
+    sequence(id).late_before += late(id, first_end - slot.tokens_at) ? 1 : 0;
+  }
+  slot.unmeasured.clear();
+  for (std::size_t c = 0; c < classes.size(); ++c) {
+    if (classes[c].itl == Seconds{})
+      continue;
+    const Seconds bound = classes[c].itl * spec_.tokens_per_iteration;
+    slot.late[c] += first_end - slot.tokens_at > bound ? 1 : 0;
+    if (const std::int64_t others = slot.launched.iterations - 1; others > 0) {
+      const double second = slot.context / static_cast<double>(slot.batch) + spec_.tokens_per_iteration;
+      const DecodeCurve& curve = slot.model->decode(static_cast<int>(slot.batch));
+      slot.late[c] += static_cast<std::uint32_t>(curve.longer(second, bound, others, spec_.tokens_per_iteration));
+    }
+  }
+}
+
 /// A stretch's iterations follow one another; before its first one, prompts may have held the sequences up.
 void Replica::count_gaps(Slot& slot, Seconds now) {
   const auto count = static_cast<double>(slot.launched.iterations);
@@ -169,6 +196,7 @@ void Replica::count_gaps(Slot& slot, Seconds now) {
   for (const Newcomers& n : slot.newcomers)
     slot.of_class[n.service_class] += n.count;
   slot.newcomers.clear();
+  count_late(slot, first_end);
   for (std::size_t c = 0; c < slot.of_class.size(); ++c)
     add(c, one, (slot.launched.iterations - 1) * slot.of_class[c]);
   slot.tokens_at = now;
@@ -176,9 +204,9 @@ void Replica::count_gaps(Slot& slot, Seconds now) {
 
 void Replica::end_decodes(Slot& slot, Seconds now, std::vector<RequestId>& ended) {
   const std::int64_t count = slot.launched.iterations;
+  count_gaps(slot, now);
   slot.context += static_cast<double>(count * slot.batch) * spec_.tokens_per_iteration;
   grow(slot, count);
-  count_gaps(slot, now);
   slot.clock += static_cast<std::uint64_t>(count);
   while (!slot.endings.empty() && slot.endings.front().clock <= slot.clock) {
     const Member member = slot.endings.front().member;
@@ -204,6 +232,7 @@ void Replica::end_prompts(Slot& slot, Seconds now, std::vector<RequestId>& ended
     } else {
       Seconds& last = requests_->paused.at(id).last_token;
       totals_.gaps[request(id).service_class].add(now - last, 1);
+      requests_->records[id].late_tokens += late(id, (now - last) * spec_.tokens_per_iteration) ? 1 : 0;
       last = now;
     }
     if (s.produced == request(id).output) {
@@ -228,6 +257,7 @@ void Replica::finish(Slot& slot, RequestId id, Seconds now, std::vector<RequestI
   RequestRecord& record = requests_->records[id];
   record.end = now;
   record.produced = request(id).output;
+  record.late_tokens = static_cast<std::uint32_t>(record.late_tokens * spec_.tokens_per_iteration);
   record.outcome = Outcome::served;
   ended.push_back(id);
 }

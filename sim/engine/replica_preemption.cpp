@@ -133,6 +133,7 @@ void Replica::preempt(Slot& slot, RequestId id) {
     --std::ranges::find_if(slot.newcomers, [&](const Newcomers& n) {
         return n.last_token == last && n.service_class == service_class && n.count > 0;
       })->count;
+    std::erase(slot.unmeasured, id);
   } else if (std::erase(slot.prefilling, id) == 0) {
     --slot.coming; // its blocks come up for nothing
   }

@@ -119,8 +119,9 @@ struct RequestRecord {
   Seconds scheduled; ///< its first iteration begins
   Seconds first_token;
   Seconds end;
-  std::uint32_t replica = 0;  ///< that decoded it
-  std::uint32_t produced = 0; ///< tokens, when the run ended
+  std::uint32_t replica = 0;     ///< that decoded it
+  std::uint32_t produced = 0;    ///< tokens, when the run ended
+  std::uint32_t late_tokens = 0; ///< that came later after the one before than their class's bound, where it has one
   std::uint16_t preemptions = 0;
   Outcome outcome = Outcome::waiting;
 };

@@ -107,6 +107,29 @@ TEST_CASE("skipping iterations in which nothing changes changes nothing", "[cont
     }
 }
 
+TEST_CASE("gaps above a class's bound are counted request by request, skipping or not", "[contract][serving]") {
+  for (const BatchingPolicy& policy : batching_policies())
+    for (const double bound : {1e-6, 0.0115, 0.013, 0.02, 1e3}) {
+      CAPTURE(policy.name, bound);
+      SimpleModel model;
+      RequestStream stream = random_stream(300, 15, 5);
+      stream.classes = {{.name = "bounded", .itl = Seconds{bound}}, {.name = "free"}};
+      for (std::size_t i = 0; i < stream.requests.size(); i += 3)
+        stream.requests[i].service_class = 1;
+      const ServingSystem system = system_of(model, policy, 2);
+      const ServingRun skipped = simulate_serving(stream, system);
+      const ServingRun stepped = simulate_serving(stream, system, {.skip = false});
+      for (std::size_t i = 0; i < stream.requests.size(); ++i) {
+        const std::uint32_t late = skipped.requests[i].late_tokens;
+        CHECK(late == stepped.requests[i].late_tokens);
+        const bool free = stream.requests[i].service_class == 1 || bound == 1e3;
+        CHECK(late <= (free ? 0 : stream.requests[i].output - 1));
+        if (bound == 1e-6 && !free)
+          CHECK(late == stream.requests[i].output - 1);
+      }
+    }
+}
+
 TEST_CASE("prefill and decode replicas hand requests over", "[contract][serving]") {
   SimpleModel model;
   const RequestStream stream = random_stream(300, 12, 5);

@@ -249,7 +249,32 @@ void check_stages(const Traffic& traffic, const Report& report) {
     report.error("stages", fmt::format("{} stages that end a task of a closed loop", open.size()), "one");
 }
 
+/// Whether lengths that fit are drawn often enough: each that does not is drawn again.
+bool fits(const LengthLaw& input, const LengthLaw& output, std::int64_t most) {
+  constexpr int draws = 4096;
+  LengthSource inputs(input, 0, "input lengths");
+  LengthSource outputs(output, 0, "output lengths");
+  for (int i = 0; i < draws; ++i)
+    if (std::int64_t{inputs.next()} + outputs.next() <= most)
+      return true;
+  return false;
+}
+
+void check_context(const Traffic& traffic, const Report& report) {
+  if (!traffic.max_context)
+    return;
+  if (!traffic.stages.empty() || traffic.continuations.width > 1 || traffic.continuations.levels > 1)
+    return report.error("max_context", "beside stages or continuations", "lengths of their own");
+  const std::int64_t most = std::int64_t{*traffic.max_context} - traffic.prefix.tokens;
+  const std::vector<TrafficClass> one(1);
+  for (const TrafficClass& row : traffic.classes.empty() ? one : traffic.classes)
+    if (!fits(row.input.value_or(traffic.input), row.output.value_or(traffic.output), most))
+      report.error("max_context", fmt::format("{} tokens, which next to no request keeps to", *traffic.max_context),
+                   "more, or shorter requests");
+}
+
 void check_traffic(const Traffic& traffic, const Report& report) {
+  check_context(traffic, report);
   check_stages(traffic, report);
   check_classes(traffic.classes, "classes", report);
   if (!is_open(traffic.arrivals) && traffic.duration)
@@ -297,8 +322,15 @@ const Table<TrafficClass>& traffic_class_table() {
           .quantity("ttft", &C::ttft, positive_time("bound of the time to first token", false))
           .quantity("tpot", &C::tpot, positive_time("bound of a request's mean time per output token after the first", false))
           .quantity("end_to_end", &C::end_to_end, positive_time("bound of the time from arrival to the last token", false))
+          .quantity("itl", &C::itl, positive_time("bound of the gaps between a request's tokens", false))
+          .number("itl_within", &C::itl_within,
+                  {.above = 0, .max = 1, .help = "share of a request's gaps that has to keep it; by default all"})
           .value("input", &C::input, length_codec(), {.help = "prompt tokens, instead of the traffic's"})
-          .value("output", &C::output, length_codec(), {.help = "generated tokens, instead of the traffic's"});
+          .value("output", &C::output, length_codec(), {.help = "generated tokens, instead of the traffic's"})
+          .check([](const C& row, const Report& report) {
+            if (row.itl_within && !row.itl)
+              report.error("itl_within", "without 'itl'", "a bound that it is a share of");
+          });
   return table;
 }
 
@@ -314,6 +346,8 @@ const Table<Traffic>& traffic_table() {
           .value("arrivals", &T::arrivals, arrival_codec(), {.required = true, .help = "when sessions begin"})
           .value("input", &T::input, length_codec(), {.help = "prompt tokens; of later turns those that are new"})
           .value("output", &T::output, length_codec(), {.help = "generated tokens"})
+          .count("max_context", &T::max_context,
+                 {.min = 2, .max = longest, .help = "what a session begins with is drawn again where prompt and answer exceed it"})
           .object("sessions", &T::sessions, session_table(), {.help = "of several turns"})
           .object("prefix", &T::prefix, prefix_table(), {.help = "what prompts begin with"})
           .object("continuations", &T::continuations, continuations_table(), {.help = "several answers to each prompt"})

@@ -223,9 +223,11 @@ private:
     std::uint32_t context = traffic_.prefix.tokens;
     for (std::uint32_t turn = 0; turn < turns && stream_.requests.size() < limit_; ++turn) {
       Request request{.arrival = turn == 0 ? arrival : Seconds{shape_.exponential(traffic_.sessions.think.si())},
-                      .input = context + lengths.input.next(),
-                      .output = lengths.output.next(),
                       .service_class = service_class};
+      do {
+        request.input = context + lengths.input.next();
+        request.output = lengths.output.next();
+      } while (turn == 0 && traffic_.max_context && said(request) > *traffic_.max_context);
       if (turn > 0 && request.input + request.output > traffic_.sessions.max_context)
         break;
       if (turn > 0)
@@ -319,7 +321,9 @@ ServiceClass TrafficClass::service() const {
           .priority = priority,
           .ttft = ttft.value_or(Seconds{}),
           .tpot = tpot.value_or(Seconds{}),
-          .end_to_end = end_to_end.value_or(Seconds{})};
+          .end_to_end = end_to_end.value_or(Seconds{}),
+          .itl = itl.value_or(Seconds{}),
+          .itl_within = itl_within.value_or(1)};
 }
 
 std::vector<std::string> traffic_services(const Traffic& traffic) {

@@ -40,6 +40,8 @@ struct TrafficClass {
   std::optional<Seconds> ttft; ///< bounds: see ServiceClass
   std::optional<Seconds> tpot;
   std::optional<Seconds> end_to_end;
+  std::optional<Seconds> itl;
+  std::optional<double> itl_within;
   std::optional<LengthLaw> input; ///< instead of the traffic's
   std::optional<LengthLaw> output;
 
@@ -70,6 +72,7 @@ struct Traffic {
   ArrivalLaw arrivals = AtOnce{};        ///< of sessions
   LengthLaw input = FixedLength{512};
   LengthLaw output = FixedLength{128};
+  std::optional<std::uint32_t> max_context; ///< what a session begins with is drawn again where prompt and answer exceed it
   SessionLaw sessions;
   SharedPrefix prefix;
   Continuations continuations;

@@ -35,3 +35,18 @@ TEST_CASE("a stretch costs the sum of its iterations and is found again by its t
       CHECK(c.within(start, Seconds{2 * sum}, 120, step) == 120);
     }
 }
+
+TEST_CASE("iterations above a limit are counted piece by piece as one by one", "[models][serving]") {
+  const auto cost = [](double seconds) { return IterationCost{.latency = Seconds{seconds}}; };
+  const DecodeCurve dips({1, 10, 30, 50, 100}, {cost(1), cost(3), cost(2), cost(2), cost(4)});
+  for (const double start : {1.0, 7.3, 29.5, 60.0, 140.0})
+    for (const double step : {1.0, 1.7})
+      for (const double limit : {0.5, 1.91, 2.003, 2.513, 3.307, 9.0})
+        for (const int count : {0, 1, 40, 90}) {
+          std::int64_t above = 0;
+          for (int n = 0; n < count; ++n)
+            above += dips.at(start + n * step).latency.si() > limit ? 1 : 0;
+          CAPTURE(start, step, limit, count);
+          CHECK(dips.longer(start, Seconds{limit}, count, step) == above);
+        }
+}

@@ -76,6 +76,20 @@ TEST_CASE("a request keeps its bounds if it is served and keeps all of them", "[
   CHECK(result.attainment == Approx(2.0 / 6));
 }
 
+TEST_CASE("a request's gaps keep their bound where enough of them do", "[serving]") {
+  Case c = by_hand();
+  c.stream.classes[0] = {.name = "chat", .itl = Seconds{0.1}, .itl_within = 0.9};
+  c.run.requests[0].late_tokens = 1; // of ten gaps
+  c.run.requests[3].late_tokens = 1; // of four
+  ServingResult result{.devices = 2};
+  fill_request_metrics(result, c.stream, c.run);
+  CHECK(result.classes[0].itl_met == Approx(0.4)); // the first, and the one of one token; two of five never came
+  CHECK(result.classes[0].attainment == Approx(0.4));
+  c.stream.classes[0].itl_within = 1;
+  fill_request_metrics(result = {.devices = 2}, c.stream, c.run);
+  CHECK(result.classes[0].itl_met == Approx(0.2));
+}
+
 TEST_CASE("percentiles are interpolated between neighbours", "[serving]") {
   std::vector<double> values{4, 1, 3, 2};
   CHECK(interpolated_percentile(values, 0) == 1);

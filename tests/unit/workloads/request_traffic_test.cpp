@@ -96,6 +96,25 @@ TEST_CASE("sessions end before their context outgrows its bound", "[traffic]") {
       CHECK(request.input + request.output <= 1000);
 }
 
+TEST_CASE("what a session begins with is drawn again until it fits", "[traffic]") {
+  Traffic traffic{.requests = 2000, .input = LognormalLength{900, 1, 4, 5000}, .output = LognormalLength{140, 1, 2, 5000}};
+  const RequestStream free = generate_requests(traffic, 3);
+  traffic.max_context = 2047;
+  const RequestStream bounded = generate_requests(traffic, 3);
+  REQUIRE(bounded.requests.size() == 2000);
+  std::size_t next = 0; // those of the free stream that fit, in their order
+  for (const Request& request : bounded.requests) {
+    CHECK(request.input + request.output <= 2047);
+    while (next < free.requests.size() && free.requests[next].input + free.requests[next].output > 2047)
+      ++next;
+    if (next == free.requests.size())
+      break;
+    CHECK((free.requests[next].input == request.input && free.requests[next].output == request.output));
+    ++next;
+  }
+  CHECK(next > 1000);
+}
+
 TEST_CASE("prompts of a group begin with its prefix", "[traffic]") {
   Traffic traffic{.requests = 4000, .input = FixedLength{30}, .prefix = {.tokens = 100, .groups = 4, .exponent = 1}, .block_tokens = 32};
   const RequestStream stream = generate_requests(traffic, 1);
