@@ -19,6 +19,9 @@ namespace {
 constexpr double usable_capacity = 1.073741824 * 0.989;
 constexpr double logit_bytes = 8; // in fp32, and a sorted or scaled copy
 constexpr double state_bytes = 4;
+// Tokens that experts work through at once: vLLM and SGLang (fused_moe.py: chunks of 64 x 1024); assumed of TensorRT-LLM, where recipes for
+// many ranks set moe_max_num_tokens.
+constexpr double expert_chunk = 65536;
 
 double layer_weights(const ServingGraph& graph, LayerKind kind) {
   const BlockBuilder b = graph.builder(kind, 1);
@@ -49,19 +52,40 @@ double layer_kv(const ServingGraph& graph, LayerKind kind, double tokens) {
          (windowed ? std::min<double>(tokens, b.model.attention_window) : tokens);
 }
 
+/// Whether a rank's buffers of experts are as large as what arrives (DeepEP counts before it sends), or have a place for every slot of
+/// every token: where tokens are gathered, and where an engine sets them up beforehand.
+bool counts_arrivals(const ServingGraph& graph) {
+  const ServingTraits& engine = graph.software().serving;
+  return graph.plan().attention_dp > 1 && engine.expert_exchange == ExpertExchange::dispatch && !engine.fraction_of_free;
+}
+
+/// Of a layer's feed-forward half in an iteration of `tokens` tokens of all groups. Experts: inputs of both products share a buffer, as do
+/// their outputs; beside them what came from other ranks, and the sums on their way back.
+double feed_forward_workspace(const ServingGraph& graph, const BlockBuilder& b, double tokens) {
+  const double half = element_bytes(graph.job().precision);
+  const double hidden = b.size.hidden;
+  const int groups = graph.plan().attention_dp;
+  if (b.kind.feed_forward != FeedForward::experts)
+    return tokens / groups * (b.gates() + 1) * b.size.ffn * half;
+  const bool counted = counts_arrivals(graph);
+  const double width = static_cast<double>(b.model.experts.hidden) / b.plan.expert_tensor();
+  const double operand = element_bytes(graph.job().weights.operand);
+  const double slots = b.model.experts.top_k * (counted ? tokens / graph.plan().ep : std::min(tokens, expert_chunk));
+  const double exchanged = groups > 1 && !counted ? tokens * hidden * (operand + half) : 0;
+  return slots * (std::max(hidden, width) * operand + std::max(b.gates() * width, hidden) * half) + exchanged;
+}
+
 double workspace(const ServingGraph& graph, const IterationLimits& limits) {
+  const double half = element_bytes(graph.job().precision);
+  const double own = static_cast<double>(limits.tokens) / graph.plan().attention_dp;
   double widest = 0;
   for (const LayerKind kind : graph.kinds()) {
-    const BlockBuilder b = graph.builder(kind, limits.tokens);
-    const Experts& experts = b.model.experts;
-    const double routed = kind.feed_forward == FeedForward::experts
-                              ? static_cast<double>(experts.top_k) / graph.plan().ep *
-                                    (b.size.hidden + (b.gates() + 1) * experts.hidden / b.plan.expert_tensor())
-                              : (b.gates() + 1) * b.size.ffn;
-    widest = std::max(widest, std::max(routed, b.size.query + 2 * b.size.kv + b.size.context) + 2 * b.size.hidden);
+    const BlockBuilder b = graph.builder(kind, own);
+    const double attention = own * (b.size.query + 2 * b.size.kv + b.size.context) * half;
+    widest = std::max(widest, std::max(feed_forward_workspace(graph, b, limits.tokens), attention) + own * 2 * b.size.hidden * half);
   }
   const double logits = static_cast<double>(limits.sequences) / graph.plan().attention_dp * graph.job().model.vocabulary * logit_bytes;
-  return widest * limits.tokens / graph.plan().attention_dp * element_bytes(graph.job().precision) + logits;
+  return widest + logits;
 }
 
 /// Of the layers that guess, on the last stage. Prediction layers share the model's tables.

@@ -5,12 +5,12 @@
 //          kept beside the plain ones. KV: keys and values of the rank's heads, at least one (heads fewer than ranks are copied); one
 //          latent for all heads; inputs of layers, where the cache keeps those, whole on every rank; of windowed layers no more than the
 //          window; states of recurrent layers once per sequence in fp32. Room = memory x fraction - weights - workspace - framework, or
-//          (memory - weights - workspace - framework) x fraction (TensorRT-LLM, SGLang); of weights in host memory two layers lie on the
-//          device; the stage with least room for its layers' keys decides. A KV cache in host memory has that share of a device's
-//          part of it, less the weights there. Workspace: an iteration's widest activations, residual and hidden state, and logits of its
-//          sequences in fp32. Engines that take a fraction of what is left (TensorRT-LLM) are built for a batch that their cache holds
-//          (trtllm-bench sets max_batch_size so): logits of more sequences take no room.
-// Source:  vLLM (worker/gpu_worker.py, determine_available_memory), TensorRT-LLM (free_gpu_memory_fraction).
+//          (memory - weights - workspace - framework) x fraction (TensorRT-LLM); of weights in host memory two layers lie on the device;
+//          the stage with least room for its layers' keys decides. A KV cache in host memory has that share of a device's part of it,
+//          less the weights there. Workspace: an iteration's widest activations (experts: top_k rows of every token that may arrive),
+//          residual, hidden state, and logits in fp32. Engines that take a fraction of what is left (TensorRT-LLM) are built for a batch
+//          that their cache holds (trtllm-bench sets max_batch_size so): logits of more sequences take no room.
+// Source:  vLLM (determine_available_memory; fused_moe.py), TensorRT-LLM (free_gpu_memory_fraction; getWorkspaceDeviceBufferSizes).
 // Units:   bytes; tokens.
 // Error:   the KV cache of layers that guess is left out (one layer, or a small model's); workspace and framework are assumed to within a
 // GB or two, 2% of the device.
