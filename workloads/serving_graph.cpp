@@ -14,6 +14,7 @@ constexpr int routing_kernels = 2;     // choice of experts and the order of the
 constexpr int sampling_kernels = 4;    // logits to fp32, temperature, maximum or threshold, draw
 constexpr double state_bytes = 4;      // recurrent states are kept in fp32
 constexpr double dispatched_bytes = 1; // of an element on its way to the experts (DeepEP dispatches FP8)
+constexpr double mixed_multiple = 256; // of an expert's sizes, for kernels of FP4 weights beside wider rows (vLLM, quantization/mxfp4.py)
 
 TrainingJob shapes_of(const ServingJob& job) { return {.model = job.model, .sequence = 1, .precision = job.precision}; }
 
@@ -195,6 +196,9 @@ void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const 
   const double slots = triton && gathered ? std::max(rows, all * e.top_k) : rows;
   const double shared = static_cast<double>(e.shared_hidden) / b.plan.tp;
   const double scores = s.tokens * e.count * score_bytes;
+  const auto padded = [&](double size) { return job_.weights.mixed ? std::ceil(size / mixed_multiple) * mixed_multiple : size; };
+  const double inner = padded(width);
+  const double outer = padded(s.hidden);
   norm(b, list, "ffn_norm", true);
   b.plain_matmul(list, "router", OpClass::gemm, {.m = s.tokens, .n = static_cast<double>(e.count), .k = s.hidden});
   b.streaming(list, "routing", OpClass::elementwise, scores, scores, routing_kernels);
@@ -203,7 +207,17 @@ void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const 
     b.streaming(list, "shared_act", OpClass::elementwise, b.gates() * s.tokens * shared * s.element, s.tokens * shared * s.element);
     linear(b, list, "shared_down", shared, s.hidden, false);
   }
+  const bool early = plan_.attention_dp > 1 && software_.serving.expert_exchange != ExpertExchange::gather; // quantised before they travel
+  if (early)
+    quantise(b, list, "expert_cast", s.tokens * s.hidden, true);
   exchange(b, list, all, false);
+  // Rows that arrive are put in the order of the experts for kernels that do not look for them (DeepGEMM, CUTLASS), and the rows of a token
+  // are summed up before they go back, once for each token that arrived.
+  const double arriving = gathered ? all : rows / e.top_k * ranks_reached(e.count, e.top_k, plan_.ep);
+  if (software_.experts == ExpertKernel::tuned_moe && job_.weights.operand != Precision::fp4 && !job_.weights.mixed) {
+    const double operand = element_bytes(job_.weights.casts ? job_.weights.operand : job_.precision);
+    b.streaming(list, "expert_sort", OpClass::elementwise, std::min(arriving, rows) * s.hidden * operand, rows * s.hidden * operand);
+  }
   const auto product = [&](const char* name, double in, double out) {
     list.push_back({.name = name,
                     .op_class = OpClass::gemm,
@@ -216,16 +230,16 @@ void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const 
                                            .weight_bytes = job_.weights.weight_bytes,
                                            .mixed = job_.weights.mixed}});
   };
-  quantise(b, list, "expert_cast", std::min(all, rows) * s.hidden, true);
-  product("expert_up", s.hidden, b.gates() * width);
-  b.streaming(list, "expert_act", OpClass::elementwise, b.gates() * slots * width * s.element, slots * width * s.element);
-  quantise(b, list, "expert_act_cast", slots * width, true);
-  product("expert_down", width, s.hidden);
+  if (!early)
+    quantise(b, list, "expert_cast", std::min(all, rows) * outer, true);
+  product("expert_up", outer, b.gates() * inner);
+  b.streaming(list, "expert_act", OpClass::elementwise, b.gates() * slots * inner * s.element, slots * inner * s.element);
+  quantise(b, list, "expert_act_cast", slots * inner, true);
+  product("expert_down", inner, outer);
   if (slots > rows)
     b.streaming(list, "expert_zeros", OpClass::elementwise, 0, (slots - rows) * (b.gates() * width + s.hidden) * s.element, 0);
-  const double joined = gathered ? std::max(all, s.tokens) : s.tokens; // a rank's part of the sum of every token that it sees
   b.streaming(list, "expert_join", OpClass::elementwise, (slots + (shared > 0 ? s.tokens : 0)) * s.hidden * s.element,
-              joined * s.hidden * s.element);
+              arriving * s.hidden * s.element);
   exchange(b, list, all, true);
 }
 

@@ -118,3 +118,39 @@ TEST_CASE("every group of attention-DP has a host process for its own sequences"
   };
   CHECK(latency(Seconds{10e-6}) - latency(Seconds{}) == Approx(100 * 10e-6));
 }
+
+TEST_CASE("experts' rows: quantised before they travel, sorted on arrival, padded beside FP4 weights", "[models][serving]") {
+  const Cluster cluster = one_node("dgx-b200");
+  SoftwareProfile software = load_software("tensorrt-llm-pytorch-2025");
+  const auto layer = [&](const ServingJob& job) {
+    const ServingGraph graph(job, {.ep = 8, .attention_dp = 8}, software);
+    return graph.layer(graph.kinds().front(), 16, 128);
+  };
+  const auto moved = [](const Operator* op) {
+    const auto& pass = std::get<Streaming>(op->shape);
+    return (pass.read + pass.written).si();
+  };
+  ServingJob narrow = gpt_oss(cluster.node.device);
+  // FP4 beside FP8: both sizes, of 2,880, are 12 times 256.
+  const auto up = std::get<GroupedMatmul>(named(layer(narrow), "expert_up")->shape);
+  CHECK(up.n == 2 * 3072);
+  CHECK(up.k == 3072);
+  CHECK(named(layer(narrow), "expert_sort") == nullptr);
+  narrow.weights = *find_weight_format("fp8");
+  const std::vector<Operator> gathered = layer(narrow);
+  const auto rows = [](const std::vector<Operator>& list) { return std::get<GroupedMatmul>(named(list, "expert_up")->shape).rows; };
+  CHECK(std::get<GroupedMatmul>(named(gathered, "expert_up")->shape).k == 2880);
+  CHECK(moved(named(gathered, "expert_cast")) == Approx(16 * 2880 * (2 + 1)));
+  CHECK(moved(named(gathered, "expert_sort")) == Approx(2880 * (std::min(128.0, rows(gathered)) + rows(gathered))));
+  CHECK(moved(named(gathered, "expert_join")) == Approx(2 * 2880 * (rows(gathered) + 128)));
+  // Sent to their ranks alone, fewer tokens arrive, each once for a rank.
+  software.serving.expert_exchange = ExpertExchange::dispatch;
+  const std::vector<Operator> sent = layer(narrow);
+  const double arriving = rows(sent) / 4 * ranks_reached(128, 4, 8);
+  CHECK(moved(named(sent, "expert_cast")) == Approx(16 * 2880 * (2 + 1)));
+  CHECK(moved(named(sent, "expert_join")) == Approx(2 * 2880 * (rows(sent) + arriving)));
+  // Gathered in half precision, they are quantised where the experts are.
+  software.serving.expert_exchange = ExpertExchange::gather;
+  const std::vector<Operator> late = layer(narrow);
+  CHECK(moved(named(late, "expert_cast")) == Approx(std::min(128.0, rows(late)) * 2880 * (2 + 1)));
+}
