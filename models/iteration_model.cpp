@@ -16,10 +16,25 @@ namespace {
 constexpr int exact_tokens = 256; // up to here every number of tokens is priced
 constexpr int knots_per_octave = 64;
 constexpr double longest_context = 1 << 21;
+constexpr double exchange_multiprocessors = 20; // that DeepEP's normal mode keeps (arXiv 2412.19437, section 3.2.2; Buffer.set_num_sms)
 
 ServingJob resolved(const Device& device, ServingJob job) {
   job.weights = format_on(device, job.weights, job.precision);
   return job;
+}
+
+/// Whether halves of an iteration go to the ranks of their experts by kernels that keep multiprocessors from the products beside them.
+bool keeps_multiprocessors(const Device& device, const ServingTraits& engine, const ServingPlan& plan) {
+  return engine.half_overlap == HalfOverlap::communication && engine.expert_exchange == ExpertExchange::dispatch && plan.attention_dp > 1 &&
+         plan.ep > 1 && device.multiprocessors > exchange_multiprocessors;
+}
+
+/// What such an exchange hides of `whole`: all of it that the rest lasts, less what the products lose for want of its multiprocessors, all
+/// the time (SGLang, operations_strategy.py: deep_gemm_num_sms). What memory binds loses nothing.
+Seconds hidden_exchange(Seconds exchange, Seconds reading, Seconds whole, double multiprocessors) {
+  const Seconds rest = whole - exchange;
+  const Seconds slower = (rest - reading) * (exchange_multiprocessors / (multiprocessors - exchange_multiprocessors));
+  return std::min(exchange, rest + slower) - slower;
 }
 
 /// The sizes around `tokens` at which the linear part is priced.
@@ -212,7 +227,9 @@ IterationCost ReplicaModel::finish(const Iteration& iteration, const Layers& lin
       work.span.rigid += std::max(Seconds{}, work.kernels * software_.kernel_launch - work.span.stretchable - work.span.rigid);
     const Span span = power_.limited(work.span);
     Seconds time = span.total();
-    if (iteration.halved)
+    if (iteration.halved && !iteration.captured && keeps_multiprocessors(cluster_.node.device, software_.serving, graph_.plan()))
+      time -= hidden_exchange(work.network, work.reading, work.span.stretchable + work.span.rigid, cluster_.node.device.multiprocessors);
+    else if (iteration.halved)
       time -= hidden(work);
     time = std::max({time, weights_in_[s], work.host, work.out});
     total += {.latency = time, .energy = ranks * (span.power * span.total()), .flops = ranks * work.flops, .memory = ranks * work.memory};

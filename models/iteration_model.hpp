@@ -14,7 +14,7 @@
 //          leave over the link. The longest counts (pipelined halves: MoE-Lens, arXiv 2504.09345; MoE-Lightning, arXiv 2411.11217).
 //          Decoding batches run as the next larger captured one (graph_steps): its layers and head, attention of the true ones.
 //          Halves: both read the weights and launch their kernels; of what may run beside the longest kind of work (HalfOverlap),
-//          overlap_gain is hidden. The shorter of that and of the iteration as one counts.
+//          overlap_gain is hidden; an exchange of prompts keeps multiprocessors instead. The shorter of that and of the whole counts.
 //          Speculation: drafts + 1 tokens of every decoding sequence go through all layers and the head; before that, `drafts` passes over
 //          one token each of the layers that guess, on the last stage.
 //          With attention-DP the busiest group counts: an even share of decoding sequences and prompts, or the longest prompt.
