@@ -280,9 +280,8 @@ const JsonObject<ServingResult>& serving_object() {
 }
 
 void write_requests(std::ostream& out, const Result& result) {
-  out << "job,request,class,input_tokens,output_tokens,follows,outcome,replica,preemptions,arrival_s,scheduled_s,first_token_s,end_s,ttft_"
-         "s,"
-         "tpot_s\n";
+  out << "job,request,class,input_tokens,output_tokens,follows,outcome,replica,preemptions,arrival_s,scheduled_s,first_token_s,end_s,"
+         "ttft_s,tpot_s,late_tokens\n";
   for (const ServingResult& job : result.serving)
     for (std::size_t i = 0; i < job.rows.size(); ++i) {
       const auto& [request, record] = job.rows[i];
@@ -291,14 +290,15 @@ void write_requests(std::ostream& out, const Result& result) {
                          request.input, request.output, request.follows == no_request ? "" : std::to_string(request.follows),
                          word_of(outcomes, record.outcome));
       if (!served) {
-        out << fmt::format(",,{},,,,,\n", record.outcome == Outcome::refused ? fmt::format("{:.9f}", record.arrival.si()) : "");
+        out << fmt::format(",,{},,,,,,\n", record.outcome == Outcome::refused ? fmt::format("{:.9f}", record.arrival.si()) : "");
         continue;
       }
       out << fmt::format("{},{},{:.9f},{:.9f},{:.9f},{:.9f},{:.9f},", record.replica, record.preemptions, record.arrival.si(),
                          record.scheduled.si(), record.first_token.si(), record.end.si(), (record.first_token - record.arrival).si());
       if (request.output > 1)
         out << fmt::format("{:.9f}", (record.end - record.first_token).si() / (request.output - 1));
-      out << '\n';
+      const bool bounded = job.classes[request.service_class].bounds.itl > Seconds{};
+      out << ',' << (bounded ? std::to_string(record.late_tokens) : "") << '\n';
     }
 }
 

@@ -148,6 +148,10 @@ holds 'a row per request' [ "$(wc -l <requests.csv)" -eq 201 ]
 cp out first
 expect 0 '' "$orrery" run "$chat" "${short[@]}"
 holds 'serving gives the same bytes twice' cmp -s out first
+gaps=(--set 'jobs.0.serving.traffic.classes=[{ name: all, itl: 10 ms, itl_within: 0.99 }]')
+expect 4 'within 10 ms \(99.0% of gaps\)' "$orrery" run "$chat" "${short[@]}" "${gaps[@]}" --requests late.csv
+holds 'every row has all columns' [ "$(awk -F, '{ print NF }' late.csv | sort -u)" -eq 16 ]
+holds 'tokens behind a bound of gaps are counted' [ "$(awk -F, 'NR > 1 { late += $16 } END { print (late > 0) }' late.csv)" -eq 1 ]
 expect 0 '"attainment_share"' "$orrery" run "$chat" "${short[@]}" --format json
 holds 'a serving result as JSON' is_json out
 cp out chat.json
