@@ -283,6 +283,8 @@ IterationCost ReplicaModel::cost(std::span<const PrefillChunk> prompts, int deco
   iteration.tokens = std::max(group_share(all, groups), longest);
   iteration.sequences = group_share(decodes, groups) + group_share(static_cast<int>(prompts.size()), groups);
   iteration.emitting = group_share(decodes * checked_ + ending, groups);
+  if (software_.serving.padded_groups && groups > 1)
+    iteration.all = groups * iteration.tokens;
   iteration.captured = captured(group_share(decodes, groups), group_share(all, groups), !prompts.empty());
   Layers attention(graph_.kinds().size());
   // Of several groups the busiest counts: its even share, or the longest prompt.
@@ -296,7 +298,8 @@ IterationCost ReplicaModel::cost(std::span<const PrefillChunk> prompts, int deco
   Work last = head(static_cast<int>(iteration.emitting));
   if (decodes > 0)
     last += add_decode(attention, decodes, context);
-  const Layers& linear = longest > group_share(all, groups) ? uneven_layers(longest, all) : layers(all);
+  const int run = static_cast<int>(iteration.all);
+  const Layers& linear = longest > group_share(run, groups) ? uneven_layers(longest, run) : layers(run);
   return quicker(iteration, linear, attention, last);
 }
 

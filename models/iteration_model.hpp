@@ -17,7 +17,8 @@
 //          overlap_gain is hidden; an exchange of prompts keeps multiprocessors instead. The shorter of that and of the whole counts.
 //          Speculation: drafts + 1 tokens of every decoding sequence go through all layers and the head; before that, `drafts` passes over
 //          one token each of the layers that guess, on the last stage.
-//          With attention-DP the busiest group counts: an even share of decoding sequences and prompts, or the longest prompt.
+//          With attention-DP the busiest group counts: an even share of decoding sequences and prompts, or the longest prompt;
+//          where groups are padded, all of them compute as many tokens.
 // Source:  kernel curves and collectives as everywhere (models/kernel_cost.hpp, models/collective_cost.hpp); host constants are of the
 //          software profile.
 // Units:   SI.

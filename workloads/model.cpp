@@ -51,7 +51,7 @@ double TransformerModel::attention_parameters() const {
   const double q = static_cast<double>(heads) * head_dim;
   const double kv = static_cast<double>(kv_heads) * head_dim;
   const double bias = biases ? q + 2 * kv + hidden : 0;
-  const double norms = query_key_norm ? 2.0 * head_dim : 0;
+  const double norms = whole_query_norm ? q + kv : query_key_norm ? 2.0 * head_dim : 0;
   return hidden * (q + 2 * kv) + q * hidden + bias + norms;
 }
 

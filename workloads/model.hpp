@@ -93,9 +93,10 @@ struct TransformerModel {
   RecurrentMixer recurrent;
   int full_attention_every = 0; ///< of so many layers the last has attention over all tokens; 0 = none where there is a window or a state
   std::string pattern; ///< one letter per layer, each layer one part: M recurrent, * attention, - dense, E experts; empty = both parts
-  bool query_key_norm = false; ///< queries and keys are normalised head by head
-  bool post_norms = false;     ///< norms behind attention and feed-forward network too
-  int prediction_layers = 0;   ///< layers with a head of their own behind the last, for tokens further on (multi-token prediction)
+  bool query_key_norm = false;   ///< queries and keys are normalised head by head
+  bool whole_query_norm = false; ///< or over all heads, of which tensor-parallel ranks have to add up the squares
+  bool post_norms = false;       ///< norms behind attention and feed-forward network too
+  int prediction_layers = 0;     ///< layers with a head of their own behind the last, for tokens further on (multi-token prediction)
   std::vector<Provenance> sources;
 
   [[nodiscard]] LayerKind layer_kind(int layer) const;

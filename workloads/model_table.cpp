@@ -177,6 +177,8 @@ const Table<TransformerModel>& model_table() {
           .object("latent", &M::latent, latent_table(), {.help = "multi-head latent attention"})
           .object("recurrent", &M::recurrent, recurrent_table(), {.help = "state-space or linear-attention layers"})
           .flag("query_key_norm", &M::query_key_norm, {.help = "queries and keys are normalised head by head"})
+          .flag("whole_query_norm", &M::whole_query_norm,
+                {.help = "their squares are summed over all heads, of all ranks of tensor parallelism"})
           .flag("post_norms", &M::post_norms, {.help = "norms behind attention and feed-forward network too"})
           .count("prediction_layers", &M::prediction_layers,
                  part_of(100, "layers with a head of their own behind the last, for tokens further on"))

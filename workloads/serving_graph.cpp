@@ -96,13 +96,24 @@ void ServingGraph::sum(const BlockBuilder& b, List& list, const char* name) cons
   b.collective(list, name, CollectiveKind::all_reduce, b.activation());
 }
 
+/// Over all heads the ranks of tensor parallelism add up their sums of squares, one of queries and one of keys, between two passes.
+void ServingGraph::query_key_norm(const BlockBuilder& b, List& list, double bytes) const {
+  constexpr double sums_bytes = 2 * 4; // of a token, in fp32
+  const bool summed = b.model.whole_query_norm && plan_.tp > 1;
+  if (summed) {
+    b.streaming(list, "qk_squares", OpClass::normalization, bytes, b.size.tokens * sums_bytes, 2);
+    b.collective(list, "qk_sum", CollectiveKind::all_reduce, b.size.tokens * sums_bytes);
+  }
+  b.streaming(list, "qk_norm", OpClass::normalization, bytes, bytes, 2);
+}
+
 void ServingGraph::attention_inputs(const BlockBuilder& b, List& list) const {
   const Sizes& s = b.size;
   parts(b, list, "qkv", s.hidden, b.attention_parts(), s.query + 2 * s.kv);
   const double rotated = s.tokens * (s.query + s.kv) * s.element;
   const double kept = s.tokens * (job_.kept == KvContent::inputs ? s.hidden : 2 * s.kv);
   if (b.model.query_key_norm)
-    b.streaming(list, "qk_norm", OpClass::normalization, rotated, rotated, 2);
+    query_key_norm(b, list, rotated);
   const bool rotates = b.model.position == PositionKind::rotary;
   if (rotates && software_.serving.fused_rotary_cache)
     return b.streaming(list, "rotary_cache", OpClass::elementwise, rotated + (job_.kept == KvContent::inputs ? kept : kept / 2) * s.element,

@@ -19,8 +19,9 @@
 // Error:   kernels of sampling (4) and routing (2) are assumed; learned positions and ALiBi cost nothing. vLLM 0.19's modules of latent
 //          attention (AIConfigurator, mla module tables) take 43 us more than their projections, casts, norms, rotation and attention on
 //          H100, 44 on B200, whatever the batch: 11 small kernels of 4 us each stand for it, 3 (assumed) where the engine's attention
-//          operator has them inside. Their prompts take up to 40% longer than predicted. Index: four small kernels before and two after the
-//          scores are assumed; scores are priced as half-precision attention, the engines' kernels multiply in FP8.
+//          operator has them inside or the engine compiles its layers, which the tables' modules are not. Their prompts take up to 40%
+//          longer than predicted. Index: four small kernels before and two after the scores are assumed; scores are priced as
+//          half-precision attention, the engines' kernels multiply in FP8.
 #pragma once
 
 #include "workloads/block_builder.hpp"
@@ -76,6 +77,7 @@ private:
   void parts(const BlockBuilder& b, List& list, const char* name, double in, const std::vector<double>& widths, double out) const;
   void product(const BlockBuilder& b, List& list, const char* name, OpClass op_class, Precision operand, Matmul shape) const;
   void unfused_attention(const BlockBuilder& b, List& list, double sequences, double queries, double keys) const;
+  void query_key_norm(const BlockBuilder& b, List& list, double bytes) const;
   void attention_inputs(const BlockBuilder& b, List& list) const;
   void latent_inputs(const BlockBuilder& b, List& list) const;
   void latent_copies(const BlockBuilder& b, List& list, double width) const;

@@ -7,8 +7,9 @@ namespace orrery {
 
 namespace {
 
-constexpr int latent_kernels = 11;      // around latent attention: joints of its parts, split plan, sum over the splits, transposes
-constexpr int fused_latent_kernels = 3; // where one attention operator has all but copies and the sum
+constexpr int latent_kernels = 11; // around latent attention: joints of its parts, split plan, sum over the splits, transposes, and the
+                                   // rotation in pieces; tables of modules that are not compiled have them
+constexpr int fused_latent_kernels = 3; // where one attention operator, or a compiler, has all but copies and the sum
 constexpr int index_kernels = 8;        // norm, rotation, two Hadamard transforms, two casts, gates' scale, writing of the key
 constexpr int choice_kernels = 2;       // of the best scores: histogram, gathering
 constexpr double score_bytes = 4;       // of the index, in fp32
@@ -36,9 +37,10 @@ void ServingGraph::latent_inputs(const BlockBuilder& b, List& list) const {
 
 /// Small kernels around latent attention, over queries of that width.
 void ServingGraph::latent_copies(const BlockBuilder& b, List& list, double width) const {
+  const ServingTraits& e = software_.serving;
   const double bytes = b.size.tokens * b.size.heads * width * b.size.element;
   b.streaming(list, "latent_copies", OpClass::normalization, bytes, bytes,
-              software_.serving.fused_rotary_cache ? fused_latent_kernels : latent_kernels);
+              e.fused_rotary_cache || e.compiled_layers ? fused_latent_kernels : latent_kernels);
 }
 
 /// Scores of every key for the index, and the choice of the best. Scoring is one product where attention has two: half as many heads.

@@ -89,6 +89,8 @@ struct ServingTraits {
   bool fused_rotary_cache = false;              ///< rotation and the write to the KV cache in one kernel
   bool native_cache = false;                    ///< attention multiplies a cache in 8 bits as it is kept, without widening it
   bool fused_quantisation = false;              ///< norms and activations write what the next product reads
+  bool compiled_layers = false;                 ///< a compiler joins the small kernels around a layer's products
+  bool padded_groups = false;                   ///< every group of attention-DP runs as many tokens as the one with the most
   HalfOverlap half_overlap = HalfOverlap::none; ///< where an iteration is shorter for it
   ExpertExchange expert_exchange = ExpertExchange::gather;
   bool whole_cache = false;      ///< layers with a window keep all keys and values too, not the window's alone

@@ -78,6 +78,8 @@ const Table<SoftwareProfile>& software_table() {
           .flag("fused_rotary_cache", &E::fused_rotary_cache, {.help = "rotation and the write to the KV cache in one kernel"})
           .flag("native_cache", &E::native_cache, {.help = "attention multiplies a cache in 8 bits as it is kept"})
           .flag("fused_quantisation", &E::fused_quantisation, {.help = "norms and activations write what the next product reads"})
+          .flag("compiled_layers", &E::compiled_layers, {.help = "a compiler joins the small kernels around a layer's products"})
+          .flag("padded_groups", &E::padded_groups, {.help = "every group of attention-DP runs as many tokens as the one with the most"})
           .choice("half_overlap", &E::half_overlap, halves,
                   {.help = "what two halves of an iteration's tokens run beside each other, where that is faster"})
           .choice("expert_exchange", &E::expert_exchange, exchanges,

@@ -41,7 +41,7 @@ constexpr std::array engine_rules = {EngineRule{"", 0, "vllm-2026", EngineFamily
                                      EngineRule{"vllm", 0, "vllm-0.2", EngineFamily::vllm},
                                      EngineRule{"vllm", 3, "vllm-0.6", EngineFamily::vllm},
                                      EngineRule{"vllm", 8, "vllm-v1-2025", EngineFamily::vllm},
-                                     EngineRule{"vllm", 12, "vllm-2026", EngineFamily::vllm},
+                                     EngineRule{"vllm", 14, "vllm-2026", EngineFamily::vllm},
                                      EngineRule{"sglang", 0, "sglang-2025", EngineFamily::sglang},
                                      EngineRule{"deepseek", 0, "sglang-2025", EngineFamily::deepseek, true},
                                      EngineRule{"tensorrt-llm", 0, "tensorrt-llm-2024", EngineFamily::tensorrt_llm},
@@ -78,17 +78,17 @@ constexpr std::array version_rules = {VersionRule{"tensorrt-llm", "tensorrt-10",
 
 constexpr int month_of(int year, int month) { return 12 * year + month; }
 
-/// What was new in a month: vLLM 0.3 is of February 2024, 0.8 of March and 0.12 of December 2025; TensorRT-LLM's PyTorch back-end became
-/// its default in June 2025, 1.1 is of December 2025.
+/// What was new in a month: vLLM 0.3 is of February 2024, 0.8 of March 2025 and 0.14 of January 2026; TensorRT-LLM's PyTorch back-end
+/// became its default in June 2025, 1.1 is of December 2025.
 int release_at(std::string_view engine, int month) {
   const bool vllm = engine.find("vllm") != std::string_view::npos;
   if (vllm && month < month_of(2024, 2))
     return 0;
   if (vllm && month < month_of(2025, 3))
     return 6;
-  if (month >= month_of(2025, 12))
-    return newest;
-  return vllm ? 11 : month < month_of(2025, 6) ? 17 : 1000;
+  if (vllm)
+    return month < month_of(2026, 1) ? 11 : newest;
+  return month >= month_of(2025, 12) ? newest : month < month_of(2025, 6) ? 17 : 1000;
 }
 
 /// The month that a version says: of a container (24.05), "2024-05", a year alone (its middle), "May-2025"; 0 = none.

@@ -108,6 +108,47 @@ TEST_CASE("attention-DP: tokens are gathered as the experts multiply them, or go
   CHECK(bytes(named(layer(), "dispatch")) == Approx(16 * ranks_reached(128, 4, 8) * hidden));
 }
 
+TEST_CASE("one prompt costs padded groups what a prompt in each would", "[models][serving]") {
+  const Cluster cluster = one_node("dgx-b200");
+  SoftwareProfile software = load_software("vllm-v1-2025");
+  const std::vector<PrefillChunk> prompts(8, {.tokens = 2048, .last = true});
+  const auto latency = [&](std::size_t count) {
+    ReplicaModel model(cluster, gpt_oss(cluster.node.device), {.ep = 8, .attention_dp = 8}, software, load_calibration());
+    return model.cost({prompts.data(), count}, 0, 0).latency.si();
+  };
+  REQUIRE(software.serving.padded_groups);
+  CHECK(latency(1) == Approx(latency(8)));
+  const double padded = latency(1);
+  software.serving.padded_groups = false;
+  CHECK(latency(1) < 0.8 * padded);
+  CHECK(latency(8) == Approx(padded));
+}
+
+TEST_CASE("a compiler joins the small kernels around latent attention", "[models][serving]") {
+  Diagnostics diagnostics;
+  const ServingJob job{.model = read_reference(yaml::scalar("deepseek-v3"), model_table(), model_catalogue(), diagnostics)};
+  const auto kernels = [&](const char* engine) {
+    const ServingGraph graph(job, {.tp = 8}, load_software(engine));
+    return named(graph.decode(graph.kinds().front(), 8, 1024), "latent_copies")->kernels;
+  };
+  CHECK(kernels("vllm-2026") == kernels("sglang-2025"));
+  CHECK(kernels("vllm-2026") < kernels("vllm-0.6"));
+}
+
+TEST_CASE("norms over all heads add up their squares over tensor-parallel ranks", "[models][serving]") {
+  Diagnostics diagnostics;
+  const ServingJob job{.model = read_reference(yaml::scalar("minimax-m2"), model_table(), model_catalogue(), diagnostics)};
+  const auto layer = [&](int tp) {
+    const ServingGraph graph(job, {.tp = tp}, load_software("vllm-2026"));
+    return graph.layer(graph.kinds().front(), 32, 32);
+  };
+  const std::vector<Operator> split = layer(4);
+  REQUIRE(named(split, "qk_sum") != nullptr);
+  CHECK(std::get<Collective>(named(split, "qk_sum")->shape).bytes.si() == 32 * 8);
+  CHECK(named(layer(1), "qk_sum") == nullptr);
+  CHECK(named(layer(1), "qk_norm") != nullptr);
+}
+
 TEST_CASE("every group of attention-DP has a host process for its own sequences", "[models][serving]") {
   const Cluster cluster = one_node("dgx-b200");
   SoftwareProfile software = load_software("tensorrt-llm-pytorch-2025");
