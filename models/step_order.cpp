@@ -62,6 +62,22 @@ std::optional<PassOutput> pass_output(const CostedGraph& graph, const PassOrder&
   return output_to(graph, {stage, slot.chunk}, to, backward);
 }
 
+Seconds felt_beside_passes(Seconds time, Seconds latency) { return latency + (1 - overlap_gain) * (time - latency); }
+
+Seconds felt_gather(const CostedGraph& graph, const CostedStage& stage, Seconds time, Seconds latency) {
+  const double round = graph.schedule == ScheduleKind::interleaved ? static_cast<double>(graph.stages.size()) : 1;
+  const auto chunks = static_cast<double>(stage.chunks.size());
+  Seconds felt = felt_beside_passes(time, latency);
+  Seconds passed; // forward passes before those of a chunk
+  double gathered = 0;
+  for (const CostedChunk& chunk : stage.chunks) {
+    gathered += 1 / chunks;
+    felt = std::max(felt, gathered * time - passed - chunk.forward.total());
+    passed += round * chunk.forward.total();
+  }
+  return felt;
+}
+
 int message_on_path(const CostedStage& from, int to, bool backward) { return (backward ? 1 : 0) + (from.sends.empty() ? 0 : 2 * to); }
 
 Seconds message_time(const CostedGraph& graph, ChunkPlace from, bool backward) {

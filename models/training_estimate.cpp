@@ -102,7 +102,8 @@ std::vector<double> reduce_gradients(const CostedGraph& graph, const std::vector
       const CostedCollective& reduction = graph.stages[s].reductions[r];
       const double met = reduction.group == Group::embedding ? std::max(meeting, clocks[s]) : clocks[s];
       const double begin = reduction.overlapped ? ends[s].last_gradient + rest : met;
-      const double end = std::max(met + (reduction.overlapped ? reduction.latency.si() : 0), begin + reduction.time.si());
+      const double end = std::max(met + (reduction.overlapped ? felt_beside_passes(reduction.time, reduction.latency).si() : 0),
+                                  begin + reduction.time.si());
       stages[s].reduction += Seconds{end - met};
       clocks[s] = end;
     }
@@ -151,7 +152,7 @@ StepEstimate end_step(const CostedGraph& graph, const PipelineTimes& pipeline) {
     StageTimes& times = estimate.stages[s];
     times.optimizer = graph.stages[s].optimizer.total();
     for (const CostedCollective& gather : graph.stages[s].gathers)
-      times.gather += gather.overlapped ? gather.latency : gather.time;
+      times.gather += gather.overlapped ? felt_gather(graph, graph.stages[s], gather.time, gather.latency) : gather.time;
     // Without a barrier each stage goes on to its next step at once: a step takes what the busiest stage spends on it.
     step = std::max(step, (barrier ? slowest : clocks[s] - ends[s].first) + (times.optimizer + times.gather).si());
   }

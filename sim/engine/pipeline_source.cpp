@@ -233,7 +233,7 @@ void PipelineSource::run_reductions(std::uint32_t lane, WorkScheduler& scheduler
   if (!meeting.overlapped)
     return join(list[state.next], scheduler);
   state.in_last_bucket = true;
-  submit_wait(Event::last_bucket, lane, meeting.transfer.latency, scheduler);
+  submit_wait(Event::last_bucket, lane, felt_beside_passes(meeting.transfer.time, meeting.transfer.latency), scheduler);
 }
 
 void PipelineSource::reduction_may_end(std::uint32_t lane, WorkScheduler& scheduler) {
@@ -309,7 +309,7 @@ void PipelineSource::run_gathers(std::uint32_t lane, WorkScheduler& scheduler) {
   const Meeting& meeting = transfers_.meetings[index];
   if (!meeting.overlapped)
     return join(index, scheduler);
-  submit_wait(Event::gather_latency, lane, meeting.transfer.latency, scheduler);
+  submit_wait(Event::gather_latency, lane, felt_gather(graph_, costs(lane), meeting.transfer.time, meeting.transfer.latency), scheduler);
 }
 
 void PipelineSource::finish(std::uint32_t lane, WorkScheduler& scheduler) {

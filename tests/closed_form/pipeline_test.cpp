@@ -1,3 +1,4 @@
+#include "models/step_order.hpp"
 #include "models/training_estimate.hpp"
 #include "sim/engine/pipeline.hpp"
 #include "tests/unit/engine/pipeline_cases.hpp"
@@ -57,6 +58,30 @@ TEST_CASE("Events and the closed form agree where nothing contends", "[engine]")
     CHECK((a.compute + a.send + a.bubble + a.reduction + a.optimizer + a.gather + a.host).si() ==
           Approx(timeline.step.si()).epsilon(1e-12));
   }
+}
+
+TEST_CASE("Collectives beside passes take what running side by side does not save", "[engine]") {
+  CHECK(felt_beside_passes(Seconds{1.5}, Seconds{0.5}).si() == Approx(0.5 + (1 - overlap_gain)));
+  CostedGraph graph = uniform_pipeline(ScheduleKind::one_f_one_b, 1, 1, 2, 1.0, 2.0);
+  CostedStage& stage = graph.stages.front();
+  const double alone = simulate_step(graph).step.si();
+  const CostedCollective beside{.latency = Seconds{0.1}, .time = Seconds{1.1}, .overlapped = true};
+  stage.reductions = {beside};
+  const double reduced = alone + 0.1 + (1 - overlap_gain);
+  CHECK(simulate_step(graph).step.si() == Approx(reduced));
+  stage.gathers = {beside}; // 0.1 s more than the first forward pass takes, and less than what it loses
+  CHECK(simulate_step(graph).step.si() == Approx(reduced + 0.1 + (1 - overlap_gain)));
+  stage.gathers.front().time = Seconds{3}; // no other pass hides the rest
+  CHECK(simulate_step(graph).step.si() == Approx(reduced + 2));
+  CHECK(estimate_step(graph).step.si() == Approx(reduced + 2));
+}
+
+TEST_CASE("An interleaved stage gathers its later chunks during the first rounds", "[engine]") {
+  const CostedGraph graph = uniform_pipeline(ScheduleKind::interleaved, 4, 2, 8, 1.0, 2.0);
+  const auto felt = [&](double time) { return felt_gather(graph, graph.stages.front(), Seconds{time}, {}).si(); };
+  CHECK(felt(1) == Approx(1 - overlap_gain));
+  CHECK(felt(3) == Approx(3 * 0.5 - 0.5)); // the first chunk's half
+  CHECK(felt(6) == Approx(6 - (4 * 0.5 + 0.5)));
 }
 
 } // namespace orrery
