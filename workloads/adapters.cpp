@@ -68,8 +68,8 @@ double adapter_kept(const BlockBuilder& b) {
   const Sizes& s = b.size;
   double kept = 0;
   for (const AdaptedLayer& layer : adapted_layers(b))
-    if (has_adapter(b.job, layer.name))
-      kept += s.tokens * b.job.tuning.adapter_rank * s.element;
+    if (has_adapter(b.job, layer.name)) // where a recipe casts the layer's input, the adapter's stays as it was
+      kept += s.tokens * (b.job.tuning.adapter_rank + (b.low_precision(OpClass::gemm) ? layer.in : 0)) * s.element;
   // Outputs of norms and of the activation function are inputs of a product, and nothing else reads them.
   const double norm_output = s.shard * s.hidden * b.linear_input_bytes();
   if (!b.model.parallel_block)

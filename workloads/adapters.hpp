@@ -1,4 +1,5 @@
-// Low-rank adapters beside the linear layers of a block (workloads/fine_tuning.hpp).
+// Low-rank adapters beside the linear layers of a block (workloads/fine_tuning.hpp). Under a recipe of fewer bits the frozen products run
+// in those, the adapters in the model's precision.
 #pragma once
 
 #include "workloads/block_builder.hpp"

@@ -154,7 +154,10 @@ void BlockBuilder::linear(List& list, const std::string& name, OpClass op_class,
     collective(list, name + "_gather", CollectiveKind::all_gather, activation(), piecewise);
   if (fewer_bits) {
     const double copies = software.recast_inputs ? 1 : 2;
-    cast(list, name, {.elements = (gathers && narrow ? size.shard : size.tokens) * in, .copies = copies, .of_norm = side == Side::column});
+    cast(list, name,
+         {.elements = (gathers && narrow ? size.shard : size.tokens) * in,
+          .copies = job.tuning.freezes_weights() ? 1 : copies,
+          .of_norm = side == Side::column});
     cast_weights(list, name, in * out, 1, copies);
   }
   if (gathers && narrow)
@@ -201,9 +204,11 @@ void BlockBuilder::linear_backward(List& list, const std::string& name, OpClass 
   const bool gathers = sharded && (!column || (needs_input && !has_gathered_input(name)));
   const bool shard_is_cast = sharded && narrow && !column;
   if (low_precision(op_class))
-    cast(list, name + "_grad", {.elements = (shard_is_cast ? size.shard : size.tokens) * out});
+    cast(list, name + "_grad",
+         {.elements = (shard_is_cast ? size.shard : size.tokens) * out, .copies = job.tuning.freezes_weights() ? 1.0 : 2.0});
   if (low_precision(op_class) && software.recast_inputs) {
-    recast(list, name, size.tokens * in);
+    if (!job.tuning.freezes_weights())
+      recast(list, name, size.tokens * in);
     cast_weights(list, name, in * out, 1, 1);
   }
   if (gathers)
@@ -237,7 +242,10 @@ void BlockBuilder::weight_gradient(List& list, const std::string& name, OpClass 
   const bool whole = plan.zero < 2; // sharded gradients are added up where they are kept
   if (whole && software.fused_grad_accumulation)
     shape.result_bytes = element_bytes(software.gradient) * (one_micro_batch() ? 1 : 2);
-  matmul(list, name + "_wgrad", op_class, shape);
+  if (job.tuning.freezes_weights()) // an adapter's, in the model's precision
+    plain_matmul(list, name + "_wgrad", op_class, shape);
+  else
+    matmul(list, name + "_wgrad", op_class, shape);
   list.back().weight_gradient = true;
   if (!software.fused_grad_accumulation)
     accumulate(list, name, shape.m * shape.n);

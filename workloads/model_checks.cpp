@@ -53,8 +53,6 @@ void check_tuning(std::vector<Violation>& found, const TrainingJob& job) {
     found.push_back(
         {fmt::format("adapter_rank {} > 0: adapters are modelled beside plain attention and dense feed-forward layers, {} has others",
                      tuning.adapter_rank, m.name)});
-  if (job.recipe != Recipe::none)
-    found.push_back({fmt::format("adapter_rank {} > 0: frozen weights are not cast by a recipe", tuning.adapter_rank)});
 }
 
 void check_split(std::vector<Violation>& found, const TrainingJob& job, const Plan& plan) {

@@ -121,6 +121,22 @@ TEST_CASE("frozen layers run forward alone and keep nothing", "[tuning]") {
   }
 }
 
+TEST_CASE("a recipe narrows the frozen products, not the adapters", "[tuning]") {
+  TrainingJob lora = job({.adapter_rank = 16});
+  lora.recipe = Recipe::fp8_delayed;
+  const Block block = layer_block(lora, {}, software);
+  const auto precision = [](const std::vector<Operator>& list, const std::string& name) {
+    const auto found = std::ranges::find(list, name, &Operator::name);
+    REQUIRE(found != list.end());
+    return found->precision;
+  };
+  CHECK(precision(block.forward, "qkv") == Precision::fp8);
+  CHECK(precision(block.backward, "qkv_dgrad") == Precision::fp8);
+  CHECK(precision(block.forward, "qkv_adapter_in") == lora.precision);
+  CHECK(precision(block.backward, "qkv_adapter_in_wgrad") == lora.precision);
+  CHECK(check_plan(lora, {}, 1).empty());
+}
+
 TEST_CASE("what cannot be frozen is refused with its inequality", "[tuning]") {
   const auto first = [](TrainingJob changed) {
     const std::vector<Violation> found = check_plan(changed, {}, 1);
