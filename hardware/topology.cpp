@@ -41,7 +41,24 @@ int scale_up_domain(const Cluster& cluster) {
   return static_cast<int>(std::min(slice, 2e9));
 }
 
+namespace {
+
+/// Cubes of 4 x 4 x 4 side by side, as compactly as they go.
+std::vector<int> slice_of_cubes(int cubes) {
+  std::vector<int> best;
+  for (int a = 1; a * a * a <= cubes; ++a)
+    for (int b = a; a * b * b <= cubes; ++b)
+      if (cubes % (a * b) == 0)
+        if (const int c = cubes / (a * b); best.empty() || 4 * c <= best.back())
+          best = {4 * a, 4 * b, 4 * c};
+  return best;
+}
+
+} // namespace
+
 std::vector<int> torus_slice(const NodeType& node, int devices) {
+  if (node.scale_up.dimensions == 3 && devices > 0 && devices % 64 == 0)
+    return slice_of_cubes(devices / 64);
   std::vector<int> sizes(static_cast<std::size_t>(std::max(1, node.scale_up.dimensions)), 1);
   int filled = 1;
   // The last of the shortest grows, which keeps them in ascending order of use: 4 x 4 x 8, then 4 x 8 x 8.

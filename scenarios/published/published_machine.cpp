@@ -69,6 +69,7 @@ constexpr std::array machine_rules = {MachineRule{"b200", "power-limited", "b200
                                       MachineRule{"v6e", "", "tpu-v6e-host"},
                                       MachineRule{"trillium", "", "tpu-v6e-host"},
                                       MachineRule{"ironwood", "", "tpu-v7x-host"},
+                                      MachineRule{"tpu", "7x", "tpu-v7x-host"},
                                       MachineRule{"trn1", "", "trn1-32xlarge"},
                                       MachineRule{"trn2", "", "trn2-48xlarge"},
                                       MachineRule{"trainium", "2", "trn2-48xlarge"},

@@ -4,6 +4,12 @@
 
 namespace orrery {
 
+std::string lower_case(std::string text) {
+  for (char& c : text)
+    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return text;
+}
+
 std::optional<double> first_number(const std::string& text, const char* pattern) {
   std::smatch match;
   if (!std::regex_search(text, match, std::regex(pattern)))

@@ -14,6 +14,9 @@
 
 namespace orrery {
 
+/// ASCII letters alone.
+std::string lower_case(std::string text);
+
 /// One row with its columns by name.
 class Cells {
 public:
@@ -46,6 +49,10 @@ public:
     return static_cast<int>(std::min(number(column, otherwise), 1e9));
   }
   [[nodiscard]] bool contains(std::string_view column, std::string_view part) const { return text(column).find(part) != std::string::npos; }
+  /// The same whatever the case of the cell; `part` is in lower case.
+  [[nodiscard]] bool mentions(std::string_view column, std::string_view part) const {
+    return lower_case(text(column)).find(part) != std::string::npos;
+  }
 
 private:
   const CsvTable& table_;

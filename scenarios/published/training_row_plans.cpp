@@ -2,7 +2,7 @@
 #include "workloads/schedule.hpp"
 #include "workloads/tables.hpp"
 
-#include <map>
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -45,9 +45,9 @@ std::vector<RecomputeMode> recompute_modes(const Cells& row) {
     return {none};
   // torchtitan's policy "op" keeps the attention's output and that of every second product of weights; the gated up-projection is half
   // of their FLOPs.
-  if (text == "selective" && row.contains("framework", "torchtitan"))
+  if (text == "selective" && row.mentions("framework", "torchtitan"))
     return {{.recompute = Recompute::selective, .modules = {Module::norms, Module::ffn_up, Module::activation}}};
-  if (text == "selective" && row.contains("framework", "PyTorch FSDP")) // fms-fsdp recomputes a share of the layers
+  if (text == "selective" && row.mentions("framework", "pytorch fsdp")) // fms-fsdp recomputes a share of the layers
     return some_layers(row.count("layers"));
   if (text == "selective")
     return {core};
@@ -66,36 +66,64 @@ std::vector<RecomputeMode> recompute_modes(const Cells& row) {
   return {none, core, elementwise, full};
 }
 
-/// Published words for what lies outside device memory.
-const std::map<std::string, Offload>& offload_words() {
-  static const std::map<std::string, Offload> words = {
-      {"none", {}},
-      {"cpu", {.optimizer = Tier::host}},
-      {"optimizer", {.optimizer = Tier::host}},
-      {"cpu-optimizer", {.optimizer = Tier::host}},
-      {"nvme", {.parameters = Tier::storage, .optimizer = Tier::storage}},
-      {"cpu+nvme", {.parameters = Tier::storage, .optimizer = Tier::storage, .activations = Tier::host}}};
-  return words;
+/// Published words for what lies outside device memory: the tiers "cpu" and "nvme", after which the states are on the last of them, or the
+/// parts that left for the host. Nothing: no word is known.
+std::optional<Offload> stated_offload(const Cells& row) {
+  const std::string text = lower_case(row.text("offload"));
+  const auto says = [&](std::string_view word) { return text.find(word) != std::string::npos; };
+  if (text.empty() || text == "none" || text == "0" || text == "no")
+    return Offload{};
+  if (says("nvme"))
+    return Offload{
+        .parameters = Tier::storage, .optimizer = Tier::storage, .activations = says("cpu") || says("act") ? Tier::host : Tier::device};
+  const Offload parts{.parameters = says("param") || says("weight") ? Tier::host : Tier::device,
+                      .optimizer = says("opt") || says("param") ? Tier::host : Tier::device,
+                      .activations = says("act") ? Tier::host : Tier::device};
+  if (parts.any())
+    return parts;
+  if (says("cpu") || says("host"))
+    return Offload{.optimizer = Tier::host};
+  return std::nullopt;
 }
 
-std::vector<int> virtual_stage_counts(const Cells& row, const SoftwareProfile& software, int pp) {
-  const std::string& schedule = row.text("pp_schedule");
-  std::vector<int> counts{1};
-  if (pp > 1 && software.abilities.interleaved && (schedule.empty() || schedule.find("interleaved") != std::string::npos))
-    for (int v = 2; v <= 8; ++v)
-      counts.push_back(v);
-  return stated_or(row, "vpp", counts);
-}
+/// Published names of schedules that are not the project's own, in lower case; what the cell holds decides, the first rule first.
+struct ScheduleRule {
+  std::string_view word;
+  ScheduleKind kind;
+};
+constexpr ScheduleRule schedule_rules[] = {{"dualpipe", ScheduleKind::dualpipe},
+                                           {"zb-v", ScheduleKind::zb_v},
+                                           {"zbv", ScheduleKind::zb_v},
+                                           {"zb-h2", ScheduleKind::zb_2p},
+                                           {"zb-2p", ScheduleKind::zb_2p},
+                                           {"zb-h1", ScheduleKind::zb_1p},
+                                           {"zb-1p", ScheduleKind::zb_1p},
+                                           {"zb1p", ScheduleKind::zb_1p},
+                                           {"zero-bubble", ScheduleKind::zb_1p},
+                                           {"zerobubble", ScheduleKind::zb_1p},
+                                           {"skippipe", ScheduleKind::skip_pipe},
+                                           {"gpipe", ScheduleKind::gpipe},
+                                           {"afab", ScheduleKind::gpipe},
+                                           {"all-forward", ScheduleKind::gpipe},
+                                           {"1f1b", ScheduleKind::one_f_one_b},
+                                           {"interleaved", ScheduleKind::one_f_one_b},
+                                           {"pipedream", ScheduleKind::one_f_one_b}};
 
 /// The schedule that the row names, or 1F1B: a row with several chunks per stage interleaves them.
 std::optional<ScheduleKind> stated_schedule(const Cells& row) {
-  const std::string& word = row.text("pp_schedule");
-  for (const auto& [name, kind] : schedule_words())
-    if (name == word)
-      return kind == ScheduleKind::interleaved ? ScheduleKind::one_f_one_b : kind;
-  if (word.empty() || word.find("1f1b") != std::string::npos)
-    return ScheduleKind::one_f_one_b;
-  return std::nullopt;
+  const auto* const rule =
+      std::ranges::find_if(schedule_rules, [&](const ScheduleRule& each) { return row.mentions("pp_schedule", each.word); });
+  if (rule != std::end(schedule_rules))
+    return rule->kind;
+  return row.given("pp_schedule") ? std::nullopt : std::optional(ScheduleKind::one_f_one_b);
+}
+
+std::vector<int> virtual_stage_counts(const Cells& row, const SoftwareProfile& software, int pp) {
+  std::vector<int> counts{1};
+  if (pp > 1 && software.abilities.interleaved && (!row.given("pp_schedule") || row.mentions("pp_schedule", "interleaved")))
+    for (int v = 2; v <= 8; ++v)
+      counts.push_back(v);
+  return stated_or(row, "vpp", counts);
 }
 
 /// Where layers do not divide but two more would, the embedding and the head stand for a layer each: the first and the last chunk hold one
@@ -112,21 +140,32 @@ std::vector<int> layers_beside_ends(int layers, int chunks) {
 /// Switches that the row leaves blank are on where the software has them.
 bool switch_of(const Cells& row, std::string_view column, bool able) { return row.given(column) ? row.text(column) == "1" : able; }
 
+/// Stages of ZeRO where the row is silent: what is called FSDP, or by a stage of DeepSpeed's, shards everything, JAX's frameworks do so by
+/// default, and others keep parameters whole.
+std::vector<int> zero_stages(const Cells& row, const SoftwareProfile& software) {
+  constexpr std::array whole{"fsdp", "hsdp", "zero-3", "zero3", "composer", "foundry", "mosaic", "torchtitan", "torchtune"};
+  const bool shards = std::ranges::any_of(whole, [&](const char* word) { return row.mentions("framework", word); });
+  if (shards || row.given("fsdp_shard") || software.name.starts_with("maxtext"))
+    return stated_or(row, "zero_stage", {3});
+  return stated_or(row, "zero_stage", {0, 1});
+}
+
+/// Replicas: stated, or what the other degrees leave.
+int stated_replicas(const Cells& row, int others) { return row.count("dp", std::max(1, row.count("devices") / std::max(1, others))); }
+
 Plan stated_plan(const Cells& row, const TrainingRow& out) {
-  Plan plan{.tp = row.count("tp", 1),
-            .cp = row.count("cp", 1),
-            .pp = row.count("pp", 1),
-            .dp = row.count("dp", 1),
-            .ep = row.count("ep", 1),
-            .etp = row.count("etp")};
+  Plan plan{
+      .tp = row.count("tp", 1), .cp = row.count("cp", 1), .pp = row.count("pp", 1), .ep = row.count("ep", 1), .etp = row.count("etp")};
+  plan.dp = stated_replicas(row, plan.tp * plan.cp * plan.pp);
   const SoftwareAbilities& able = out.software.abilities;
-  plan.sequence_parallel = plan.tp > 1 && switch_of(row, "sp", able.sequence_parallel);
+  const bool divides = out.job.sequence % (plan.tp * plan.cp) == 0;
+  plan.sequence_parallel = plan.tp > 1 && switch_of(row, "sp", able.sequence_parallel && divides);
   plan.overlap_grad_reduce = switch_of(row, "overlap_dp", able.overlap_grad_reduce);
   plan.overlap_param_gather = switch_of(row, "overlap_dp", able.overlap_param_gather);
-  if (row.contains("framework", "torchtitan")) // PyTorch's context parallelism gathers keys and values by default
+  if (row.mentions("framework", "torchtitan")) // PyTorch's context parallelism gathers keys and values by default
     plan.context = ContextParallel::all_gather;
-  if (row.given("offload"))
-    plan.offload = offload_words().at(row.text("offload"));
+  if (row.mentions("framework", "ulysses") || row.mentions("notes", "ulysses"))
+    plan.context = ContextParallel::ulysses;
   // A shard as large as dp is the whole data-parallel group, its context-parallel ranks included.
   if (const int shard = row.count("fsdp_shard"); shard != plan.dp)
     plan.shard = shard;
@@ -141,15 +180,17 @@ bool find_plans(const Cells& row, TrainingRow& out) {
     out.refusal = "schedule " + row.text("pp_schedule") + " is not modelled";
     return false;
   }
-  if (row.given("offload") && !offload_words().contains(row.text("offload"))) {
+  const auto offload = stated_offload(row);
+  if (!offload) {
     out.refusal = "offload '" + row.text("offload") + "' is not modelled";
     return false;
   }
   Plan plan = stated_plan(row, out);
+  plan.offload = *offload;
   std::string why = "no plan fills its blanks";
   for (const int micro_batch : stated_or(row, "micro_batch", {1, 2, 4, 8, 16}))
     for (const int virtual_stages : virtual_stage_counts(row, out.software, plan.pp))
-      for (const int zero : stated_or(row, "zero_stage", {0, 1}))
+      for (const int zero : zero_stages(row, out.software))
         for (const RecomputeMode& mode : recompute_modes(row)) {
           plan.micro_batch = micro_batch;
           plan.virtual_stages = std::max(1, virtual_stages);

@@ -169,6 +169,8 @@ TEST_CASE("slices are as cubic as powers of two allow") {
   CHECK(torus_slice(node, 64) == std::vector<int>{4, 4, 4});
   CHECK(torus_slice(node, 128) == std::vector<int>{4, 4, 8});
   CHECK(torus_slice(node, 2048) == std::vector<int>{8, 16, 16});
+  CHECK(torus_slice(node, 3072) == std::vector<int>{12, 16, 16});
+  CHECK(torus_slice(node, 8960) == std::vector<int>{16, 20, 28});
   CHECK(torus_slice(node, 48).empty());
   node.scale_up.dimensions = 2;
   CHECK(torus_slice(node, 256) == std::vector<int>{16, 16});

@@ -49,5 +49,49 @@ TEST_CASE("Composer's mixed precision decides where parameters are cast", "[unit
   CHECK(software("").reduction == Precision::fp32);
 }
 
+TEST_CASE("words of a row count whatever their case", "[unit][training_rows]") {
+  const std::string id = "zb-14.6b-1f1b-m48";
+  CHECK(row_with(id, "precision", "BF16").job.precision == Precision::bf16);
+  CHECK(row_with(id, "precision", "mixed_fp16").job.precision == Precision::fp16);
+  CHECK(row_with(id, "pp_schedule", "ZBVZeroBubble").plans.front().schedule == ScheduleKind::zb_v);
+  CHECK(row_with(id, "pp_schedule", "round robin").refusal == "schedule round robin is not modelled");
+  CHECK(row_with(id, "framework", "MosaicML Composer").software.name == "composer-fsdp-2023");
+  CHECK(row_with(id, "framework", "LEVANTER").software.name == "maxtext-gpu-2024");
+  CHECK(row_with(id, "offload", "params and optimizer to CPU").plans.front().offload ==
+        Offload{.parameters = Tier::host, .optimizer = Tier::host});
+  CHECK(row_with(id, "ffn_kind", "GeGLU").job.model.ffn == FfnKind::gated);
+}
+
+TEST_CASE("the catalogue says of a model what the columns cannot", "[unit][training_rows]") {
+  const std::string id = "bridge25.11-deepseek-v3-b200-fp8-mx-gb2048-n256";
+  CHECK(row_with(id, "model", "deepseek-ai/DeepSeek-V3-671B").job.model.latent.kv_rank == 512);
+  CHECK(row_with(id, "model", "of that shape").job.model.latent.kv_rank == 0);
+  CHECK(row_with("titan-atp-8b-bf16-0", "heads", "").job.model.heads == 32);
+  CHECK(row_with("titan-atp-8b-bf16-0", "layers", "33").job.model.layers == 33);
+}
+
+TEST_CASE("FP8 recipes are told by their scales", "[unit][training_rows]") {
+  const auto recipe = [](const char* precision) { return row_with("titan-atp-8b-bf16-0", "precision", precision).job.recipe; };
+  CHECK(recipe("fp8-cs") == Recipe::fp8_tensor);
+  CHECK(recipe("FP8_DS") == Recipe::fp8_delayed);
+  CHECK(recipe("fp8-mx") == Recipe::mxfp8);
+  CHECK(recipe("fp8-sc") == Recipe::fp8_block);
+  CHECK(recipe("fp8") == Recipe::fp8_tensor);
+}
+
+TEST_CASE("adapters are read from what the row says besides its columns", "[unit][training_rows]") {
+  const auto tuning = [](const char* notes) { return row_with("titan-atp-8b-bf16-0", "notes", notes).job.tuning; };
+  CHECK(tuning("LoRA rank 32").adapter_rank == 32);
+  CHECK(tuning("QLoRA, r=8").adapter_rank == 8);
+  CHECK(tuning("QLoRA, r=8").frozen_weights == Packing::nf4);
+  CHECK(tuning("LoRA").adapter_rank == 16);
+  CHECK(tuning("full SFT").adapter_rank == 0);
+}
+
+TEST_CASE("replicas and shards that a row leaves blank follow from the rest", "[unit][training_rows]") {
+  CHECK(row_with("titan-atp-8b-bf16-0", "dp", "").plans.front().dp == 8);
+  CHECK(row_with("titan-atp-8b-bf16-0", "zero_stage", "").plans.front().zero == 3);
+}
+
 } // namespace
 } // namespace orrery
