@@ -90,9 +90,11 @@ Exit show(const std::string& name, Console& console) {
     console.out << (found ? "\n" : "") << "# " << shelf.kind << ": " << name << '\n' << yaml::to_yaml(entry(shelf, name));
     found = true;
   }
-  if (!found)
-    throw UserError("NAME: " + shown(name) + " is in no catalogue; " + did_you_mean(name, known) +
+  if (!found) {
+    const std::string guess = did_you_mean(name, known);
+    throw UserError("NAME: " + shown(name) + " is in no catalogue" + (guess.empty() ? "" : "; " + guess) +
                     "\n'orrery catalog list' shows all names.");
+  }
   return Exit::ok;
 }
 

@@ -50,15 +50,19 @@ Exit explain(const Arguments& arguments, Console& console) {
     known.push_back(row.path);
     if (!wanted.empty() && row.path != wanted && !row.path.starts_with(wanted + "."))
       continue;
-    out += style.heading(row.path) + (row.help.empty() ? "" : "  " + row.help) + "\n";
+    const std::string help = row.help.empty() ? "" : "  " + row.help;
+    const bool fits = row.path.size() + help.size() <= page_width;
+    out += style.heading(row.path) + (fits ? help : "\n    " + wrap(row.help, page_width - 4, 4)) + "\n";
     std::string accepts = "    accepts " + row.accepts;
     if (!row.standard.empty())
       accepts += row.standard == "required" ? "; required" : "; default " + row.standard;
     out += wrap(accepts, page_width, 6) + "\n";
   }
-  if (out.empty())
-    throw UserError("PATH: " + shown(arguments.text("PATH")) + " is no key of a scenario; " + did_you_mean(wanted, known) +
+  if (out.empty()) {
+    const std::string guess = did_you_mean(wanted, known);
+    throw UserError("PATH: " + shown(arguments.text("PATH")) + " is no key of a scenario" + (guess.empty() ? "" : "; " + guess) +
                     "\n'orrery explain' lists all keys.");
+  }
   console.out << out;
   return Exit::ok;
 }

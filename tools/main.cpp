@@ -1,10 +1,12 @@
 // The command line: turns the rows of commands() into a parser and runs the one that was asked for.
 #include "sim/base/diagnostics.hpp"
 #include "tools/command.hpp"
+#include "tools/text.hpp"
 
 #include <CLI/CLI.hpp>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <sstream>
@@ -18,6 +20,8 @@ constexpr const char* exit_statuses =
     "Exit status: 0 answered; 2 the input is wrong; 3 the plan is infeasible; 4 an expectation is not met or a "
     "metric regressed; 1 internal error.";
 
+constexpr std::size_t beside_names = page_width - 30; // columns for what an option or a command does
+
 void add_option(CLI::App& parser, const Option& option, Arguments& arguments) {
   if (option.kind == OptionKind::flag) {
     parser.add_flag_callback(option.name, [&option, &arguments] { arguments.add(option.name, "true"); }, option.help);
@@ -30,6 +34,7 @@ void add_option(CLI::App& parser, const Option& option, Arguments& arguments) {
   std::string help = option.help;
   for (std::size_t i = 0; i < option.choices.size(); ++i)
     help += (i == 0 ? ": " : ", ") + option.choices[i];
+  help = wrap(help, beside_names);
   CLI::Option* added = nullptr;
   if (option.kind == OptionKind::positional) {
     added = parser.add_option_function<std::string>(
@@ -92,15 +97,28 @@ int finish(Exit status) {
   return static_cast<int>(status);
 }
 
+/// Every line of a text within the width of a page.
+std::string lines(std::string_view text) {
+  std::string out;
+  for (std::size_t from = 0; from < text.size();) {
+    const std::size_t end = std::min(text.find('\n', from), text.size());
+    out += (out.empty() ? "" : "\n") + wrap(text.substr(from, end - from), page_width);
+    from = end + 1;
+  }
+  return out;
+}
+
 int run(int argc, char** argv) {
-  CLI::App parser("Models AI hardware and clusters: what a plan would reach in throughput, memory, power, cost and goodput.", "orrery");
-  parser.footer(exit_statuses);
+  CLI::App parser("Models AI hardware and clusters: what a plan would reach in throughput, memory, power, cost and goodput.\n"
+                  "Begin with 'orrery run scenarios/quickstart.yaml'; 'orrery COMMAND --help' tells the rest.",
+                  "orrery");
+  parser.footer(wrap(exit_statuses, page_width));
   parser.set_version_flag("--version", version);
   parser.require_subcommand(1);
   Arguments arguments;
   for (const Command& command : commands()) {
     CLI::App* added = parser.add_subcommand(command.name, command.summary);
-    added->footer(command.details);
+    added->footer(lines(command.details));
     for (const Option& option : command.options)
       add_option(*added, option, arguments);
   }

@@ -5,6 +5,7 @@
 #include "sim/base/quantity_text.hpp"
 #include "tools/cost_names.hpp"
 #include "tools/report_json.hpp"
+#include "tools/text.hpp"
 
 #include <fmt/format.h>
 
@@ -49,9 +50,9 @@ std::string iteration(const IterationBreakdown& b) {
       b.phase == "prefill" ? fmt::format("a prompt of {} tokens", grouped(b.tokens))
       : b.phase == "pass"  ? fmt::format("a pass over {} {}", grouped(b.sequences), b.sequences == 1 ? "image" : "images")
                            : fmt::format("{} decoding sequences of {} tokens each", grouped(b.sequences), grouped(std::round(b.context)));
-  return fmt::format("\n  {}, {}: {} = kernels {} + host, launches, messages and clock {}\n", b.pool, what, format_quantity(b.cost.latency),
-                     format_quantity(b.kernels()), format_quantity(b.rest())) +
-         operators(b);
+  const std::string line = fmt::format("{}, {}: {} = kernels {} + host, launches, messages and clock {}", b.pool, what,
+                                       format_quantity(b.cost.latency), format_quantity(b.kernels()), format_quantity(b.rest()));
+  return "\n  " + wrap(line, page_width - 2, 4) + "\n" + operators(b);
 }
 
 std::string summary(const LatencySummary& l) {

@@ -26,6 +26,7 @@ constexpr std::array machine_rules = {MachineRule{"b200", "power-limited", "b200
                                       MachineRule{"gb200", "", "gb200-nvl72"},
                                       MachineRule{"b300", "", "dgx-b300"},
                                       MachineRule{"b200", "", "dgx-b200"},
+                                      MachineRule{"gh200", "144", workstation, "gh200-144gb"},
                                       MachineRule{"gh200", "", workstation, "gh200-96gb"},
                                       MachineRule{"h200", "", "dgx-h200"},
                                       MachineRule{"h100", "hbm2e", "h100-96gb-hbm2e"},
@@ -34,7 +35,11 @@ constexpr std::array machine_rules = {MachineRule{"b200", "power-limited", "b200
                                       MachineRule{"h100", "", "gcp-a3-high", "", "A3 GPUDirect-TCPX"},
                                       MachineRule{"h100", "", "dgx-h100"},
                                       MachineRule{"h800", "", "dgx-h100", "h800-sxm-80gb"},
+                                      MachineRule{"h20", "3e", "dgx-h100", "h20-141gb"},
+                                      MachineRule{"h20", "141g", "dgx-h100", "h20-141gb"},
                                       MachineRule{"h20", "", "dgx-h100", "h20-96gb"},
+                                      MachineRule{"a100-pcie-40g", "", workstation, "a100-pcie-40gb"},
+                                      MachineRule{"a100-40gb-pcie", "", workstation, "a100-pcie-40gb"},
                                       MachineRule{"a100", "pcie", workstation, "a100-pcie-80gb"},
                                       MachineRule{"a100", "40g", "dgx-a100-40gb"},
                                       MachineRule{"a100", "", "dgx-a100"},
@@ -46,9 +51,18 @@ constexpr std::array machine_rules = {MachineRule{"b200", "power-limited", "b200
                                       MachineRule{"v100", "", "dgx-1-v100"},
                                       MachineRule{"mi250", "", "frontier"},
                                       MachineRule{"mi300x", "", "mi300x-oam"},
+                                      MachineRule{"mi300a", "", "mi300x-oam", "mi300a"},
+                                      MachineRule{"mi350x", "", "mi355x-oam", "mi350x"},
                                       MachineRule{"mi325x", "", "mi325x-oam"},
                                       MachineRule{"mi355x", "", "mi355x-oam"},
                                       MachineRule{"rtx-pro-6000", "", workstation, "rtx-pro-6000-blackwell"},
+                                      MachineRule{"gb10", "", workstation, "dgx-spark"},
+                                      MachineRule{"thor", "", workstation, "jetson-agx-thor"},
+                                      MachineRule{"agx-orin", "", workstation, "jetson-agx-orin-64gb"},
+                                      MachineRule{"m1-pro", "", workstation, "m1-pro-16"},
+                                      MachineRule{"m2-pro", "", workstation, "m2-pro-19"},
+                                      MachineRule{"m3-pro", "", workstation, "m3-pro-18"},
+                                      MachineRule{"m4-pro", "", workstation, "m4-pro-20"},
                                       MachineRule{"m1-max", "", workstation, "m1-max-32"},
                                       MachineRule{"m1-ultra", "", workstation, "m1-ultra-64"},
                                       MachineRule{"m2-max", "", workstation, "m2-max-38"},
@@ -63,6 +77,10 @@ constexpr std::array machine_rules = {MachineRule{"b200", "power-limited", "b200
                                       MachineRule{"300i-duo", "", "atlas-300i-duo"},
                                       MachineRule{"gaudi", "2", "gaudi2-hls2"},
                                       MachineRule{"gaudi", "3", "gaudi3-hls3"},
+                                      MachineRule{"hl-225", "", "gaudi2-hls2"},
+                                      MachineRule{"hl-325", "", "gaudi3-hls3"},
+                                      MachineRule{"tpu", "v7", "tpu-v7x-host"},
+                                      MachineRule{"inf2", "", workstation, "inferentia2"},
                                       MachineRule{"tpu", "v4", "tpu-v4-host"},
                                       MachineRule{"v5e", "", "tpu-v5e-host"},
                                       MachineRule{"v5p", "", "tpu-v5p-host"},
@@ -83,13 +101,28 @@ std::string machine_name(std::string_view text) {
   return plain;
 }
 
+/// Names of one word that would be found in others.
+struct DeviceWord {
+  std::string_view word;
+  std::string_view device;
+};
+constexpr std::array device_words = {DeviceWord{"7900xt", "rx-7900-xt"},
+                                     DeviceWord{"7900xtx", "rx-7900-xtx"},
+                                     DeviceWord{"w7900", "radeon-pro-w7900"},
+                                     DeviceWord{"m2", "m2-10"},
+                                     DeviceWord{"m3", "m3-10"},
+                                     DeviceWord{"m4", "m4-10"}};
+
+bool holds_word(const std::string& plain, std::string_view word) {
+  return ("-" + plain + "-").find("-" + std::string(word) + "-") != std::string::npos;
+}
+
 /// The longest of `names` that stands in `plain` as whole words. Publishers leave out "rtx".
 std::string longest_within(const std::string& plain, const std::vector<std::string>& names) {
-  const std::string within = "-" + plain + "-";
   std::string best;
   for (const std::string& name : names) {
     const std::string_view word = name.starts_with("rtx-") ? std::string_view(name).substr(4) : std::string_view(name);
-    if (name.size() > best.size() && within.find("-" + std::string(word) + "-") != std::string::npos)
+    if (name.size() > best.size() && holds_word(plain, word))
       best = name;
   }
   return best;
@@ -116,6 +149,9 @@ std::optional<NodeType> published_node(std::string_view accelerator, std::string
     return load_node(node);
   if (const std::string device = longest_within(plain, device_catalogue().names()); !device.empty())
     return node_with(workstation, device);
+  for (const DeviceWord& each : device_words)
+    if (holds_word(plain, each.word))
+      return node_with(workstation, each.device);
   return std::nullopt;
 }
 

@@ -55,7 +55,14 @@ Degrees stated_degrees(const Cells& row, const ServingRow& out) {
     std::swap(said.tp, said.dp);
   if (ep == "on")
     said.ep = said.tp * said.dp;
+  if (said.devices == 0) // blank: those of the plan
+    said.devices = said.tp * said.pp * said.dp;
   const bool expert_tp = first_number(row.text("notes"), R"(moe tp (\d+))").value_or(1) > 1;
+  // Replicas that cannot hold the model by themselves share its experts.
+  const double weights = out.job.model.parameters() * out.job.weights.weight_bytes / (std::max(1, said.tp) * said.pp);
+  const bool too_large = said.dp > 1 && said.ep == 0 && !expert_tp && weights > out.cluster.node.device.memory.front().capacity.si();
+  if (too_large && out.job.model.experts.count > 0)
+    said.ep = std::max(1, said.tp) * said.dp;
   said.shared = out.job.model.experts.count > 0 && said.dp > 1 && (said.ep > 1 || expert_tp);
   return said;
 }

@@ -1,10 +1,22 @@
 #include "scenarios/published/published_machine.hpp"
 #include "scenarios/published/serving_rows.hpp"
 
+#include <array>
+
 namespace orrery {
 
+namespace {
+
+bool is_processor(const std::string& accelerator) {
+  const std::string name = "-" + plain_name(accelerator) + "-";
+  constexpr std::array words = {"-cpu-", "-xeon-", "-epyc-", "-graviton", "-core-ultra-", "-grace-cpu-"};
+  return std::ranges::any_of(words, [&](const char* word) { return name.find(word) != std::string::npos; });
+}
+
+} // namespace
+
 bool find_serving_machine(const Cells& row, ServingRow& out) {
-  if (out.accelerator.starts_with("CPU:")) {
+  if (is_processor(out.accelerator)) {
     out.refusal = "processors without an accelerator are not modelled in serving";
     return false;
   }

@@ -8,19 +8,24 @@ namespace {
 
 /// A prompt length that the publisher's benchmark implies where the row gives none: part of the source or of the notes, mean length. Those
 /// of ML.ENERGY's tasks are assumed (questions of a chat and of GPQA are short, completions come with a file's context); those of MLPerf
-/// are the means that MLCommons published with Llama-3.1-405B and DeepSeek-R1, with the samples of the data set and its longest prompts and
-/// answers.
+/// are the means that MLCommons published with Llama-3.1-405B, DeepSeek-R1 and Llama-3.1-8B, with the samples of the data set and its
+/// longest prompts and answers; those of OpenOrca, and of its mixture with short problems, are assumed.
 struct PromptRule {
   std::string_view source;
   std::string_view notes;
   int tokens = 0;
   int samples = 1000;
   int longest = 1 << 20;
+  bool guess = false; ///< near enough for a throughput; latencies at a rate near capacity would follow the guess
 };
-constexpr std::array prompt_rules = {PromptRule{"lm-arena-chat", "", 128}, PromptRule{"task gpqa", "", 256},
+constexpr std::array prompt_rules = {PromptRule{"lm-arena-chat", "", 128},
+                                     PromptRule{"task gpqa", "", 256},
                                      PromptRule{"sourcegraph-fim", "", 1024},
                                      PromptRule{"MLPerf", "LongBench+RULER+GovReport", 9400, 8313, 20'000},
-                                     PromptRule{"MLPerf", "DeepSeek-R1 reasoning set", 800, 4388, 20'000}};
+                                     PromptRule{"MLPerf", "DeepSeek-R1 reasoning set", 800, 4388, 20'000},
+                                     PromptRule{"MLPerf", "OpenOrca+GSM8K", 200, 15'000, 2048, true},
+                                     PromptRule{"MLPerf", "OpenOrca", 300, 24'576, 1024, true},
+                                     PromptRule{"MLPerf", "CNN/DailyMail", 778, 13'368, 2540}};
 
 PromptRule rule_of(const Cells& row) {
   for (const PromptRule& rule : prompt_rules)
@@ -29,8 +34,14 @@ PromptRule rule_of(const Cells& row) {
   return {};
 }
 
-/// Mean prompt length; 0 = unknown.
-double prompt_length(const Cells& row) { return row.given("input_len") ? std::max(1.0, row.number("input_len")) : rule_of(row).tokens; }
+/// Mean prompt length; 0 = unknown. Decoding of one batch whose prompt is not stated starts from an empty context.
+double prompt_length(const Cells& row, ServingKind kind) {
+  if (row.given("input_len"))
+    return std::max(1.0, row.number("input_len"));
+  const bool decoding = kind == ServingKind::batch && row.given("tpot_ms_mean") && !row.given("ttft_ms_mean") && !row.given("e2e_ms_mean");
+  const PromptRule rule = rule_of(row);
+  return decoding ? 1 : rule.guess && kind == ServingKind::rate ? 0 : rule.tokens;
+}
 
 LengthLaw fixed(double tokens) { return FixedLength{static_cast<std::uint32_t>(std::lround(std::max(1.0, tokens)))}; }
 
@@ -48,7 +59,7 @@ LengthLaw drawn(double tokens) {
 }
 
 bool closed_loop(const Cells& row, ServingRow& out, double input) {
-  int concurrency = row.count("concurrency");
+  int concurrency = row.count("concurrency", row.count("batch") * std::max(1, row.count("dp", 1))); // blank: those of the full batch
   // AIConfigurator's batch is that of one attention group: fewer sequences than users say that the users were shared by copies of the
   // deployment.
   if (const int held = row.count("batch") * std::max(1, row.count("dp", 1)); row.contains("source", "aiconfigurator") && held > 0)
@@ -80,6 +91,20 @@ void at_once(const Cells& row, ServingRow& out, double input, double output) {
     out.traffic.arrivals = ClosedLoop{users};
 }
 
+/// LoadGen runs a server for ten minutes at least (mlperf.conf of MLPerf Inference).
+bool open_arrivals(const Cells& row, ServingRow& out) {
+  constexpr double shortest = 600; // s
+  const double rate = row.number("request_rate");
+  if (rate <= 0) {
+    out.refusal = "the rate of requests is not stated";
+    return false;
+  }
+  out.traffic.arrivals = PoissonArrivals{Hertz{rate}};
+  if (row.contains("source", "MLPerf") && !row.given("num_requests"))
+    out.traffic.requests = static_cast<std::uint32_t>(std::clamp(shortest * rate, 1000.0, 1e6));
+  return true;
+}
+
 /// One batch to its end: prefill alone where the row has no output, decoding from an empty context where it has no input.
 void one_batch(const Cells& row, ServingRow& out, double input) {
   const int batch = std::max(1, row.count("batch", 1));
@@ -89,7 +114,7 @@ void one_batch(const Cells& row, ServingRow& out, double input) {
   out.traffic.requests = static_cast<std::uint32_t>(batch);
   out.software.serving.max_sequences = batch;
   out.software.serving.max_tokens = std::max(out.software.serving.max_tokens, 1 << 20);
-  if (row.contains("engine", "llama.cpp"))
+  if (out.software.name.starts_with("llama.cpp"))
     out.software.serving.max_tokens = 512; // ubatch
   out.software.serving.request_host = Seconds{};
 }
@@ -97,7 +122,11 @@ void one_batch(const Cells& row, ServingRow& out, double input) {
 } // namespace
 
 bool find_serving_traffic(const Cells& row, ServingRow& out) {
-  const double input = prompt_length(row);
+  if (row.contains("notes", "beam ")) {
+    out.refusal = "search over several beams is not modelled";
+    return false;
+  }
+  const double input = prompt_length(row, out.kind);
   if (input <= 0) {
     out.refusal = "prompt lengths are not stated";
     return false;
@@ -122,9 +151,7 @@ bool find_serving_traffic(const Cells& row, ServingRow& out) {
     return true;
   case ServingKind::rate:
     at_once(row, out, input, row.number("output_len"));
-    if (row.text("request_rate") != "inf")
-      out.traffic.arrivals = PoissonArrivals{Hertz{row.number("request_rate")}};
-    return true;
+    return row.text("request_rate") == "inf" || open_arrivals(row, out);
   case ServingKind::batch:
     one_batch(row, out, input);
     return true;

@@ -42,6 +42,22 @@ constexpr std::array kind_rules = {
     KindRule{"decode_max", ServingKind::decode, "devices, batch and context are not stated"},
     KindRule{"prefill_max", ServingKind::offline, "the lengths of the prompts are not stated"}};
 
+/// Kinds of other names, by a part of them.
+constexpr std::array kind_words = {KindRule{"disagg", ServingKind::disaggregated}, KindRule{"concurren", ServingKind::concurrency},
+                                   KindRule{"closed", ServingKind::concurrency},   KindRule{"offline", ServingKind::offline},
+                                   KindRule{"throughput", ServingKind::offline},   KindRule{"burst", ServingKind::burst},
+                                   KindRule{"server", ServingKind::rate},          KindRule{"online", ServingKind::rate},
+                                   KindRule{"poisson", ServingKind::rate},         KindRule{"batch", ServingKind::batch},
+                                   KindRule{"single", ServingKind::batch},         KindRule{"latency", ServingKind::batch}};
+
+const KindRule* kind_of(const std::string& name) {
+  const auto known = std::ranges::find_if(kind_rules, [&](const KindRule& each) { return name.starts_with(each.name); });
+  if (known != kind_rules.end())
+    return known;
+  const auto like = std::ranges::find_if(kind_words, [&](const KindRule& each) { return name.find(each.name) != std::string::npos; });
+  return like == kind_words.end() ? nullptr : like;
+}
+
 struct MetricColumn {
   std::string_view column;
   ServingMetric metric = ServingMetric::output_rate;
@@ -100,9 +116,8 @@ std::vector<ServingRow> serving_rows(const CsvTable& table, const std::string& f
                    .accelerator = cells.text("accelerator"),
                    .model = cells.text("model"),
                    .engine = cells.text("engine") + ' ' + cells.text("engine_version")};
-    const auto* const rule =
-        std::ranges::find_if(kind_rules, [&](const KindRule& each) { return cells.text("kind").starts_with(each.name); });
-    if (rule == kind_rules.end())
+    const KindRule* const rule = kind_of(cells.text("kind"));
+    if (rule == nullptr)
       row.refusal = "runs of kind " + cells.text("kind") + " are not modelled";
     else {
       row.kind = rule->kind;
@@ -111,7 +126,7 @@ std::vector<ServingRow> serving_rows(const CsvTable& table, const std::string& f
     row.setting = cells.text("kind") + ' ' + cells.text("input_len") + ' ' + cells.text("output_len") + ' ' + cells.text("concurrency");
     row.flagged = cells.given("chk_flag");
     for (const MetricColumn& each : metric_columns)
-      if (cells.given(each.column) && scored(cells, row.kind, each.metric))
+      if (cells.given(each.column) && (rule == nullptr || scored(cells, row.kind, each.metric)))
         row.measured.push_back({each.metric, cells.number(each.column) * each.unit});
     if (row.measured.empty())
       continue;

@@ -8,6 +8,18 @@
 
 namespace orrery {
 
+namespace {
+
+/// A number's bits spread over all 64 (the last step of splitmix64): the first requests of sessions lie at regular distances where all
+/// sessions have as many requests, and their remainders would name few replicas.
+std::uint64_t spread_bits(std::uint64_t bits) {
+  bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9U;
+  bits = (bits ^ (bits >> 27)) * 0x94d049bb133111ebU;
+  return bits ^ (bits >> 31);
+}
+
+} // namespace
+
 ServingSource::ServingSource(const RequestStream& stream, const ServingSystem& system, const ServingOptions& options)
     : stream_(stream), system_(system), options_(options), requests_(stream), autoscaler_(system.autoscaling), services_(system.services) {
   if (services_.empty())
@@ -136,7 +148,7 @@ std::uint32_t ServingSource::route(RequestId id, bool decode, Seconds now) {
     RequestId first = id;
     while (stream_.requests[first].follows != no_request)
       first = stream_.requests[first].follows;
-    return candidates[first % candidates.size()];
+    return candidates[spread_bits(first) % candidates.size()];
   }
   }
   return candidates.front();

@@ -145,6 +145,29 @@ TEST_CASE("tasks that go back have their rounds, one after the other, over promp
     CHECK(run.requests[i].end.si() == Approx(stepped.requests[i].end.si()).epsilon(1e-9));
 }
 
+TEST_CASE("a router by session uses all replicas whatever the number of requests of a task", "[contract][serving]") {
+  const int requests = GENERATE(1, 2, 4, 6);
+  Traffic traffic{.requests = 200, .arrivals = PoissonArrivals{Hertz{2}}};
+  for (int i = 0; i < requests; ++i)
+    traffic.stages.push_back({.name = "s" + std::to_string(i), .input = FixedLength{40}, .output = FixedLength{4}});
+  for (std::size_t i = 1; i < traffic.stages.size(); ++i)
+    traffic.stages[i].after = {traffic.stages[i - 1].name};
+  const RequestStream stream = generate_requests(traffic, 7);
+  SimpleModel model;
+  ServingSystem system = system_of(model, 2);
+  system.router = Router::session;
+  const ServingRun run = simulate_serving(stream, system);
+  const auto replica = [&](std::size_t id) { return run.requests[id].replica; };
+  int on_first = 0;
+  for (std::size_t i = 0; i < stream.requests.size(); ++i) {
+    on_first += replica(i) == 0 ? 1 : 0;
+    if (stream.requests[i].follows != no_request)
+      CHECK(replica(i) == replica(stream.requests[i].follows));
+  }
+  CHECK(on_first > 70 * requests);
+  CHECK(on_first < 130 * requests);
+}
+
 TEST_CASE("a worker's latency holds back who waits, not the next one in its queue", "[closed_form][serving]") {
   SimpleModel model;
   Traffic traffic{.requests = 40, .arrivals = AtOnce{}};

@@ -33,3 +33,15 @@ TEST_CASE("machines that differ by their network only are told apart by it", "[s
 }
 
 TEST_CASE("a name that no machine has is unknown", "[scenarios]") { CHECK_FALSE(published_node("XPU-9000")); }
+
+TEST_CASE("a device is known by its word where that stands in others' names", "[scenarios]") {
+  const auto [published, device] =
+      GENERATE(std::pair{"Apple M4", "m4-10"}, std::pair{"M4 Max 128GB", "m4-max-40"}, std::pair{"M1 Pro", "m1-pro-16"},
+               std::pair{"RX 7900XT", "rx-7900-xt"}, std::pair{"GB10 (DGX Spark)", "dgx-spark"},
+               std::pair{"Jetson AGX Orin 64GB", "jetson-agx-orin-64gb"}, std::pair{"H20-3e 141GB", "h20-141gb"},
+               std::pair{"H200-SXM-141GB", "h200-sxm"}, std::pair{"A100 40GB PCIe", "a100-pcie-40gb"}, std::pair{"HL-325L", "gaudi3"},
+               std::pair{"MI350X", "mi350x"}, std::pair{"inf2.48xlarge", "inferentia2"}, std::pair{"RTX 4060", "rtx-4060"});
+  CAPTURE(published);
+  REQUIRE(published_node(published).has_value());
+  CHECK(published_node(published)->device.name == device);
+}

@@ -171,7 +171,7 @@ TEST_CASE("models are found whatever dashes and specialities their published nam
   const Named named =
       GENERATE(Named{"Llama3.1-8B", "llama3-8b"}, Named{"meta-llama/Llama-2-13b-chat", "llama2-13b"}, Named{"gemma-2-9b-it", "gemma2-9b"},
                Named{"Qwen-2.5-32B-Instruct", "qwen2.5-32b"}, Named{"Qwen2.5-Coder-32B", "qwen2.5-32b"},
-               Named{"Qwen2.5-VL-7B", "qwen2.5-7b"}, Named{"OLMo-2-1124-13B", ""}, Named{"deepseek-coder-33b", "deepseek-coder-33b"},
+               Named{"Qwen2.5-VL-7B", "qwen2.5-7b"}, Named{"OLMo-4-13B", ""}, Named{"deepseek-coder-33b", "deepseek-coder-33b"},
                Named{"GPT-NeoX-20B", "gpt-neox-20b"}, Named{"Command-R", "command-r-35b"}, Named{"Qwen2-VL-7B", "qwen2.5-7b"},
                Named{"CodeLlama-7b-hf", "llama2-7b"}, Named{"GLM-4.7-Flash", "glm-4.7-flash"}, Named{"GLM-4.7", "glm-4.5"});
   INFO(named.published);
@@ -188,4 +188,34 @@ TEST_CASE("an engine without a profile takes another's, and none of its constant
   CHECK(row.software.name == "vllm-v1-2025");
   CHECK(row_of({{"engine", "in-house"}}).software.name == "vllm-2026");
   CHECK_FALSE(row_of({}).stand_in);
+}
+
+TEST_CASE("what a row leaves blank follows from its other cells", "[scenarios][serving]") {
+  CHECK(row_of({{"devices", ""}}).cluster.devices() == 2);
+  CHECK(std::get<ClosedLoop>(row_of({{"concurrency", ""}, {"batch", "32"}}).traffic.arrivals).concurrency == 32);
+  CHECK(row_of({{"model", "DeepSeek-R1"}, {"w_prec", ""}, {"devices", "8"}, {"tp", "8"}}).job.weights.name == "fp8_block");
+  const ServingRow shared = row_of({{"model", "DeepSeek-R1"}, {"devices", "8"}, {"tp", "1"}, {"dp", "8"}});
+  REQUIRE(shared.layouts.size() == 1);
+  CHECK(shared.layouts.front().front().plan.attention_dp == 8);
+  CHECK(shared.layouts.front().front().plan.ep == 8);
+  const Given server = {{"source", "MLPerf Inference v5.1"},
+                        {"notes", "dataset CNN/DailyMail"},
+                        {"kind", "mlperf_server"},
+                        {"input_len", ""},
+                        {"request_rate", "80"}};
+  CHECK(row_of(server).traffic.requests == 48'000U); // ten minutes
+  Given unknown = server;
+  unknown["request_rate"] = "";
+  CHECK_THAT(row_of(unknown).refusal, Contains("rate of requests"));
+  unknown = server;
+  unknown["notes"] = "dataset CNN/DailyMail, beam 4";
+  CHECK_THAT(row_of(unknown).refusal, Contains("beams"));
+  unknown["notes"] = "dataset OpenOrca 24,576 samples"; // an assumed length does for a throughput alone
+  unknown["request_rate"] = "80";
+  CHECK_THAT(row_of(unknown).refusal, Contains("prompt lengths"));
+  unknown["kind"] = "mlperf_offline";
+  unknown["out_tok_s"] = "1000";
+  CHECK(row_of(unknown).refusal.empty());
+  CHECK_THAT(row_of({{"accelerator", "AMD EPYC 9654"}}).refusal, Contains("processors"));
+  CHECK(row_of({{"kind", "closed_loop_sharegpt"}}).kind == ServingKind::concurrency);
 }
