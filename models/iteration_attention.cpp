@@ -36,7 +36,8 @@ std::vector<ReplicaModel::Layers> ReplicaModel::decode_knots(const ServingGraph&
         knot[k] = knot[like];
       continue;
     }
-    if (graph.job().kept == KvContent::inputs) { // all of it grows with the context
+    const bool unfused = !is_fused(graph.software().attention) && !graph.plan().host_attention;
+    if (graph.job().kept == KvContent::inputs || unfused || graph.job().model.latent.index_keys > 0) { // all of it grows with the context
       for (std::size_t i = 0; i < contexts_.size(); ++i)
         knots[i][k] = price(graph.decode(kinds[k], sequences, contexts_[i], queries));
       continue;
@@ -108,34 +109,51 @@ ReplicaModel::Work ReplicaModel::add_decode(Layers& attention, int sequences, do
   return drafts += kept.drafts[i + 1].times(weight);
 }
 
-const ReplicaModel::Layers& ReplicaModel::prompt(const PrefillChunk& chunk) {
-  constexpr std::uint32_t most_kept = 1 << 15;
-  const auto priced = [&] {
-    Layers made;
-    const std::vector<LayerKind>& kinds = graph_.kinds();
-    for (std::size_t k = 0; k < kinds.size(); ++k) {
-      const auto like = static_cast<std::size_t>(std::ranges::find(kinds, kinds[k].mixer, &LayerKind::mixer) - kinds.begin());
-      if (like < k) {
-        made.push_back(made[like]);
-        continue;
-      }
-      made.push_back(price(graph_.prompt(kinds[k], chunk.tokens, chunk.past)));
-      made.back() += keys_out(kinds[k], chunk.tokens);
+ReplicaModel::Prompt ReplicaModel::price_prompt(const PrefillChunk& chunk) const {
+  constexpr double shared_tokens = 65536;
+  const double like = std::max(1.0, std::floor(shared_tokens / chunk.tokens));
+  const std::vector<LayerKind>& kinds = graph_.kinds();
+  Prompt made;
+  for (std::size_t k = 0; k < kinds.size(); ++k) {
+    const auto same = static_cast<std::size_t>(std::ranges::find(kinds, kinds[k].mixer, &LayerKind::mixer) - kinds.begin());
+    if (same < k) {
+      made.shared.push_back(made.shared[same]);
+      made.apart.push_back(made.apart[same]);
+      continue;
     }
-    return made;
-  };
+    const Work shared = price(graph_.prompt(kinds[k], chunk.tokens, chunk.past, like)).times(1 / like);
+    Work apart = price(graph_.prompt(kinds[k], chunk.tokens, chunk.past));
+    apart += shared.times(-1);
+    made.shared.push_back(shared);
+    made.shared.back() += keys_out(kinds[k], chunk.tokens);
+    made.apart.push_back(apart);
+  }
+  return made;
+}
+
+const ReplicaModel::Prompt& ReplicaModel::prompt(const PrefillChunk& chunk) {
+  constexpr std::uint32_t most_kept = 1 << 15;
   if (chunk.past > 0 || chunk.tokens > most_kept)
-    return last_prompt_ = priced();
-  std::unique_ptr<Layers>& kept = memo_slot(prompts_, static_cast<int>(chunk.tokens));
+    return last_prompt_ = price_prompt(chunk);
+  std::unique_ptr<Prompt>& kept = memo_slot(prompts_, static_cast<int>(chunk.tokens));
   if (!kept)
-    kept = std::make_unique<Layers>(priced());
+    kept = std::make_unique<Prompt>(price_prompt(chunk));
   return *kept;
 }
 
-void ReplicaModel::add_prompt(Layers& attention, const PrefillChunk& chunk, double part) {
-  const Layers& own = prompt(chunk);
+void ReplicaModel::add_prompts(Layers& attention, std::span<const PrefillChunk> prompts, double part) {
+  const auto time = [](const Work& work) { return work.span.stretchable + work.span.rigid; };
+  Layers apart(attention.size());
+  for (const PrefillChunk& chunk : prompts) {
+    const Prompt& own = prompt(chunk);
+    for (std::size_t k = 0; k < attention.size(); ++k) {
+      attention[k] += part == 1 ? own.shared[k] : own.shared[k].times(part);
+      if (time(own.apart[k]) > time(apart[k]))
+        apart[k] = own.apart[k];
+    }
+  }
   for (std::size_t k = 0; k < attention.size(); ++k)
-    attention[k] += part == 1 ? own[k] : own[k].times(part);
+    attention[k] += apart[k];
 }
 
 } // namespace orrery

@@ -289,8 +289,7 @@ IterationCost ReplicaModel::cost(std::span<const PrefillChunk> prompts, int deco
   Layers attention(graph_.kinds().size());
   // Of several groups the busiest counts: its even share, or the longest prompt.
   const double part = groups == 1 ? 1 : std::max(1.0 / groups, static_cast<double>(longest) / std::max(1, prompt_tokens));
-  for (const PrefillChunk& chunk : prompts)
-    add_prompt(attention, chunk, part);
+  add_prompts(attention, prompts, part);
   for (std::size_t k = 0; k < attention.size(); ++k)
     if (prompt_tokens > 0 && graph_.kinds()[k].mixer == Mixer::recurrent)
       attention[k] +=

@@ -2,9 +2,11 @@
 //
 // What:    an IterationModel that prices the operators of workloads/serving_graph.hpp on one rank of each pipeline stage, and keeps what it
 //          priced: layers by tokens, the head by sequences, attention of decoding sequences by batch and context.
-// Formula: stage = sum over its layers of (linear part at T tokens + attention of each prompt + attention of the decoding sequences), the
+// Formula: stage = sum over its layers of (linear part at T tokens + attention of the prompts + attention of the decoding sequences), the
 //          embedding on the first, the head on the last. Above 256 tokens the linear part is interpolated between sizes a 64th of an
 //          octave apart, attention between contexts a factor 2^(1/4) apart.
+//          Prompts: those of an iteration share kernels. Each adds its part of those of as many like it as have 65,536 tokens; what one
+//          alone takes beyond that (floors, idle multiprocessors) counts once, the largest.
 //          Launches: kernels x kernel_launch where no captured graph covers the iteration; the stage takes the longer of both.
 //          Host: iteration_host + sequences x sequence_host. Where the host works ahead, an iteration takes the longer of host and devices,
 //          else their sum.
@@ -71,6 +73,11 @@ private:
   };
   /// One entry for each kind of layer.
   using Layers = std::vector<Work>;
+  /// Attention of a prompt.
+  struct Prompt {
+    Layers shared; ///< its part of the kernels of many like it
+    Layers apart;  ///< what it takes beyond that if it is the only one
+  };
   struct Decoding {
     std::vector<Layers> knots; ///< attention, at contexts_
     std::vector<Work> drafts;  ///< guesses of the iteration, at contexts_; empty where nothing is computed for them
@@ -102,8 +109,10 @@ private:
   [[nodiscard]] Work keys_out(LayerKind kind, double tokens) const;
   /// Adds attention of a decoding batch; the cost of its guesses.
   Work add_decode(Layers& attention, int sequences, double context);
-  void add_prompt(Layers& attention, const PrefillChunk& chunk, double share);
-  const Layers& prompt(const PrefillChunk& chunk);
+  /// Adds attention of the prompts of an iteration, of which the busiest group has `share`.
+  void add_prompts(Layers& attention, std::span<const PrefillChunk> prompts, double share);
+  [[nodiscard]] Prompt price_prompt(const PrefillChunk& chunk) const;
+  const Prompt& prompt(const PrefillChunk& chunk);
   [[nodiscard]] IterationCost finish(const Iteration& iteration, const Layers& linear, const Layers& attention, const Work& head) const;
   /// The shorter of the iteration as one and in halves.
   IterationCost quicker(const Iteration& iteration, const Layers& linear, const Layers& attention, const Work& head);
@@ -130,8 +139,8 @@ private:
   std::map<std::pair<int, int>, Layers> uneven_layers_;
   std::vector<std::unique_ptr<Work>> heads_; ///< by sequences
   std::vector<std::unique_ptr<Decoding>> decoding_;
-  std::vector<std::unique_ptr<Layers>> prompts_; ///< attention of whole prompts, by tokens
-  Layers last_prompt_;                           ///< of a prompt behind others tokens
+  std::vector<std::unique_ptr<Prompt>> prompts_; ///< whole ones, by tokens
+  Prompt last_prompt_;                           ///< of a prompt behind others tokens
 };
 
 /// The format that a device multiplies weights of `format` in: operands that it has no arithmetic for become half precision, and the

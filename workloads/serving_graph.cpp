@@ -282,18 +282,19 @@ Operator ServingGraph::scan(LayerKind kind, double tokens, double prompts) const
   return recurrent_scan(builder(kind, tokens), prompts, false);
 }
 
-ServingGraph::List ServingGraph::prompt(LayerKind kind, double tokens, double past) const {
+ServingGraph::List ServingGraph::prompt(LayerKind kind, double tokens, double past, double prompts) const {
   List list;
-  BlockBuilder b = builder(kind, tokens);
+  BlockBuilder b = builder(kind, prompts * tokens);
   if (!attends(kind))
     return list;
   const LatentAttention& l = b.model.latent;
-  rematerialise(b, list, 1, past);
+  rematerialise(b, list, prompts, past);
   if (!is_fused(software_.attention) && l.kv_rank == 0) {
-    unfused_attention(b, list, 1, tokens, past + tokens);
+    unfused_attention(b, list, prompts, tokens, past + tokens);
     return list;
   }
   FusedAttention shape = attention(b);
+  shape.batch = prompts;
   shape.queries = tokens;
   shape.keys = past + tokens;
   if (l.index_keys > 0 && shape.keys > l.index_keys) {
@@ -301,7 +302,7 @@ ServingGraph::List ServingGraph::prompt(LayerKind kind, double tokens, double pa
     return list;
   }
   if (l.kv_rank > 0) {
-    b.size.tokens = past + tokens;
+    b.size.tokens = prompts * (past + tokens);
     linear(b, list, "key_value_up", l.kv_rank, b.size.heads * (b.size.head_dim - l.rope_dim + l.value_dim), false);
     const double assembled = b.size.tokens * b.size.query * b.size.element;
     b.streaming(list, "key_assembly", OpClass::elementwise, assembled, assembled);

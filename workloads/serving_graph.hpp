@@ -54,8 +54,8 @@ public:
   [[nodiscard]] List layer(LayerKind kind, double tokens, double all) const;
   /// What mixes the tokens of a recurrent layer: those of all prompts, since their scans run side by side.
   [[nodiscard]] Operator scan(LayerKind kind, double tokens, double prompts) const;
-  /// What mixes the tokens of one prompt where a layer attends: `tokens` new ones behind `past` others.
-  [[nodiscard]] List prompt(LayerKind kind, double tokens, double past) const;
+  /// What mixes the tokens of prompts that are alike where a layer attends: `tokens` new ones of each behind `past` others.
+  [[nodiscard]] List prompt(LayerKind kind, double tokens, double past, double prompts = 1) const;
   /// The same of decoding sequences, each with `queries` tokens (several where guesses are checked) and `context` keys.
   [[nodiscard]] List decode(LayerKind kind, double sequences, double context, double queries = 1) const;
   [[nodiscard]] List embedding(double tokens) const;

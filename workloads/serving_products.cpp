@@ -1,6 +1,8 @@
 // Products and attention of engines that keep activations in FP32 and convert them around the vendor's library (llama.cpp of 2024).
 #include "workloads/serving_graph.hpp"
 
+#include <cmath>
+
 namespace orrery {
 
 namespace {
@@ -28,10 +30,13 @@ void ServingGraph::product(const BlockBuilder& b, List& list, const char* name, 
 /// Scores of all keys pass through memory: nothing is left out for causality. Where activations are kept in FP32, so are they, between
 /// products of half precision.
 void ServingGraph::unfused_attention(const BlockBuilder& b, List& list, double sequences, double queries, double keys) const {
+  constexpr double block = 32; // cells of the cache that GGML multiplies together (GGML_PAD of llama_decode, 2024)
   const Sizes& s = b.size;
   const double heads = sequences * s.heads;
-  const double scores = heads * queries * keys;
   const bool wide = software_.serving.own_product_rows > 0;
+  if (wide)
+    keys = block * std::ceil(keys / block);
+  const double scores = heads * queries * keys;
   const double kept = wide ? wide_bytes : s.element;
   b.plain_matmul(list, "attention_scores", OpClass::attention, {.batch = heads, .m = queries, .n = keys, .k = s.head_dim});
   if (wide)
