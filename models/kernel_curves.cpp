@@ -42,7 +42,9 @@ NumberOptions share(std::string help) { return {.above = 0, .max = 1, .help = st
 
 const Table<MatmulCurve>& matmul_table() {
   using C = MatmulCurve;
+  static const Choices<TileChoice> tiles{{"best", TileChoice::best}, {"by_rows", TileChoice::by_rows}};
   static const Table<C> table = Table<C>("matmul curve", "Achievable time of matrix products.")
+                                    .choice("tiles", &C::tiles, tiles, {.help = "how a product gets its tiles"})
                                     .number("rate", &C::rate, share("share of the peak in the main loop of the largest tile"))
                                     .number("tile_overhead", &C::tile_overhead, {.help = "start and end of a tile, in elements of k"})
                                     .number("edge", &C::edge, {.help = "loss of a small tile"})

@@ -23,8 +23,15 @@
 
 namespace orrery {
 
+/// How a product gets its tiles.
+enum class TileChoice {
+  best,   ///< a library that tries shapes and splits of k
+  by_rows ///< vLLM's CUTLASS kernels on Hopper: one shape for a range of rows, no split (models/kernel_time.hpp)
+};
+
 /// Matrix products.
 struct MatmulCurve {
+  TileChoice tiles = TileChoice::best;
   double rate = 0.80;          ///< share of the unit's peak inside the main loop of the largest tile
   double tile_overhead = 150;  ///< start and end of a tile, in elements of k
   double edge = 10;            ///< loss of a small tile (models/kernel_time.hpp)

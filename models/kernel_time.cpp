@@ -28,6 +28,7 @@ constexpr double query_block = 128;
 constexpr double few_queries = 16;
 constexpr double smallest_split = 256;     // elements of k that one part of a split product keeps
 constexpr std::int64_t row_alignment = 16; // bytes
+constexpr double half_bytes = 2;           // results of narrower operands are in half precision
 constexpr double widening_rows = 64;       // of a tile that shares a widened weight
 constexpr double widening_flops = 3;       // slots of the vector unit: 1.5 instructions of two FLOPs
 
@@ -48,15 +49,45 @@ double overlapped(double a, double b, double exposed) {
 
 bool misaligned(double elements, double element) { return static_cast<std::int64_t>(elements * element) % row_alignment != 0; }
 
+double slowdown_of(const Tile& tile, const MatmulCurve& curve) { return 1 + curve.edge * (tile.perimeter() - tiles.front().perimeter()); }
+
+/// A tile and how many of them, down and across, start together as a cluster, whether the matrix reaches that far or not.
+struct ClusteredTile {
+  Tile tile;
+  double down = 1;
+  double across = 1;
+};
+
+/// sm90_fp8_config_* of vLLM (csrc/quantization/w8a8/cutlass/c3x/scaled_mm_sm90_fp8_dispatch.cuh); of few rows the operands change places.
+ClusteredTile tile_by_rows(const Matmul& shape) {
+  if (const bool narrow = shape.n <= 1280; shape.m <= 16 || (shape.m <= 64 && narrow))
+    return {{16, 64}, 1, !narrow ? 1.0 : shape.m <= 16 ? 2.0 : 4.0};
+  if (shape.m <= 64)
+    return {{64, 64}};
+  if (shape.m <= 128)
+    return {{64, 128}, 2};
+  return {shape.m >= 8192 && shape.k >= 6144 ? Tile{256, 128} : Tile{128, 128}, 2};
+}
+
+double clustered_flops(const Matmul& shape, double multiprocessors, const MatmulCurve& curve) {
+  const auto [tile, down, across] = tile_by_rows(shape);
+  const double count =
+      shape.batch * down * ceil_div(ceiling(shape.m * tile.per_row), down) * across * ceil_div(ceiling(shape.n * tile.per_column), across);
+  return 2 * multiprocessors * ceil_div(count, multiprocessors) * tile.rows * tile.columns * (shape.k + curve.tile_overhead) *
+         slowdown_of(tile, curve);
+}
+
 /// Time of all tiles in units of "FLOPs at the rate of the largest tile, the whole device busy".
 double tiled_flops(const Matmul& shape, double multiprocessors, const MatmulCurve& curve) {
+  if (curve.tiles == TileChoice::by_rows)
+    return clustered_flops(shape, multiprocessors, curve);
   double best = std::numeric_limits<double>::infinity();
   const double share = 1 / multiprocessors;
   constexpr double rounding = 1e-7; // far below the share of one multiprocessor
   const double deepest = std::max(1.0, shape.k * (1 / smallest_split));
   const double ideal = shape.batch * shape.m * shape.n * shape.k * share; // of no waste at all
   for (const Tile tile : tiles) {
-    const double slowdown = 1 + curve.edge * (tile.perimeter() - tiles.front().perimeter());
+    const double slowdown = slowdown_of(tile, curve);
     if (ideal * slowdown >= best)
       continue;
     const double count = shape.batch * ceiling(shape.m * tile.per_row) * ceiling(shape.n * tile.per_column);
@@ -83,7 +114,7 @@ double grouped_flops(const GroupedMatmul& shape, bool widened, double multiproce
   for (const Tile tile : tiles) {
     if (widened && tile.rows > widening_rows)
       continue;
-    const double slowdown = 1 + curve.edge * (tile.perimeter() - tiles.front().perimeter());
+    const double slowdown = slowdown_of(tile, curve);
     const double down = m * tile.per_row;
     const double per_group = gradient || alike ? ceiling(down) : std::max(1.0, down + 0.5);
     const double count = std::min(shape.groups, shape.rows) * per_group * ceiling(n * tile.per_column);
@@ -139,7 +170,7 @@ double mean_keys(const FusedAttention& shape) {
 TimeParts matmul_time(const Matmul& shape, const UnitRates& unit, const MatmulCurve& curve) {
   TimeParts parts;
   parts.flops = 2 * shape.batch * shape.m * shape.n * shape.k;
-  const double result = shape.result_bytes > 0 ? shape.result_bytes : unit.element;
+  const double result = shape.result_bytes > 0 ? shape.result_bytes : std::max(half_bytes, unit.element);
   const double weight = shape.weight_bytes > 0 ? shape.weight_bytes : unit.element;
   parts.bytes = shape.batch * (unit.element * shape.m * shape.k + weight * shape.k * shape.n + result * shape.m * shape.n);
   const bool slow = misaligned(shape.k, unit.element) || misaligned(shape.n, unit.element);

@@ -3,10 +3,11 @@
 // Matrix product. The output is cut into tiles; tiles are dealt to the multiprocessors in waves, the last one partly empty. A tile of a
 // rows and b columns takes 2 a b (k + k0) FLOPs at rate x peak / multiprocessors, slowed by 1 + edge (1/a + 1/b - 1/256 - 1/128). Where
 // there are fewer tiles than multiprocessors, k is split into parts of at least 256. The library picks the best tile, so the minimum over
-// tile shapes counts. Where rows of operands are no multiple of 16 bytes, tensor instructions cannot load them and the product runs on the
-// vector unit at its FP32 rate (NVIDIA, Matrix Multiplication Background User's Guide: tensor cores ask for that alignment); later library
-// releases pad in registers and lose less; small tiles (`edge`) cost those lanes nothing. Long products lose rate to power by `sustained`.
-// Memory: each operand once. Time = floor + sqrt(longer^2 + exposed shorter^2).
+// tile shapes counts. A serving engine's kernels have one shape for each range of rows instead and split nothing (TileChoice::by_rows);
+// their tiles start in clusters, so that 129 rows take as many as 256. Where rows of operands are no multiple of 16 bytes, tensor
+// instructions cannot load them and the product runs on the vector unit at its FP32 rate (NVIDIA, Matrix Multiplication Background User's
+// Guide: tensor cores ask for that alignment); later library releases pad in registers and lose less; small tiles (`edge`) cost those lanes
+// nothing. Long products lose rate to power by `sustained`. Memory: each operand once. Time = floor + sqrt(longer^2 + exposed shorter^2).
 //
 // Weights that are kept in fewer bits than they are multiplied in are read as they are kept and widened once for each 64 rows, 1.5 vector
 // instructions a weight (a mask, a subtraction and a scaling for each pair: MARLIN, arXiv 2408.11743), beside the product: the root of the

@@ -23,7 +23,7 @@ struct Matmul {
   double m = 0;
   double n = 0;
   double k = 0;
-  double result_bytes = 0; ///< moved per element of the result, which is added to what is there; 0 = written in the operands' precision
+  double result_bytes = 0; ///< moved per element of the result, which is added to what is there; 0 = written, in 16 bits at least
   double weight_bytes = 0; ///< kept per element of the k x n operand, scales included; 0 = in the operands' precision
   bool mixed = false;      ///< weights in fewer bits are multiplied as they are kept, in the operands' arithmetic, not widened first
 };

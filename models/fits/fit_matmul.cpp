@@ -34,9 +34,9 @@ struct Source {
   std::vector<double> around; ///< seconds that were measured beside each product
 };
 
-MatmulCurve fit_shape(const Source& source, const UnitRates& unit) {
+MatmulCurve fit_shape(const Source& source, const UnitRates& unit, TileChoice tiles) {
   const std::vector<const MatmulRow*>& rows = source.rows;
-  const MatmulCurve base;
+  const MatmulCurve base{.tiles = tiles};
   const std::vector<double> start{0.85, 150, 10, 0.03, 0.8, 0.4, 3e-6};
   const std::vector<Bounds> bounds{{0.2, 1}, {1, 3000}, {0.01, 200}, {1e-4, 0.3}, {0.3, 1}, {1e-3, 3}, {5e-7, 3e-5}};
   const Residuals residuals = [&](const std::vector<double>& p, std::vector<double>& out) {
@@ -92,6 +92,7 @@ MatmulCurve library_curve(const KernelTables& tables, const MeasuredDevice& devi
                           const std::map<Precision, MatmulCurve>& library) {
   const auto half = library.find(Precision::bf16);
   curve.assumed = true; // until a search says more
+  curve.tiles = TileChoice::best;
   if (half == library.end())
     return curve;
   MatmulCurve shaped = curve;
@@ -163,7 +164,9 @@ void fit_matmul(const KernelTables& tables, FitRows rows, Calibration& calibrati
       const auto largest = std::max_element(sources.begin(), sources.end(),
                                             [](const auto& a, const auto& b) { return a.second.rows.size() < b.second.rows.size(); });
       const UnitRates unit = device.rates(precision);
-      MatmulCurve curve = fit_shape(largest->second, unit);
+      // Of the measured engines' FP8 kernels, those on Hopper are CUTLASS's with a shape by rows; on Blackwell they are tuned (FlashInfer).
+      const bool by_rows = device.architecture == "hopper" && precision == Precision::fp8;
+      MatmulCurve curve = fit_shape(largest->second, unit, by_rows ? TileChoice::by_rows : TileChoice::best);
       curve.rate = std::min(1.0, curve.rate / std::exp(source_shift(sources, unit, curve)));
       ArchitectureCurves& curves = calibration.architectures[device.architecture];
       if (precision == Precision::bf16) {
