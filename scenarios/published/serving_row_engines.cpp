@@ -57,14 +57,6 @@ constexpr std::array engine_rules = {EngineRule{"", 0, "vllm-2026", EngineFamily
                                      EngineRule{"exllama", 0, "llama.cpp-2024", EngineFamily::llama_cpp, true},
                                      EngineRule{"-mlx-", 0, "llama.cpp-2024", EngineFamily::llama_cpp, true}};
 
-/// Releases that have a profile of their own between their neighbours'.
-struct OddRelease {
-  std::string_view engine;
-  std::string_view version; ///< to the letter
-  std::string_view profile;
-};
-constexpr std::array odd_releases = {OddRelease{"tensorrt-llm", "1.3.0rc1", "tensorrt-llm-1.3.0rc1"}};
-
 /// Other spellings of an engine's name.
 struct Spelling {
   std::string_view as;
@@ -146,9 +138,7 @@ NamedEngine published_engine(std::string_view name, std::string_view version, in
   for (const EngineRule& rule : engine_rules)
     if (engine.find(rule.engine) != std::string::npos && rule.release <= release)
       found = &rule;
-  const auto* const odd = std::ranges::find_if(
-      odd_releases, [&](const OddRelease& each) { return engine.find(each.engine) != std::string::npos && version == each.version; });
-  return {.family = found->family, .profile = odd != odd_releases.end() ? odd->profile : found->profile, .stand_in = found->stand_in};
+  return {.family = found->family, .profile = found->profile, .stand_in = found->stand_in};
 }
 
 } // namespace orrery

@@ -2,8 +2,6 @@
 // many nodes.
 #include "scenarios/published/serving_rows.hpp"
 
-#include <array>
-
 namespace orrery {
 
 bool is_inference_max(const Cells& row) {
@@ -37,31 +35,6 @@ void set_expert_recipe(const Cells& row, ServingRow& out) {
   out.software.serving.max_tokens = 16384;
 }
 
-/// InferenceMAX serves some models a second time with tokens guessed by their prediction layer, under configurations of their own
-/// (dsr1-fp4-b200-trt-mtp and its kin since January 2026, qwen3.5-fp8-b200-sglang-mtp), and its figures name them by release and date
-/// alone: the image of all such runs, or the days of their campaign. benchmarks/*_mtp*.sh guess three tokens, DeepSeek-R1's one under
-/// attention-DP. All from memory; the rows bear it out: of one configuration and release they differ by a factor of two between dates, and
-/// Qwen3.5 is quicker on four devices than on eight.
-struct DraftRule {
-  std::string_view engine;
-  std::string_view model;
-  std::string_view release;
-  std::string_view measured;
-};
-constexpr std::array draft_rules = {DraftRule{"TensorRT-LLM", "DeepSeek", "1.1.0rc2.post2", "measured 2026"},
-                                    DraftRule{"TensorRT-LLM", "DeepSeek", "1.2.0rc6.post3", ""},
-                                    DraftRule{"SGLang", "Qwen3.5", "0.5.9", "measured 2026-03-20"}};
-constexpr double one_accepted = 0.85; ///< of the first guess (DeepSeek-V3, arXiv 2412.19437, section 5.4.3: 85 to 90%)
-constexpr double three_accepted =
-    0.675; ///< 2.44 tokens an iteration (LMSYS blog on predicted tokens, 17 July 2025: windows of four tokens)
-
-bool predicts_tokens(const Cells& row) {
-  return std::ranges::any_of(draft_rules, [&](const DraftRule& each) {
-    return row.contains("engine", each.engine) && row.contains("model", each.model) && row.contains("engine_version", each.release) &&
-           row.contains("notes", each.measured);
-  });
-}
-
 /// InferenceMAX (benchmarks/dsr1_fp8_b200.sh, qwen3.5_bf16_b200.sh, from memory): SGLang looks for new requests of DeepSeek-R1 and of
 /// Qwen3.5 every 10 iterations, every 30 from 16 users on; under attention-DP, TensorRT-LLM waits up to 60 iterations until every group has
 /// a prompt.
@@ -74,10 +47,6 @@ void set_serving_recipe(const Cells& row, ServingRow& out) {
     engine.poll_iterations = row.count("concurrency") >= 16 ? 30 : 10;
   if (row.contains("engine", "TensorRT-LLM") && plan.attention_dp > 1)
     engine.poll_iterations = 60;
-  if (predicts_tokens(row)) {
-    const bool one = plan.attention_dp > 1;
-    out.job.speculation = {.drafter = Drafter::prediction_layers, .drafts = one ? 1 : 3, .acceptance = one ? one_accepted : three_accepted};
-  }
 }
 
 } // namespace orrery

@@ -79,8 +79,6 @@ TEST_CASE("an engine is known by any spelling, and by date where its version is 
   CHECK(profile("VLLM", "v0.10.1.1") == "vllm-v1-2025");
   CHECK(profile("vLLM", "0.13.0") == "vllm-v1-2025"); // asynchronous scheduling came with 0.14
   CHECK(profile("vLLM", "0.14.0") == "vllm-2026");
-  CHECK(profile("TensorRT-LLM", "1.3.0rc1") == "tensorrt-llm-1.3.0rc1");
-  CHECK(profile("TensorRT-LLM", "1.3.0rc10") == "tensorrt-llm-pytorch-2026");
   CHECK(profile("TRT-LLM", "0.12.0") == "tensorrt-llm-2024");
   CHECK(profile("tensorrt_llm", "1.1.0") == "tensorrt-llm-pytorch-2026");
   CHECK(profile("Triton TensorRT-LLM", "24.05") == "tensorrt-llm-2024");

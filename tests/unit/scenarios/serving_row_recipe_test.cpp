@@ -54,30 +54,6 @@ TEST_CASE("sweeps of a benchmark carry what its recipes set", "[scenarios][servi
   CHECK(row_of(groups).software.serving.poll_iterations == 60);
 }
 
-TEST_CASE("runs with predicted tokens are known by release and date", "[scenarios][serving]") {
-  const Given first{{"engine", "TensorRT-LLM"}, {"engine_version", "1.1.0rc2.post2"}, {"notes", "measured 2025-12-15; moe"}};
-  CHECK(row_of(sweep(first)).job.speculation.drafter == Drafter::none);
-  Given second = sweep(first);
-  second["notes"] = "measured 2026-01-14; moe";
-  const Speculation three = row_of(second).job.speculation;
-  CHECK(three.drafter == Drafter::prediction_layers);
-  CHECK(three.drafts == 3);
-  CHECK(three.tokens_per_iteration() == Approx(2.44).epsilon(0.01));
-  second["engine_version"] = "1.2.0rc6.post3";
-  second["tp"] = "1";
-  second["dp"] = "8";
-  const Speculation one = row_of(second).job.speculation;
-  CHECK(one.drafts == 1);
-  CHECK(one.tokens_per_iteration() == Approx(1.85));
-  second["source_ref"] = "elsewhere";
-  CHECK(row_of(second).job.speculation.drafter == Drafter::none);
-  const Given qwen{{"model", "Qwen3.5-397B-A17B"}, {"tp", "4"}, {"devices", "4"}, {"ep", "1"}};
-  CHECK(row_of(sweep(qwen)).job.speculation.drafter == Drafter::none);
-  Given guessed = sweep(qwen);
-  guessed["notes"] = "measured 2026-03-20; moe";
-  CHECK(row_of(guessed).job.speculation.drafts == 3);
-}
-
 TEST_CASE("experts are loaded unevenly where no deployment balances them", "[scenarios][serving]") {
   const Routing latent = row_of(sweep({})).job.routing;
   CHECK(latent.kind == RoutingKind::power_law);
