@@ -255,7 +255,12 @@ void BlockBuilder::accumulate(List& list, const std::string& name, double elemen
   if (plan.zero >= 2 || one_micro_batch())
     return;
   const double kept = element_bytes(software.gradient);
-  streaming(list, name + "_accumulate", OpClass::elementwise, elements * (size.element + kept), elements * kept);
+  const bool copies = software.copy_wide_gradients && kept > size.element;
+  if (copies) {
+    streaming(list, name + "_widen_grad", OpClass::cast, elements * size.element, elements * kept);
+    list.back().weight_gradient = true;
+  }
+  streaming(list, name + "_accumulate", OpClass::elementwise, elements * ((copies ? kept : size.element) + kept), elements * kept);
   list.back().weight_gradient = true;
 }
 

@@ -117,6 +117,7 @@ struct SoftwareProfile {
   bool fused_projections = true;        ///< queries, keys and values, and gate and up-projection, as one product each
   bool fused_norms = true;              ///< RMS norms and rotary embeddings as one kernel each way, not as elementary operators in fp32
   bool fused_grad_accumulation = false; ///< weight-gradient products add to the accumulation buffer themselves
+  bool copy_wide_gradients = false;     ///< gradients are copied to the precision of the accumulation buffer, then the copies are added
   bool fused_loss = false;              ///< cross-entropy in one pass over the logits each way
   bool fused_casts = true;              ///< what makes the input of a low-precision product casts it too; else norms alone do
   int logged_losses = 0;                ///< plain cross-entropies of each micro-batch that are logged, not trained on

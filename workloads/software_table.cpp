@@ -120,6 +120,8 @@ const Table<SoftwareProfile>& software_table() {
                 {.help = "RMS norms and rotary embeddings as one kernel each way, not as elementary operators in fp32"})
           .flag("fused_grad_accumulation", &S::fused_grad_accumulation,
                 {.help = "weight-gradient products add to the accumulation buffer themselves"})
+          .flag("copy_wide_gradients", &S::copy_wide_gradients,
+                {.help = "gradients are copied to the precision of the accumulation buffer, then the copies are added"})
           .flag("fused_loss", &S::fused_loss, {.help = "cross-entropy in one pass over the logits each way"})
           .flag("fused_casts", &S::fused_casts,
                 {.help =

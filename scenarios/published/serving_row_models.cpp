@@ -150,6 +150,7 @@ constexpr std::array model_rules = {
     ModelRule{"olmo-2-1124-7b", "olmo2-7b"},
     ModelRule{"olmo-2-1124-13b", "olmo2-13b"},
     ModelRule{"olmo-2-0325-32b", "olmo2-32b"},
+    ModelRule{"granite-20b-code", "granite-code-20b"},
     ModelRule{"granite-3.0-8b", "granite-3-8b"},
     ModelRule{"granite-3.1-8b", "granite-3-8b"},
     ModelRule{"granite-3.2-8b", "granite-3-8b"},

@@ -60,6 +60,20 @@ TEST_CASE("gradients of biases are sums over all rows", "[closed_form][eager]") 
   CHECK(moved(c, "ffn_up_bias_grad").kernels == 0);
 }
 
+TEST_CASE("gradients may be widened by a kernel of their own before they are added up", "[closed_form][eager]") {
+  Case c;
+  const double weights = 1024.0 * 4096;
+  CHECK(moved(c, "ffn_up_accumulate").read == weights * (2 + 4));
+  CHECK(moved(c, "ffn_up_widen_grad").kernels == 0);
+  c.software.copy_wide_gradients = true;
+  CHECK(moved(c, "ffn_up_widen_grad").read == weights * 2);
+  CHECK(moved(c, "ffn_up_widen_grad").written == weights * 4);
+  CHECK(moved(c, "ffn_up_accumulate").read == weights * (4 + 4));
+  CHECK(moved(c, "ffn_up_accumulate").written == weights * 4);
+  c.software.gradient = Precision::bf16;
+  CHECK(moved(c, "ffn_up_widen_grad").kernels == 0);
+}
+
 TEST_CASE("gradients of queries, keys and values are packed for their fused projection", "[closed_form][eager]") {
   Case c;
   CHECK(moved(c, "qkv_grad_pack").kernels == 0);

@@ -45,8 +45,8 @@ TEST_CASE("every model of the catalogue reads and has about the parameters that 
       continue; // counted in tests/closed_form/model_kinds_test.cpp
     const double unit = name.back() == 't' ? 1e12 : name.back() == 'm' ? 1e6 : 1e9;
     const double said = unit * std::stod(name.substr(name.rfind('-') + 1));
-    // Vendors round down: Gemma 7B has 8.5 billion, Llama 3.2 1B 1.24; Gemma's 2B leave out the embedding.
-    CHECK(model.parameters() == Approx(said).epsilon(0.26));
+    // Vendors round down: Gemma 7B has 8.5 billion, Llama 3.2 1B 1.24, Granite 3 2B 2.53; Gemma's 2B leave out the embedding.
+    CHECK(model.parameters() == Approx(said).epsilon(0.27));
   }
 }
 
