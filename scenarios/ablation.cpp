@@ -58,7 +58,7 @@ bool turn_off(Scenario& scenario, std::string_view name) {
   if (found == features().end()) {
     const std::vector<std::string> names = feature_names();
     throw UserError(
-        fmt::format("no feature of the name {}; allowed: {}; {}", shown(name), fmt::join(names, ", "), did_you_mean(name, names)));
+        fmt::format("no feature of the name {}; allowed: {}{}", shown(name), fmt::join(names, ", "), or_did_you_mean(name, names)));
   }
   if (std::ranges::none_of(scenario.jobs, [](const TrainingScenario& job) { return job.job.has_value(); }))
     throw UserError(fmt::format("{}: the scenario has no job of a model and a plan, whose features can be turned off", name));

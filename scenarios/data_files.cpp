@@ -48,7 +48,7 @@ SoftwareProfile load_software(const std::string& name) {
     profile = software_table().read(*node, diagnostics, "software");
   diagnostics.throw_if_any();
   if (!node)
-    throw UserError("no software profile " + name + "; " + did_you_mean(name, software_catalogue().names()));
+    throw UserError("no software profile " + name + or_did_you_mean(name, software_catalogue().names()));
   return profile;
 }
 

@@ -90,11 +90,9 @@ Exit show(const std::string& name, Console& console) {
     console.out << (found ? "\n" : "") << "# " << shelf.kind << ": " << name << '\n' << yaml::to_yaml(entry(shelf, name));
     found = true;
   }
-  if (!found) {
-    const std::string guess = did_you_mean(name, known);
-    throw UserError("NAME: " + shown(name) + " is in no catalogue" + (guess.empty() ? "" : "; " + guess) +
+  if (!found)
+    throw UserError("NAME: " + shown(name) + " is in no catalogue" + or_did_you_mean(name, known) +
                     "\n'orrery catalog list' shows all names.");
-  }
   return Exit::ok;
 }
 

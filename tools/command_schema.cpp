@@ -58,11 +58,9 @@ Exit explain(const Arguments& arguments, Console& console) {
       accepts += row.standard == "required" ? "; required" : "; default " + row.standard;
     out += wrap(accepts, page_width, 6) + "\n";
   }
-  if (out.empty()) {
-    const std::string guess = did_you_mean(wanted, known);
-    throw UserError("PATH: " + shown(arguments.text("PATH")) + " is no key of a scenario" + (guess.empty() ? "" : "; " + guess) +
+  if (out.empty())
+    throw UserError("PATH: " + shown(arguments.text("PATH")) + " is no key of a scenario" + or_did_you_mean(wanted, known) +
                     "\n'orrery explain' lists all keys.");
-  }
   console.out << out;
   return Exit::ok;
 }

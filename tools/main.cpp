@@ -70,8 +70,7 @@ std::string unknown_words(const CLI::App& parser) {
   for (const std::string& word : parser.remaining(true)) {
     const bool is_option = word.starts_with("-");
     const std::string kind = is_option ? "unknown option " : chosen == nullptr ? "unknown command " : "unexpected argument ";
-    const std::string guess = did_you_mean(word.substr(0, word.find('=')), known);
-    text += "orrery: " + kind + shown(word) + (guess.empty() ? "" : "; " + guess) + (is_option ? behind : "") + "\n";
+    text += "orrery: " + kind + shown(word) + or_did_you_mean(word.substr(0, word.find('=')), known) + (is_option ? behind : "") + "\n";
     if (chosen == nullptr && !is_option)
       break; // what follows an unknown command belongs to it
   }

@@ -19,12 +19,6 @@ NamedEngine engine_of(const Cells& row, bool latent) {
   return published_engine(row.text("engine"), row.text("engine_version"), measured_month(row), latent);
 }
 
-std::string lower(std::string text) {
-  for (char& c : text)
-    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return text;
-}
-
 /// The format that the row names, or that its model is published in: DeepSeek-V3 and its kin, and Qwen's own FP8 files, have a scale for
 /// each block; gpt-oss has MXFP4 experts whatever the row calls them; integers beside activations in half precision are widened.
 const WeightFormat* stated_format(const Cells& row, const TransformerModel& model) {
@@ -45,7 +39,7 @@ const WeightFormat* stated_format(const Cells& row, const TransformerModel& mode
 /// KV caches that the row does not state: the 8-bit checkpoints of TensorRT-LLM carry their scales, and the published recipes of the other
 /// engines ask for FP8 beside narrow weights on Blackwell.
 Precision kv_precision(const Cells& row, const ServingRow& out) {
-  const std::string word = lower(row.text("kv_prec"));
+  const std::string word = lower_case(row.text("kv_prec"));
   if (word.starts_with("fp8"))
     return Precision::fp8;
   if (word.starts_with("int8"))

@@ -1,4 +1,4 @@
-// Models, weight formats and engines by the names that publishers of serving measurements give them.
+// Models, weight formats and engines by the names that publishers of measurements give them; training rows ask for models too.
 #pragma once
 
 #include "workloads/model.hpp"

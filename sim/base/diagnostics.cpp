@@ -123,6 +123,11 @@ std::string did_you_mean(std::string_view name, std::span<const std::string> can
   return best.empty() ? "" : fmt::format("did you mean '{}'?", best);
 }
 
+std::string or_did_you_mean(std::string_view name, std::span<const std::string> candidates) {
+  const std::string guess = did_you_mean(name, candidates);
+  return guess.empty() ? "" : "; " + guess;
+}
+
 std::string shown(std::string_view text) {
   constexpr std::size_t longest = 60;
   const bool cut = text.size() > longest;

@@ -73,6 +73,8 @@ std::string closest(std::string_view name, std::span<const std::string> candidat
 
 /// "did you mean 'x'?", or nothing where no candidate is alike.
 std::string did_you_mean(std::string_view name, std::span<const std::string> candidates);
+/// The same with "; " before it, to stand behind a message.
+std::string or_did_you_mean(std::string_view name, std::span<const std::string> candidates);
 
 /// `text` as shown in a message: quoted, cut where long, control characters replaced.
 std::string shown(std::string_view text);

@@ -10,10 +10,7 @@ namespace {
 
 std::uint64_t splitmix(std::uint64_t& state) {
   state += 0x9E3779B97F4A7C15u;
-  std::uint64_t z = state;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-  return z ^ (z >> 31);
+  return scramble_bits(state);
 }
 
 /// FNV-1a.

@@ -10,6 +10,13 @@
 
 namespace orrery {
 
+/// A number's bits spread over all 64: SplitMix64's finalizer (Steele et al., OOPSLA 2014).
+constexpr std::uint64_t scramble_bits(std::uint64_t bits) {
+  bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9U;
+  bits = (bits ^ (bits >> 27)) * 0x94d049bb133111ebU;
+  return bits ^ (bits >> 31);
+}
+
 class RandomStream {
 public:
   /// The stream of `component` ("failures", "failures/node 17") under the run's seed.

@@ -1,19 +1,16 @@
 // Noise by position instead of by order of drawing: the same pass gets the same factor however events interleave.
 #pragma once
 
+#include "sim/base/random.hpp"
+
 #include <cmath>
 #include <cstdint>
 #include <numbers>
 
 namespace orrery {
 
-/// SplitMix64's finalizer (Steele et al., OOPSLA 2014).
-constexpr std::uint64_t mix_bits(std::uint64_t x) {
-  x += 0x9e3779b97f4a7c15U;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebU;
-  return x ^ (x >> 31);
-}
+/// One step of SplitMix64 from `x`.
+constexpr std::uint64_t mix_bits(std::uint64_t x) { return scramble_bits(x + 0x9e3779b97f4a7c15U); }
 
 /// exp(sigma z - sigma^2 / 2) with z standard normal (Box-Muller): mean 1.
 inline double log_normal_factor(double sigma, std::uint64_t seed, std::uint64_t row, std::uint64_t column) {

@@ -1,4 +1,5 @@
 // Who goes before whom, and who has to go.
+#include "sim/base/random.hpp"
 #include "sim/engine/replica.hpp"
 
 #include <algorithm>
@@ -6,27 +7,15 @@
 
 namespace orrery {
 
-namespace {
-
-/// The same bits for the same numbers (SplitMix64's finaliser).
-std::uint64_t scrambled(std::uint64_t bits) {
-  bits = (bits ^ (bits >> 30U)) * 0xbf58476d1ce4e5b9U;
-  bits = (bits ^ (bits >> 27U)) * 0x94d049bb133111ebU;
-  return bits ^ (bits >> 31U);
-}
-
-} // namespace
-
 /// `slot` = where it runs; nothing = it waits.
 Replica::Rank Replica::rank(const Slot* slot, RequestId id) const {
   if (spec_.fairness->order == Fairness::Order::random)
-    return {scrambled((drawing_ + 1) * 0x9e3779b97f4a7c15U + scrambled(id + 1)), id};
+    return {scramble_bits((drawing_ + 1) * 0x9e3779b97f4a7c15U + scramble_bits(id + 1)), id};
   const Sequence& s = sequence(id);
   const double since = s.decoding ? static_cast<double>(slot->clock - s.joined) * spec_.tokens_per_iteration : 0;
   return {s.produced + static_cast<std::uint64_t>(since), id};
 }
 
-/// `first` = before all of its level, where no drawing says otherwise.
 /// Behind all that are not longer, less what they have waited for.
 std::deque<RequestId>::iterator Replica::place_by_length(std::deque<RequestId>& queue, RequestId id) const {
   const auto weight = [&](RequestId r) { return sequence(r).prompt + *spec_.policy.aging * requests_->records[r].arrival.si(); };
@@ -36,6 +25,7 @@ std::deque<RequestId>::iterator Replica::place_by_length(std::deque<RequestId>& 
   return place;
 }
 
+/// `first` = before all of its level, where no drawing says otherwise.
 void Replica::queue_again(RequestId id, bool first) {
   std::deque<RequestId>& queue = queue_of(id);
   ++waiting_count_;

@@ -1,5 +1,6 @@
 #include "sim/engine/serving.hpp"
 
+#include "sim/base/random.hpp"
 #include "sim/engine/engine.hpp"
 #include "sim/engine/serving_source.hpp"
 
@@ -7,18 +8,6 @@
 #include <cassert>
 
 namespace orrery {
-
-namespace {
-
-/// A number's bits spread over all 64 (the last step of splitmix64): the first requests of sessions lie at regular distances where all
-/// sessions have as many requests, and their remainders would name few replicas.
-std::uint64_t spread_bits(std::uint64_t bits) {
-  bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9U;
-  bits = (bits ^ (bits >> 27)) * 0x94d049bb133111ebU;
-  return bits ^ (bits >> 31);
-}
-
-} // namespace
 
 ServingSource::ServingSource(const RequestStream& stream, const ServingSystem& system, const ServingOptions& options)
     : stream_(stream), system_(system), options_(options), requests_(stream), autoscaler_(system.autoscaling), services_(system.services) {
@@ -148,7 +137,9 @@ std::uint32_t ServingSource::route(RequestId id, bool decode, Seconds now) {
     RequestId first = id;
     while (stream_.requests[first].follows != no_request)
       first = stream_.requests[first].follows;
-    return candidates[spread_bits(first) % candidates.size()];
+    // Scrambled: where all sessions have as many requests, their first ones lie at regular distances, and remainders would name few
+    // replicas.
+    return candidates[scramble_bits(first) % candidates.size()];
   }
   }
   return candidates.front();
