@@ -13,44 +13,57 @@ namespace {
 
 using Constants = std::array<double, 3>; ///< per iteration, sequence, request
 
-/// A published figure and what it would be without a host. A time grows by the weights x constants; a rate falls as its span grows.
+/// A published figure, what it would be without a host, and how much longer each constant makes it: a time grows by slopes x constants,
+/// the time of a token, 1 / rate, by the share slopes x constants.
 struct SeenFigure {
   double measured = 0;
   double base = 0;
-  Constants weights{};
-  double span = 0; ///< of a rate; 0 = a time
+  Constants slopes{};
+  bool rate = false;
 };
 
 double value(const SeenFigure& each, const Constants& constants) {
   double added = 0;
   for (std::size_t k = 0; k < constants.size(); ++k)
-    added += each.weights[k] * constants[k];
-  return each.span > 0 ? each.base * each.span / (each.span + added) : each.base + added;
+    added += each.slopes[k] * constants[k];
+  return each.rate ? each.base / (1 + added) : each.base + added;
 }
 
-SeenFigure observe(const ServingRow& row, const ServingPrediction& base, std::size_t figure) {
-  SeenFigure seen{.measured = row.measured[figure].value, .base = base.values[figure]};
-  const double request = row.kind == ServingKind::batch ? 0 : 1;
-  const double sequences = base.sequences / base.groups;
-  if (row.software.serving.works_ahead) { // its iterations do not wait for the host
-    if (row.measured[figure].metric == ServingMetric::ttft || row.measured[figure].metric == ServingMetric::end_to_end)
-      seen.weights = {0, 0, request};
-    return seen;
+/// Constants of the iterations near those of the engines, so that a slope holds what queues and batches make of them.
+constexpr std::array<double, 2> probes{1e-3, 10e-6};
+
+void set_host(ServingTraits& engine, const Constants& constants) {
+  engine.iteration_host = Seconds{constants[0]};
+  engine.sequence_host = Seconds{constants[1]};
+  engine.request_host = Seconds{constants[2]};
+}
+
+/// The row's figures, from a run without a host and one with each constant of its iterations alone.
+std::vector<SeenFigure> observe(ServingRow row, ServingPredictor& predictor) {
+  const bool ahead = row.software.serving.works_ahead; // its iterations do not wait for the host
+  if (!ahead)
+    set_host(row.software.serving, {});
+  row.software.serving.request_host = Seconds{};
+  const ServingPrediction base = predictor.predict(row);
+  std::vector<SeenFigure> seen;
+  for (std::size_t i = 0; i < base.values.size(); ++i) {
+    const auto& [metric, measured] = row.measured[i];
+    const bool waits = metric == ServingMetric::ttft || metric == ServingMetric::end_to_end;
+    seen.push_back({.measured = measured,
+                    .base = base.values[i],
+                    .slopes = {0, 0, waits && row.kind != ServingKind::batch ? 1.0 : 0.0},
+                    .rate = metric == ServingMetric::output_rate || metric == ServingMetric::input_rate});
   }
-  switch (row.measured[figure].metric) {
-  case ServingMetric::output_rate:
-  case ServingMetric::input_rate:
-    seen.span = base.span;
-    seen.weights = {base.iterations, base.iterations * sequences, 0};
-    break;
-  case ServingMetric::ttft:
-    seen.weights = {1, sequences, request};
-    break;
-  case ServingMetric::end_to_end:
-    seen.weights = {base.iterations, base.iterations * sequences, request};
-    break;
-  default:
-    seen.weights = {1, sequences, 0};
+  if (ahead || seen.empty())
+    return seen;
+  std::erase_if(row.layouts, [&](const std::vector<ReplicaPool>& each) { return describe_layout(each) != base.layout; });
+  for (std::size_t k = 0; k < probes.size(); ++k) {
+    Constants one{};
+    one[k] = probes[k];
+    set_host(row.software.serving, one);
+    const ServingPrediction slow = predictor.predict(row);
+    for (std::size_t i = 0; i < seen.size(); ++i)
+      seen[i].slopes[k] = (seen[i].rate ? base.values[i] / slow.values[i] - 1 : slow.values[i] - base.values[i]) / probes[k];
   }
   return seen;
 }
@@ -90,23 +103,19 @@ Constants best_constants(const std::vector<SeenFigure>& seen) {
 } // namespace
 
 bool fits_serving_host(const ServingRow& row) {
-  const bool alone = row.kind == ServingKind::concurrency || row.kind == ServingKind::offline || row.kind == ServingKind::batch;
+  using K = ServingKind;
+  const bool alone =
+      row.kind == K::concurrency || row.kind == K::offline || row.kind == K::batch || row.kind == K::rate || row.kind == K::burst;
   return alone && row.refusal.empty() && !row.flagged && !row.stand_in && row_hash(row.id) % 3 == 0;
 }
 
 std::map<std::string, ServingHost> fit_serving_hosts(const std::vector<ServingRow>& rows, const Calibration& calibration) {
   ServingPredictor predictor(calibration);
   std::map<std::string, std::vector<SeenFigure>> seen;
-  for (ServingRow row : rows) {
-    if (!fits_serving_host(row))
-      continue;
-    row.software.serving.request_host = Seconds{};
-    if (!row.software.serving.works_ahead)
-      row.software.serving.iteration_host = row.software.serving.sequence_host = Seconds{};
-    const ServingPrediction base = predictor.predict(row);
-    for (std::size_t i = 0; i < base.values.size(); ++i)
-      seen[row.software.name].push_back(observe(row, base, i));
-  }
+  for (const ServingRow& row : rows)
+    if (fits_serving_host(row))
+      for (const SeenFigure& each : observe(row, predictor))
+        seen[row.software.name].push_back(each);
   std::map<std::string, ServingHost> hosts;
   for (const auto& [name, figures] : seen) {
     const Constants best = best_constants(figures);
