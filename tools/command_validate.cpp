@@ -67,15 +67,21 @@ std::string ranking(const TrainingValidation& validation, const Style& style) {
 
 std::string band(const TrainingValidation& validation) {
   const BandScore score = score_error_bands(validation);
+  if (score.half_width == 0)
+    return {}; // a kind of run in one group only
   return fmt::format("\nThe error band, derived without a row's own group, holds {} of the rows; median half-width {}\n",
                      percent(score.holds), percent(score.half_width));
+}
+
+ValidationScope scope_of(const Arguments& arguments) {
+  return {.file = arguments.text("--data"), .left_out = arguments.all("--leave-out")};
 }
 
 Exit validate_steps(const Arguments& arguments, Console& console) {
   TrainingValidation validation;
   {
     const Progress progress(console.error, "predicting", console.progress);
-    validation = validate_training(arguments.text("--data"));
+    validation = validate_training(scope_of(arguments));
   }
   if (arguments.has("--rows"))
     write_file(arguments.text("--rows"), [&](std::ostream& out) { write_rows(out, validation); });
@@ -90,7 +96,7 @@ Exit validate_requests(const Arguments& arguments, Console& console) {
   ServingValidation validation;
   {
     const Progress progress(console.error, "simulating", console.progress);
-    validation = validate_serving(arguments.text("--data"));
+    validation = validate_serving(scope_of(arguments));
   }
   if (arguments.has("--rows"))
     write_file(arguments.text("--rows"), [&](std::ostream& out) { write_serving_rows(out, validation); });
@@ -152,13 +158,15 @@ Exit validate_kernel_times(const Arguments& arguments, Console& console) {
 }
 
 Exit run(const Arguments& arguments, Console& console) {
-  const bool papers = arguments.text("WHAT") == "papers";
-  const std::vector<std::string> others =
-      papers ? std::vector<std::string>{"--data", "--rows"} : std::vector<std::string>{"--claim", "--file", "--format", "--strict"};
+  const std::string what = arguments.text("WHAT");
+  std::vector<std::string> others{"--claim", "--file", "--format", "--strict"};
+  if (what == "papers")
+    others = {"--data", "--rows", "--leave-out"};
+  else if (what == "kernels")
+    others.emplace_back("--leave-out");
   for (const std::string& option : others)
     if (arguments.has(option))
-      throw UserError(fmt::format("{}: not with 'validate {}'", option, arguments.text("WHAT")));
-  const std::string what = arguments.text("WHAT");
+      throw UserError(fmt::format("{}: not with 'validate {}'", option, what));
   if (what == "papers")
     return validate_papers(arguments, console);
   if (what == "kernels")
@@ -176,9 +184,9 @@ Command validate_command_row() {
           "training: step times; bias is the mean of predicted / measured - 1; columns of --rows: group, id, measured_s, predicted_s, "
           "error_pct, refusal, plan. serving: throughput, times to first and per output token; columns of --rows: group, id, class, "
           "metric, software, measured, predicted, error_pct, refusal, layout, not_scored. kernels: times of single kernels, by device, "
-          "kind and precision. papers: the claims of scenarios/papers/claims, each by its own check. Exit status: 0 it ran; 2 an "
-          "input is "
-          "wrong; 4 with --strict, a claim is not met.",
+          "kind and precision. papers: the claims of scenarios/papers/claims, each by its own check. --leave-out hopper shows how far a "
+          "prediction is off on "
+          "machines whose kernels nobody measured. Exit status: 0 it ran; 2 an input is wrong; 4 with --strict, a claim is not met.",
       .options = {{.name = "WHAT",
                    .kind = OptionKind::positional,
                    .value = {},
@@ -187,6 +195,10 @@ Command validate_command_row() {
                    .choices = {"training", "serving", "kernels", "papers"}},
                   {.name = "--data", .value = "FILE.csv", .help = "measurements other than the project's own; of kernels, a folder"},
                   {.name = "--rows", .value = "OUT.csv", .help = "writes one line per measured row"},
+                  {.name = "--leave-out",
+                   .kind = OptionKind::values,
+                   .value = "ARCHITECTURE",
+                   .help = "of training and serving, only rows of its devices, predicted without its kernels; may be repeated"},
                   {.name = "--claim",
                    .kind = OptionKind::values,
                    .value = "ID",

@@ -131,15 +131,33 @@ GroupScore macro_average(const std::vector<GroupScore>& groups) {
   return macro;
 }
 
-TrainingValidation validate_training(const std::string& file) {
-  const std::string name = file.empty() ? data_file("scenarios/validation/training.csv") : file;
+bool ValidationScope::holds(const Device& device) const {
+  return left_out.empty() || std::ranges::find(left_out, device.architecture) != left_out.end();
+}
+
+Calibration ValidationScope::calibration() const {
+  Calibration calibration = load_calibration();
+  std::vector<std::string> known;
+  for (const auto& [architecture, curves] : calibration.architectures)
+    known.push_back(architecture);
+  for (const std::string& architecture : left_out)
+    if (std::ranges::find(known, architecture) == known.end())
+      throw UserError("--leave-out: no measured kernels of " + architecture + or_did_you_mean(architecture, known));
+  for (const std::string& architecture : left_out)
+    calibration.architectures.erase(architecture);
+  return calibration;
+}
+
+TrainingValidation validate_training(const ValidationScope& scope) {
+  const std::string name = scope.file.empty() ? data_file("scenarios/validation/training.csv") : scope.file;
   Diagnostics diagnostics;
   const CsvTable table = parse_csv(read_text_file(name), name, {}, diagnostics);
   diagnostics.throw_if_any();
-  const Calibration& calibration = load_calibration();
+  const Calibration calibration = scope.calibration();
   TrainingValidation validation;
   for (const TrainingRow& row : training_rows(table, name))
-    validation.rows.push_back(score(row, calibration));
+    if (scope.holds(row.cluster.node.device))
+      validation.rows.push_back(score(row, calibration));
   std::map<std::string, std::vector<const ScoredRow*>> groups;
   for (const ScoredRow& row : validation.rows)
     if (!row.fitted)

@@ -1,6 +1,7 @@
 // Scores predictions against published measurements.
 #pragma once
 
+#include "models/kernel_curves.hpp"
 #include "scenarios/result.hpp"
 
 #include <optional>
@@ -55,7 +56,19 @@ struct TrainingValidation {
   GroupScore macro; ///< mean over groups
 };
 
-/// Scores the rows of `file` (columns of scenarios/validation/training.csv), or the project's own where empty.
-TrainingValidation validate_training(const std::string& file = {});
+/// Which rows are scored, and from which kernels they are predicted.
+struct ValidationScope {
+  std::string file; ///< rows of the user's; empty = the project's own
+  /// Architectures (Device::architecture) whose measured kernels are taken away: only rows of their devices are scored, from the curves
+  /// of the nearest architecture that is left, as a device that nobody measured would be. Host constants of engines stay.
+  std::vector<std::string> left_out;
+
+  [[nodiscard]] bool holds(const Device& device) const;
+  /// Throws UserError where an architecture to leave out has no measured kernels.
+  [[nodiscard]] Calibration calibration() const;
+};
+
+/// Columns as in scenarios/validation/training.csv.
+TrainingValidation validate_training(const ValidationScope& scope = {});
 
 } // namespace orrery

@@ -195,7 +195,8 @@ const ClassName& name_of(ServingClass kind) { return *std::ranges::find(class_na
 const char* class_title(ServingClass kind) { return name_of(kind).title; }
 const char* class_word(ServingClass kind) { return name_of(kind).word; }
 
-ServingValidation validate_serving(const std::string& file) {
+ServingValidation validate_serving(const ValidationScope& scope) {
+  const std::string& file = scope.file;
   const std::string own = data_file("scenarios/validation/serving.csv");
   const std::vector<ServingRow> rows = read_rows(file.empty() ? own : file);
   // Host constants were fitted on rows of the project's own table, which others may hold too.
@@ -203,16 +204,20 @@ ServingValidation validate_serving(const std::string& file) {
   for (const ServingRow& row : file.empty() ? rows : read_rows(own))
     if (fits_serving_host(row))
       fitted.insert({row.id, row.origin});
-  ServingPredictor predictor(load_calibration());
+  const Calibration calibration = scope.calibration();
+  ServingPredictor predictor(calibration);
   ServingValidation validation;
-  for (const ServingRow& row : rows)
+  for (const ServingRow& row : rows) {
+    if (!scope.holds(row.cluster.node.device))
+      continue;
     for (ScoredServing& scored : score(row, fitted.contains({row.id, row.origin}), predictor))
       validation.rows.push_back(std::move(scored));
+  }
   for (const ClassName& each : class_names)
     if (std::ranges::any_of(validation.rows, [&](const ScoredServing& row) { return row.kind == each.kind; }))
       validation.classes.push_back(score_class(each.kind, validation.rows));
   validation.order = order_of(validation.rows);
-  if (file.empty())
+  if (file.empty() && scope.left_out.empty())
     validation.run = validate_request_run();
   return validation;
 }

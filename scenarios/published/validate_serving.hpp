@@ -67,7 +67,7 @@ struct ServingValidation {
   std::optional<RequestRunScore> run; ///< with the project's own rows
 };
 
-/// Scores the rows of `file` (columns of scenarios/validation/serving.csv), or the project's own where empty.
-ServingValidation validate_serving(const std::string& file = {});
+/// Columns as in scenarios/validation/serving.csv.
+ServingValidation validate_serving(const ValidationScope& scope = {});
 
 } // namespace orrery

@@ -197,6 +197,9 @@ expect 0 'mean over groups' "$orrery" validate training --rows rows.csv
 holds 'one line per measured row' grep -q '^group,id,measured_s,predicted_s,error_pct,refusal,plan$' rows.csv
 expect 2 'missing.csv' "$orrery" validate training --data missing.csv
 expect 2 'missing.csv' "$orrery" validate serving --data missing.csv
+expect 0 'vtrain-multi ' "$orrery" validate training --leave-out ampere
+expect 2 'no measured kernels of hoper; did you mean .hopper.' "$orrery" validate serving --leave-out hoper
+expect 2 "--leave-out: not with 'validate kernels'" "$orrery" validate kernels --leave-out hopper
 expect 2 'allowed: training' "$orrery" validate weather
 expect 0 'h100-sxm-80gb .*decoding' "$orrery" validate kernels
 expect 2 'missing: is not a folder' "$orrery" validate kernels --data missing
