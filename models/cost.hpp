@@ -21,6 +21,7 @@ enum class Bound { compute, memory, latency, network, host };
 struct OpCost {
   Seconds time;
   Seconds stretchable; ///< the part of `time` that scales with 1 / compute clock
+  Seconds unlimited;   ///< the same at the clock of short kernels, which no power limiter slows
   Flops flops;
   Bytes memory;   ///< traffic to the device's memory
   Bytes scale_up; ///< sent over the scale-up links

@@ -79,6 +79,9 @@ ReplicaModel::Work& ReplicaModel::Work::operator+=(const Work& other) {
   kernels += other.kernels;
   network += other.network;
   reading += other.reading;
+  arithmetic += other.arithmetic;
+  computing += other.computing;
+  unlimited += other.unlimited;
   host += other.host;
   out += other.out;
   return *this;
@@ -94,6 +97,9 @@ ReplicaModel::Work ReplicaModel::Work::times(double count) const {
           .kernels = count * kernels,
           .network = count * network,
           .reading = count * reading,
+          .arithmetic = count * arithmetic,
+          .computing = count * computing,
+          .unlimited = count * unlimited,
           .host = count * host,
           .out = count * out};
 }
@@ -154,6 +160,11 @@ ReplicaModel::Work ReplicaModel::price(const std::vector<Operator>& list) const 
     work.flops += cost.flops;
     work.memory += cost.memory;
     work.kernels += op.kernels;
+    if (cost.bound == Bound::compute) {
+      work.arithmetic += cost.flops;
+      work.computing += cost.stretchable;
+      work.unlimited += cost.unlimited;
+    }
     (cost.bound == Bound::network ? work.network : work.reading) += cost.bound == Bound::compute ? Seconds{} : cost.time;
   }
   return work;
@@ -223,6 +234,7 @@ IterationCost ReplicaModel::finish(const Iteration& iteration, const Layers& lin
       work += linear.back();
     if (s + 1 == stages.size())
       work += head;
+    work.span.stretchable += work.unlimited * kernels_.clock_limit().loss(work.arithmetic.si()) - work.computing;
     if (!iteration.captured)
       work.span.rigid += std::max(Seconds{}, work.kernels * software_.kernel_launch - work.span.stretchable - work.span.rigid);
     const Span span = power_.limited(work.span);

@@ -7,6 +7,7 @@
 //          octave apart, attention between contexts a factor 2^(1/4) apart.
 //          Prompts: those of an iteration share kernels. Each adds its part of those of as many like it as have 65,536 tokens; what one
 //          alone takes beyond that (floors, idle multiprocessors) counts once, the largest.
+//          Power: kernels that arithmetic binds lose the clock of one product of all their FLOPs in the stage (ClockLimit).
 //          Launches: kernels x kernel_launch where no captured graph covers the iteration; the stage takes the longer of both.
 //          Host: iteration_host + sequences x sequence_host. Where the host works ahead, an iteration takes the longer of host and devices,
 //          else their sum.
@@ -63,10 +64,13 @@ private:
     Flops flops;
     Bytes memory;
     double kernels = 0;
-    Seconds network; ///< of the span, in collectives
-    Seconds reading; ///< of the span, in kernels bound by memory
-    Seconds host;    ///< beside the span: attention by the host's processors
-    Seconds out;     ///< beside it: keys and values on their way to host memory
+    Seconds network;   ///< of the span, in collectives
+    Seconds reading;   ///< of the span, in kernels bound by memory
+    Flops arithmetic;  ///< in kernels bound by it
+    Seconds computing; ///< of the span, what follows the clock of those
+    Seconds unlimited; ///< the same where no limiter slows them
+    Seconds host;      ///< beside the span: attention by the host's processors
+    Seconds out;       ///< beside it: keys and values on their way to host memory
 
     Work& operator+=(const Work& other);
     [[nodiscard]] Work times(double count) const;

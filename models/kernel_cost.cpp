@@ -102,6 +102,7 @@ OpCost from_parts(const TimeParts& parts, int unit) {
   cost.bound = parts.floor > longer ? Bound::latency : parts.compute >= parts.memory ? Bound::compute : Bound::memory;
   // Under memory-bound time only the part of compute that it does not hide follows the clock.
   cost.stretchable = Seconds{parts.compute >= parts.memory ? parts.compute : std::max(0.0, body - parts.memory)};
+  cost.unlimited = cost.stretchable;
   return cost;
 }
 
@@ -161,25 +162,22 @@ std::string curve_architecture(const Device& device, const Calibration& calibrat
 
 constexpr double no_sustained_loss = 1e-4; // the lower bound of the fit: long products were no slower
 
-MatmulCurve amid_stream(const MatmulCurve& curve, const MatmulCurve& half, double relief) {
-  MatmulCurve steady = curve;
-  const double sustained = std::min(curve.sustained, half.sustained);
-  if (sustained <= no_sustained_loss)
-    return curve;
-  const double loss = 1 + sustained * std::log10(std::max(1.0, curve.largest_flops / sustained_from));
-  steady.rate /= std::max(1.0, loss / std::cbrt(std::max(1.0, relief)));
-  steady.sustained -= sustained; // what a kernel loses to its size beyond what the limiter takes
-  return steady;
+double ClockLimit::loss(double flops) const {
+  const double measured = 1 + sustained * std::log10(std::max(1.0, std::min(flops, largest) / sustained_from));
+  return std::max(1.0, measured / std::cbrt(std::max(1.0, relief)));
 }
 
 KernelModel::KernelModel(const Device& device, const Calibration& calibration, const SoftwareProfile& software, KernelStream stream)
-    : experts_(software.experts) {
+    : experts_(software.experts), stream_(stream) {
   const std::string source = curve_architecture(device, calibration);
   const auto found = calibration.architectures.find(source);
   const ArchitectureCurves curves = found == calibration.architectures.end() ? ArchitectureCurves{} : found->second;
   const bool carried = source != device.architecture;
-  const bool continuous = stream == KernelStream::continuous && !curves.matmul.empty();
-  const double relief = device.power_cap && device.kernel_cap ? *device.power_cap / *device.kernel_cap : 1.0;
+  const MatmulCurve half = curve_for(curves.matmul, Precision::bf16);
+  if (!curves.matmul.empty() && half.sustained > no_sustained_loss)
+    limit_ = {.sustained = half.sustained,
+              .largest = half.largest_flops,
+              .relief = device.power_cap && device.kernel_cap ? *device.power_cap / *device.kernel_cap : 1.0};
   bool has_streaming_unit = false;
   for (const ComputeUnit& unit : device.units)
     has_streaming_unit = has_streaming_unit || unit.kind != UnitKind::matrix;
@@ -211,8 +209,6 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration, c
         const auto blocks = curves.fused_moe_blocks.find(precision);
         lane.grouped_blocks = blocks == curves.fused_moe_blocks.end() ? lane.grouped : blocks->second;
         lane.grouped_mixed = mixed_curve(curve_for(grouped, Precision::fp4), lane.rates, described);
-        if (continuous)
-          lane.matmul = amid_stream(lane.matmul, curve_for(curves.matmul, Precision::bf16), relief);
         lane.attention = curve_for(curves.attention, precision);
         lane.latent_attention = curve_for(curves.latent_attention.empty() ? curves.attention : curves.latent_attention, precision);
       }
@@ -261,6 +257,9 @@ template <class Time> OpCost KernelModel::quickest(std::size_t precision, Time t
 OpCost KernelModel::matmul_cost(const Matmul& shape, std::size_t precision) const {
   return quickest(precision, [&](const Unit& unit, const Lane& lane) {
     OpCost cost = from_parts(matmul_time(shape, lane.rates, lane.matmul), unit.index);
+    // The limiter's part of what a product loses to its length (ClockLimit), without the device's relief, which its measurement did not
+    // have.
+    cost.unlimited = cost.stretchable / ClockLimit{.sustained = limit_.sustained, .largest = 1e300}.loss(cost.flops.si());
     cost.assumed = lane.matmul.assumed;
     cost.extrapolated = cost.flops.si() > lane.matmul.largest_flops;
     return cost;
@@ -326,6 +325,16 @@ OpCost KernelModel::streaming_cost(const Streaming& shape, const Operator& op) c
 }
 
 OpCost KernelModel::cost(const Operator& op) const {
+  OpCost cost = alone(op);
+  if (stream_ == KernelStream::continuous && cost.bound == Bound::compute) {
+    const Seconds longer = cost.unlimited * limit_.loss(limit_.largest) - cost.stretchable;
+    cost.time += longer;
+    cost.stretchable += longer;
+  }
+  return cost;
+}
+
+OpCost KernelModel::alone(const Operator& op) const {
   const auto precision = static_cast<std::size_t>(op.precision);
   if (const auto* matmul = std::get_if<Matmul>(&op.shape))
     return matmul_cost(*matmul, precision);

@@ -7,8 +7,9 @@
 // leave a vector unit to what the matrix unit on the same memory cannot compute, since its curves were measured with the library's choice
 // between both. Products lose rate to power with their length
 // (MatmulCurve::sustained): the benchmarks that measure them repeat each a few times, so that only long ones outlast the tens of
-// milliseconds in which a power limiter acts. In a continuous stream (a training pass) every product runs at the clock of the longest
-// measured one. A higher cap than that of the measured device gives clock back as its cube root (dynamic power ~ clock x voltage^2).
+// milliseconds in which a power limiter acts. Kernels that arithmetic binds, back to back, draw its power as one long product does: they
+// lose the clock of a product of as many FLOPs (ClockLimit), in a training pass that of the longest measured one. A higher cap than that of
+// the measured device gives clock back as its cube root (dynamic power ~ clock x voltage^2).
 //
 // Source: constants fitted to published kernel measurements (models/calibration/kernels), kept in models/calibration/curves.yaml.
 //
@@ -47,9 +48,15 @@ enum class KernelStream {
   continuous ///< kernels back to back for seconds
 };
 
-/// A measured curve of products amid a continuous stream: all of them run at the clock of the longest measured one. `half` is the
-/// half-precision curve of the same device, since a limiter knows no precision; `relief` is the device's cap over that of the measured one.
-MatmulCurve amid_stream(const MatmulCurve& curve, const MatmulCurve& half, double relief);
+/// What a power limiter takes from the clock of kernels that arithmetic binds, by how much of such work follows back to back.
+struct ClockLimit {
+  double sustained = 0; ///< MatmulCurve::sustained of half-precision products: a limiter knows no precision
+  double largest = 0;   ///< FLOPs of the longest product measured: longer work loses no more
+  double relief = 1;    ///< the device's cap over that of the measured one
+
+  /// Time of a kernel amid `flops` of such work over that of a short one; at least 1.
+  [[nodiscard]] double loss(double flops) const;
+};
 
 /// Prices operators on one device. Immutable; building it resolves every curve once.
 class KernelModel {
@@ -61,6 +68,8 @@ public:
   /// Device time: at least one floor per kernel of a streaming operator, one floor per matrix product or attention. Host launch time is not
   /// in it. A collective costs nothing here (models/collective_cost.hpp prices it).
   [[nodiscard]] OpCost cost(const Operator& op) const;
+
+  [[nodiscard]] const ClockLimit& clock_limit() const { return limit_; }
 
 private:
   static constexpr std::size_t precisions = 8;
@@ -87,6 +96,7 @@ private:
 
   /// Cost on the unit that ends first, of those that compute in `precision`.
   template <class Time> [[nodiscard]] OpCost quickest(std::size_t precision, Time time) const;
+  [[nodiscard]] OpCost alone(const Operator& op) const;
   [[nodiscard]] OpCost matmul_cost(const Matmul& shape, std::size_t precision) const;
   [[nodiscard]] OpCost grouped_cost(const GroupedMatmul& shape, std::size_t precision) const;
   [[nodiscard]] OpCost attention_cost(const FusedAttention& shape, std::size_t precision) const;
@@ -95,6 +105,8 @@ private:
 
   std::vector<Unit> units_;
   ExpertKernel experts_;
+  KernelStream stream_;
+  ClockLimit limit_;
 };
 
 } // namespace orrery

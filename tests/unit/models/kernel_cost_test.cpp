@@ -326,11 +326,13 @@ TEST_CASE("in a continuous stream every product runs at the clock of the longest
   CHECK(slowdown(256) == Approx(1.10 / std::cbrt(1.2)).epsilon(1e-9));
   device.power_cap = Watts{500};
   CHECK(slowdown(256) == Approx(1.0).epsilon(1e-9)); // never faster than measured
-  // The limiter knows no precision: narrower products lose no more than those of half precision.
-  MatmulCurve narrow = curve;
-  narrow.sustained = 0.3;
-  CHECK(amid_stream(narrow, curve, 1).rate == Approx(narrow.rate / 1.10));
-  CHECK(amid_stream(narrow, curve, 1).sustained == Approx(0.25));
+  // The limiter knows neither precision nor kind: what arithmetic binds loses alike.
+  device.power_cap = device.kernel_cap;
+  const KernelModel stream(device, calibration, {}, KernelStream::continuous);
+  const OpCost prompt =
+      stream.cost({.precision = Precision::bf16, .shape = FusedAttention{.heads = 32, .head_dim = 128, .queries = 8192, .keys = 8192}});
+  CHECK(prompt.bound == Bound::compute);
+  CHECK(prompt.stretchable / prompt.unlimited == Approx(1.10));
 }
 
 TEST_CASE("an architecture that was not measured takes the nearest generation of its line", "[models][kernels]") {
