@@ -336,8 +336,14 @@ OpCost KernelModel::cost(const Operator& op) const {
 
 OpCost KernelModel::alone(const Operator& op) const {
   const auto precision = static_cast<std::size_t>(op.precision);
-  if (const auto* matmul = std::get_if<Matmul>(&op.shape))
-    return matmul_cost(*matmul, precision);
+  if (const auto* matmul = std::get_if<Matmul>(&op.shape)) {
+    OpCost cost = matmul_cost(*matmul, precision);
+    if (op.kernels == 0) // it starts while others run
+      for (const Unit& unit : units_)
+        if (unit.index == cost.unit)
+          cost.time -= unit.lanes[precision].matmul.floor;
+    return cost;
+  }
   if (const auto* grouped = std::get_if<GroupedMatmul>(&op.shape))
     return grouped_cost(*grouped, precision);
   if (const auto* attention = std::get_if<FusedAttention>(&op.shape))

@@ -151,7 +151,7 @@ struct Operator {
   OpClass op_class = OpClass::gemm;
   Precision precision = Precision::bf16;
   std::variant<Matmul, GroupedMatmul, FusedAttention, Streaming, Collective, TierTransfer, TierUpdate, ChunkScan> shape;
-  int kernels = 1;              ///< device kernels launched by the host
+  int kernels = 1;              ///< device kernels launched by the host; 0 = they start on a second stream while others run
   bool recomputed = false;      ///< part of a backward pass that repeats forward work
   bool weight_gradient = false; ///< only the optimizer waits for it: a split backward pass runs it later
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace orrery {
 
@@ -24,6 +25,13 @@ Plan layout_of(const ServingPlan& plan) {
           .dp = plan.attention_dp,
           .ep = plan.ep,
           .etp = std::max(1, plan.tp * plan.attention_dp / std::max(1, plan.ep))};
+}
+
+/// What starts at `first` runs on a second stream beside the rest: its kernels start while others run and share memory and multiprocessors
+/// with them. Its launches count with the product before it.
+void second_stream(std::vector<Operator>& list, std::size_t first) {
+  for (std::size_t i = first; i < list.size(); ++i)
+    list[first - 1].kernels += std::exchange(list[i].kernels, 0);
 }
 
 bool attends(LayerKind kind) { return kind.mixer == Mixer::attention || kind.mixer == Mixer::windowed_attention; }
@@ -212,12 +220,15 @@ void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const 
   const double outer = padded(s.hidden);
   norm(b, list, "ffn_norm", true);
   b.plain_matmul(list, "router", OpClass::gemm, {.m = s.tokens, .n = static_cast<double>(e.count), .k = s.hidden});
-  b.streaming(list, "routing", OpClass::elementwise, scores, scores, routing_kernels);
   if (shared > 0) {
+    const std::size_t first = list.size();
     linear(b, list, "shared_up", s.hidden, b.gates() * shared, false);
     b.streaming(list, "shared_act", OpClass::elementwise, b.gates() * s.tokens * shared * s.element, s.tokens * shared * s.element);
     linear(b, list, "shared_down", shared, s.hidden, false);
+    if (software_.overlap_shared_experts)
+      second_stream(list, first);
   }
+  b.streaming(list, "routing", OpClass::elementwise, scores, scores, routing_kernels);
   const bool early = plan_.attention_dp > 1 && software_.serving.expert_exchange != ExpertExchange::gather; // quantised before they travel
   if (early)
     quantise(b, list, "expert_cast", s.tokens * s.hidden, true);

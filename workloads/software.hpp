@@ -124,7 +124,7 @@ struct SoftwareProfile {
   ExpertDispatch expert_dispatch = ExpertDispatch::all_to_all;
   bool grouped_experts = false;         ///< one kernel for the products of all experts of a rank, not one for each
   bool fused_routing = false;           ///< choice of experts, and permutation of tokens, as one kernel each
-  bool overlap_shared_experts = false;  ///< shared experts compute while tokens travel
+  bool overlap_shared_experts = false;  ///< shared experts compute while tokens travel; serving: beside the routed ones
   bool overlap_expert_dispatch = false; ///< tokens travel beside the rest of a pass of another micro-batch
   bool overlap_tp_forward = false;      ///< TP collectives run piecewise beside the matmul that they feed or follow (asynchronous TP)
   bool overlap_tp_backward = false;     ///< input-gradient collectives of TP run beside the weight-gradient matmuls
