@@ -187,7 +187,7 @@ TimeParts grouped_matmul_time(const GroupedMatmul& shape, const UnitRates& unit,
   const double weight = shape.weight_bytes > 0 ? shape.weight_bytes : unit.element;
   const bool widened = weight < unit.element && !shape.mixed;
   const double groups = std::min(shape.groups, shape.rows);
-  parts.bytes = unit.element * shape.rows * (shape.k + shape.n) + weight * groups * shape.n * shape.k;
+  parts.bytes = shape.rows * (unit.element * shape.k + std::max(half_bytes, unit.element) * shape.n) + weight * groups * shape.n * shape.k;
   parts.compute = widening_time(groups * shape.k * shape.n, shape.rows / groups, shape.weight_bytes, shape.mixed, unit);
   return product_time(parts, unit.multiprocessors > 1 ? grouped_flops(shape, widened, unit.multiprocessors, curve) : parts.flops, false,
                       unit, curve);

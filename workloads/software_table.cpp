@@ -132,7 +132,8 @@ const Table<SoftwareProfile>& software_table() {
                   {.help = "a copy of a token for each of its experts, or for each rank that holds one of them"})
           .flag("grouped_experts", &S::grouped_experts, {.help = "one kernel for the products of all experts of a rank"})
           .flag("fused_routing", &S::fused_routing, {.help = "choice of experts, and permutation of tokens, as one kernel each"})
-          .flag("overlap_shared_experts", &S::overlap_shared_experts, {.help = "shared experts compute while tokens travel"})
+          .flag("overlap_shared_experts", &S::overlap_shared_experts,
+                {.help = "shared experts compute while tokens travel; serving: beside the routed"})
           .flag("overlap_expert_dispatch", &S::overlap_expert_dispatch,
                 {.help = "tokens travel beside the rest of a pass of another micro-batch"})
           .flag("overlap_tp_forward", &S::overlap_tp_forward,

@@ -53,6 +53,40 @@ TEST_CASE("a decoding batch runs as the next larger captured one", "[models][ser
   CHECK(at_129 > 1.02 * model.decode(128).at(1).latency.si());
 }
 
+TEST_CASE("shared experts on a second stream hide their starts, not their work", "[models][serving]") {
+  Diagnostics diagnostics;
+  const ServingJob job{.model = read_reference(yaml::scalar("deepseek-v3"), model_table(), model_catalogue(), diagnostics)};
+  diagnostics.throw_if_any();
+  SoftwareProfile beside = load_software("tensorrt-llm-pytorch-2026");
+  SoftwareProfile after = beside;
+  after.overlap_shared_experts = false;
+  REQUIRE(beside.overlap_shared_experts);
+  const KernelModel kernels(load_device("b200-sxm"), load_calibration(), beside);
+  const LayerKind kind = job.model.layer_kind(job.model.layers - 1);
+  for (const double tokens : {4.0, 4096.0}) {
+    CAPTURE(tokens);
+    const std::vector<Operator> two = ServingGraph(job, {}, beside).layer(kind, tokens, tokens);
+    const std::vector<Operator> one = ServingGraph(job, {}, after).layer(kind, tokens, tokens);
+    REQUIRE(two.size() == one.size());
+    int launches = 0;
+    Seconds saved{};
+    for (std::size_t i = 0; i < one.size(); ++i) {
+      launches += two[i].kernels - one[i].kernels;
+      const OpCost hidden = kernels.cost(two[i]);
+      const OpCost shown = kernels.cost(one[i]);
+      saved += shown.time - hidden.time;
+      CHECK(hidden.time.si() <= shown.time.si());
+      CHECK(hidden.memory.si() == shown.memory.si());
+      CHECK((two[i].kernels == 0) == two[i].name.starts_with("shared"));
+    }
+    CHECK(launches == 0); // the host starts as many
+    const Seconds shared = kernels.cost(*named(one, "shared_up")).time + kernels.cost(*named(one, "shared_down")).time;
+    CHECK(saved.si() > 0);
+    CHECK((saved > 0.7 * shared) == (tokens == 4));
+    CHECK((saved < 0.2 * shared) == (tokens == 4096));
+  }
+}
+
 TEST_CASE("units with FP4 arithmetic multiply MXFP4 as it is kept, at FP8's rate; others widen it", "[models][serving]") {
   const WeightFormat format = *find_weight_format("mxfp4");
   const WeightFormat blackwell = format_on(load_node("dgx-b200").device, format, Precision::bf16);
