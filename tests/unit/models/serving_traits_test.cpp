@@ -63,6 +63,7 @@ TEST_CASE("shared experts on a second stream hide their starts, not their work",
   REQUIRE(beside.overlap_shared_experts);
   const KernelModel kernels(load_device("b200-sxm"), load_calibration(), beside);
   const LayerKind kind = job.model.layer_kind(job.model.layers - 1);
+  std::vector<double> starts;
   for (const double tokens : {4.0, 4096.0}) {
     CAPTURE(tokens);
     const std::vector<Operator> two = ServingGraph(job, {}, beside).layer(kind, tokens, tokens);
@@ -80,11 +81,10 @@ TEST_CASE("shared experts on a second stream hide their starts, not their work",
       CHECK((two[i].kernels == 0) == two[i].name.starts_with("shared"));
     }
     CHECK(launches == 0); // the host starts as many
-    const Seconds shared = kernels.cost(*named(one, "shared_up")).time + kernels.cost(*named(one, "shared_down")).time;
-    CHECK(saved.si() > 0);
-    CHECK((saved > 0.7 * shared) == (tokens == 4));
-    CHECK((saved < 0.2 * shared) == (tokens == 4096));
+    starts.push_back(saved.si());
   }
+  CHECK(starts.front() > 5e-6); // of three kernels
+  CHECK(starts.back() == Approx(starts.front()));
 }
 
 TEST_CASE("units with FP4 arithmetic multiply MXFP4 as it is kept, at FP8's rate; others widen it", "[models][serving]") {
