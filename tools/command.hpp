@@ -2,7 +2,9 @@
 // row in tools/commands.cpp.
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <string_view>
@@ -47,6 +49,8 @@ public:
   /// The value of an option, or `otherwise` where it was not given.
   [[nodiscard]] std::string text(const std::string& name, const std::string& otherwise = {}) const;
   [[nodiscard]] std::vector<std::string> all(const std::string& name) const;
+  /// The value of --seed, where it was given.
+  [[nodiscard]] std::optional<std::uint64_t> seed() const;
 
 private:
   std::map<std::string, std::vector<std::string>> values_;

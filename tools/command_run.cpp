@@ -16,19 +16,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 namespace orrery {
 
 namespace {
-
-std::uint64_t seed_of(const std::string& text) {
-  std::uint64_t seed = 0;
-  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), seed);
-  if (problem != std::errc() || end != text.data() + text.size())
-    throw UserError("--seed: " + shown(text) + "; allowed: a whole number from 0 to 18446744073709551615");
-  return seed;
-}
 
 /// What is wrong with a result, for those who read nothing else.
 void print_failures(const Result& result, std::ostream& error) {
@@ -72,8 +63,7 @@ void print_answer(const Scenario& scenario, const Result& result, const Argument
 /// The scenario as the options change it.
 Scenario scenario_of(const Arguments& arguments, Console& console) {
   Scenario scenario = load_scenario(arguments.text("FILE"), arguments.all("--set"));
-  if (arguments.has("--seed"))
-    scenario.simulation.seed = seed_of(arguments.text("--seed"));
+  scenario.simulation.seed = arguments.seed().value_or(scenario.simulation.seed);
   for (const std::string& feature : arguments.all("--without")) {
     if (!turn_off(scenario, feature))
       console.error << "--without " << feature << ": already off, or of no use to this plan\n";

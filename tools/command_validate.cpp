@@ -128,11 +128,12 @@ std::vector<Claim> wanted_claims(const std::vector<std::string>& files, const st
 
 Exit validate_papers(const Arguments& arguments, Console& console) {
   const std::vector<Claim> claims = wanted_claims(arguments.all("--file"), arguments.all("--claim"));
+  const std::optional<std::uint64_t> seed = arguments.seed();
   std::vector<ClaimOutcome> outcomes;
   {
     const Progress progress(console.error, "simulating", console.progress);
     for (const Claim& claim : claims)
-      outcomes.push_back(check_claim(claim));
+      outcomes.push_back(check_claim(claim, seed));
   }
   const std::string format = arguments.text("--format", "text");
   if (format == "csv")
@@ -159,7 +160,7 @@ Exit validate_kernel_times(const Arguments& arguments, Console& console) {
 
 Exit run(const Arguments& arguments, Console& console) {
   const std::string what = arguments.text("WHAT");
-  std::vector<std::string> others{"--claim", "--file", "--format", "--strict"};
+  std::vector<std::string> others{"--claim", "--file", "--format", "--seed", "--strict"};
   if (what == "papers")
     others = {"--data", "--rows", "--leave-out"};
   else if (what == "kernels")
@@ -207,6 +208,7 @@ Command validate_command_row() {
                    .kind = OptionKind::values,
                    .value = "CLAIM.yaml",
                    .help = "a claim of yours instead of the papers; may be repeated"},
+                  {.name = "--seed", .value = "N", .help = "of every random stream of the papers' runs, to see what it does to a verdict"},
                   {.name = "--format", .value = "FORMAT", .help = "form of the answer about papers", .choices = {"text", "csv", "json"}},
                   {.name = "--strict", .kind = OptionKind::flag, .value = {}, .help = "a claim that is not met is exit status 4"}},
       .run = run};

@@ -3,12 +3,24 @@
 #include "sim/base/diagnostics.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 namespace orrery {
 
 std::string Arguments::text(const std::string& name, const std::string& otherwise) const {
   const auto found = values_.find(name);
   return found == values_.end() ? otherwise : found->second.back();
+}
+
+std::optional<std::uint64_t> Arguments::seed() const {
+  if (!has("--seed"))
+    return std::nullopt;
+  const std::string given = text("--seed");
+  std::uint64_t seed = 0;
+  const auto [end, problem] = std::from_chars(given.data(), given.data() + given.size(), seed);
+  if (problem != std::errc() || end != given.data() + given.size())
+    throw UserError("--seed: " + shown(given) + "; allowed: a whole number from 0 to 18446744073709551615");
+  return seed;
 }
 
 std::vector<std::string> Arguments::all(const std::string& name) const {

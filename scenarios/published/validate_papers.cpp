@@ -259,7 +259,7 @@ std::vector<std::string> claim_files() {
   return files;
 }
 
-ClaimOutcome check_claim(const Claim& claim) {
+ClaimOutcome check_claim(const Claim& claim, std::optional<std::uint64_t> seed) {
   ClaimOutcome outcome{
       .id = claim.id, .title = claim.title, .text = claim.text, .source = claim.source, .priority = claim.priority, .setup = claim.setup};
   std::map<std::string, Ran> ran;
@@ -272,8 +272,10 @@ ClaimOutcome check_claim(const Claim& claim) {
       now.fleet = run.fleet->devices();
     } else {
       std::vector<Scenario> variants;
-      for (const yaml::Node& document : documents_of(run, before, none))
-        variants.push_back(scenario_table().read(document, none));
+      for (const yaml::Node& document : documents_of(run, before, none)) {
+        Scenario& scenario = variants.emplace_back(scenario_table().read(document, none));
+        scenario.simulation.seed = seed.value_or(scenario.simulation.seed);
+      }
       if (variants.front().jobs.front().serving)
         now.serving = best_serving(variants, variant);
       else

@@ -16,6 +16,7 @@
 #include "scenarios/run.hpp"
 #include "scenarios/sweep/study_tables.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -170,7 +171,7 @@ Claim load_claim(const std::string& file);
 /// The files of scenarios/papers/claims, in their order.
 std::vector<std::string> claim_files();
 
-/// Precondition: the claim was loaded.
-ClaimOutcome check_claim(const Claim& claim);
+/// Precondition: the claim was loaded. `seed` is that of all runs instead of the scenarios' own.
+ClaimOutcome check_claim(const Claim& claim, std::optional<std::uint64_t> seed = std::nullopt);
 
 } // namespace orrery

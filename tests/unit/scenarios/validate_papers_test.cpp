@@ -107,6 +107,33 @@ TEST_CASE("a run starts from another, and the fastest of its variants that fits 
   CHECK(found.figures[3].note.starts_with("never: "));
 }
 
+TEST_CASE("a seed of one's own draws every run of a claim anew", "[papers]") {
+  const std::string served =
+      "runs:\n"
+      "  - name: one\n"
+      "    scenario:\n"
+      "      name: one\n"
+      "      cluster: { name: c, node: dgx-a100, nodes: 1, fabric: { kind: single_node } }\n"
+      "      software: vllm-v1-2025\n"
+      "      jobs:\n"
+      "        - serving:\n"
+      "            model: llama3-8b\n"
+      "            plan: { tp: 1 }\n"
+      "            traffic: { requests: 20, arrivals: { poisson: { rate: 5 /s } }, input: { fixed: { tokens: 100 } }, "
+      "output: { fixed: { tokens: 20 } } }\n"
+      "  - { name: two, from: one }\n"
+      "figures:\n"
+      "  - { name: same, formula: ratio, metric: end_to_end_p99, runs: [two, one], unit: x, published: 1, within: 0 }\n"
+      "  - { name: late, metric: end_to_end_p99, runs: [one], unit: s, published: 1, within: 1 }\n";
+  const Claim claim = read_claim(served);
+  const ClaimOutcome first = check_claim(claim, 1);
+  const ClaimOutcome other = check_claim(claim, 2);
+  CHECK(*first.figures[0].simulated == 1);
+  CHECK(*other.figures[0].simulated == 1);
+  CHECK(*first.figures[1].simulated == *check_claim(claim).figures[1].simulated);
+  CHECK(*first.figures[1].simulated != *other.figures[1].simulated);
+}
+
 TEST_CASE("mistakes of a claim are told with their places", "[papers]") {
   using Catch::Contains;
   CHECK_THAT(mistakes(fleets + "figures: []\n"), Contains("at least one figure"));
