@@ -131,6 +131,16 @@ MatmulCurve mixed_curve(MatmulCurve curve, const UnitRates& rates, const Compute
   return curve;
 }
 
+/// FLOP/s in half precision.
+double half_peak(const Device& device) {
+  double best = 0;
+  for (const ComputeUnit& unit : device.units)
+    for (const Precision half : {Precision::bf16, Precision::fp16})
+      if (const auto found = unit.peak.find(half); found != unit.peak.end())
+        best = std::max(best, found->second.si());
+  return best;
+}
+
 /// What matrix products without the alignment that matrix units ask for run at; 0 = no vector unit is described, no penalty.
 double vector_peak(const Device& device) {
   double best = 0;
@@ -160,6 +170,7 @@ std::string curve_architecture(const Device& device, const Calibration& calibrat
   return best;
 }
 
+constexpr double limiter_window = 0.1;     // s; power limiters settle within tens of milliseconds
 constexpr double no_sustained_loss = 1e-4; // the lower bound of the fit: long products were no slower
 
 double ClockLimit::loss(double flops) const {
@@ -176,7 +187,7 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration, c
   const MatmulCurve half = curve_for(curves.matmul, Precision::bf16);
   if (!curves.matmul.empty() && half.sustained > no_sustained_loss)
     limit_ = {.sustained = half.sustained,
-              .largest = half.largest_flops,
+              .largest = std::max(half.largest_flops, limiter_window * half.rate * half_peak(device)),
               .relief = device.power_cap && device.kernel_cap ? *device.power_cap / *device.kernel_cap : 1.0};
   bool has_streaming_unit = false;
   for (const ComputeUnit& unit : device.units)

@@ -8,8 +8,9 @@
 // between both. Products lose rate to power with their length
 // (MatmulCurve::sustained): the benchmarks that measure them repeat each a few times, so that only long ones outlast the tens of
 // milliseconds in which a power limiter acts. Kernels that arithmetic binds, back to back, draw its power as one long product does: they
-// lose the clock of a product of as many FLOPs (ClockLimit), in a training pass that of the longest measured one. A higher cap than that of
-// the measured device gives clock back as its cube root (dynamic power ~ clock x voltage^2).
+// lose the clock of a product of as many FLOPs (ClockLimit), in a training pass that of the longest measured one, or of one of 0.1 s where
+// none was measured that lasts so long. A higher cap than that of the measured device gives clock back as its cube root (dynamic power ~
+// clock x voltage^2).
 //
 // Source: constants fitted to published kernel measurements (models/calibration/kernels), kept in models/calibration/curves.yaml.
 //
@@ -51,7 +52,7 @@ enum class KernelStream {
 /// What a power limiter takes from the clock of kernels that arithmetic binds, by how much of such work follows back to back.
 struct ClockLimit {
   double sustained = 0; ///< MatmulCurve::sustained of half-precision products: a limiter knows no precision
-  double largest = 0;   ///< FLOPs of the longest product measured: longer work loses no more
+  double largest = 0;   ///< FLOPs of the longest product measured, of 0.1 s at least: longer work loses no more
   double relief = 1;    ///< the device's cap over that of the measured one
 
   /// Time of a kernel amid `flops` of such work over that of a short one; at least 1.

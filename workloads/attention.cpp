@@ -166,6 +166,7 @@ void attention_forward(const BlockBuilder& b, List& list) {
     latent_projections(b, list);
   } else {
     b.linear(list, "qkv", OpClass::gemm, s.hidden, s.query + 2 * s.kv, Side::column, b.attention_parts());
+    b.add_bias(list, "qkv", s.query + 2 * s.kv);
     query_key_norm(b, list, false);
     if (b.model.position == PositionKind::rotary)
       rotary(b, list, "rotary");

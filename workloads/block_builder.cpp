@@ -233,6 +233,14 @@ void BlockBuilder::linear_backward(List& list, const std::string& name, OpClass 
     bias_gradient(list, name, side == Side::row ? size.shard : size.tokens, out);
 }
 
+void BlockBuilder::add_bias(List& list, const std::string& name, double out) const {
+  // Megatron-LM's linear layers leave biases to the kernels behind them or add them by one (autograd sums up their gradients then).
+  // PyTorch's hand them to the library's product, as Transformer Engine does, and compilers fuse them.
+  const double bytes = size.tokens * out * size.element;
+  if (model.biases && software.sum_bias_gradients && software.fused_bias_activation)
+    streaming(list, name + "_bias", OpClass::elementwise, bytes, bytes);
+}
+
 void BlockBuilder::bias_gradient(List& list, const std::string& name, double rows, double out) const {
   if (model.biases && software.sum_bias_gradients)
     streaming(list, name + "_bias_grad", OpClass::elementwise, rows * out * size.element, out * size.element);

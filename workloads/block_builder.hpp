@@ -81,6 +81,8 @@ public:
 
   /// The product that gives a weight gradient, and its addition to what earlier micro-batches left.
   void weight_gradient(List& list, const std::string& name, OpClass op_class, Matmul shape) const;
+  /// Adds the bias of a projection that no kernel behind it takes along.
+  void add_bias(List& list, const std::string& name, double out) const;
   /// The sum over `rows` of gradients `out` wide that gives a bias its own.
   void bias_gradient(List& list, const std::string& name, double rows, double out) const;
   /// Adds `elements` of weight gradients to what earlier micro-batches left, by a kernel of its own.

@@ -20,6 +20,8 @@ constexpr std::array prefixes{Prefix{"input_norm", Module::norms},
                               Prefix{"ffn_norm", Module::norms},
                               Prefix{"qkv", Module::qkv},
                               Prefix{"rotary", Module::qkv},
+                              Prefix{"query_up", Module::qkv}, // from the latents, which stay
+                              Prefix{"key_value_up", Module::qkv},
                               Prefix{"attention_residual", Module::norms},
                               Prefix{"attention", Module::attention},
                               Prefix{"softmax", Module::attention},

@@ -14,4 +14,7 @@ bool find_plans(const Cells& row, TrainingRow& out);
 /// The profile of the row's framework, with the switches that the row states.
 void find_software(const Cells& row, TrainingRow& out);
 
+/// Whether it shares Megatron-LM's options.
+bool descends_from_megatron(const SoftwareProfile& software);
+
 } // namespace orrery

@@ -43,13 +43,16 @@ constexpr PrecisionRule precision_rules[] = {{"bf16", Precision::bf16},
                                              {"fp4", Precision::bf16, Recipe::nvfp4},
                                              {"int8", Precision::bf16, Recipe::int8}};
 
-/// In lower case, with dashes between its words, without "mixed" before the precision that it names.
+/// In lower case, with dashes between its words, without "mixed" or "amp" before the precision that it names.
 std::string precision_word(const Cells& row) {
   std::string word = lower_case(row.text("precision"));
   for (char& c : word)
     c = c == '_' || c == ' ' ? '-' : c;
-  if (constexpr std::string_view before = "mixed-"; word.starts_with(before))
-    word.erase(0, before.size());
+  for (const std::string_view before : {"mixed-", "amp-"})
+    if (word.starts_with(before))
+      word.erase(0, before.size());
+  if (constexpr std::string_view wide = "float8"; word.starts_with(wide))
+    word.replace(0, wide.size(), "fp8");
   return word;
 }
 
@@ -129,13 +132,6 @@ int stated_vocabulary(const Cells& row, const TransformerModel& model) {
   return billions > 0 ? vocabulary_of_size(model, billions * 1e9) : usual_vocabularies.back();
 }
 
-/// Frameworks pad the vocabulary until it divides; those that descend from Megatron-LM, to a multiple of 128 on each rank
-/// (make_vocab_size_divisible_by).
-bool pads_by_tiles(const SoftwareProfile& software) {
-  constexpr std::array descendants{"megatron", "modellink", "deepspeed"};
-  return std::ranges::any_of(descendants, [&](const char* name) { return software.name.starts_with(name); });
-}
-
 /// The columns, beside what the catalogue knows of the name.
 bool read_model(const Cells& row, TrainingRow& out) {
   TransformerModel& model = out.job.model;
@@ -195,7 +191,8 @@ bool find_job(const Cells& row, TrainingRow& out) {
     return false;
   out.job.tuning = stated_tuning(row);
   TransformerModel& model = out.job.model;
-  const int divisor = std::max(1, row.count("tp", 1)) * (pads_by_tiles(out.software) ? 128 : 1);
+  // Frameworks pad the vocabulary until it divides; Megatron-LM to a multiple of 128 on each rank (make_vocab_size_divisible_by).
+  const int divisor = std::max(1, row.count("tp", 1)) * (descends_from_megatron(out.software) ? 128 : 1);
   model.vocabulary = (stated_vocabulary(row, model) + divisor - 1) / divisor * divisor;
   if (out.job.global_batch < 1) {
     out.refusal = "global_batch is not stated";

@@ -2,7 +2,9 @@
 #include "workloads/schedule.hpp"
 #include "workloads/tables.hpp"
 
+#include <algorithm>
 #include <array>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,36 +36,81 @@ std::vector<RecomputeMode> some_layers(int layers) {
   return modes;
 }
 
+/// Names of policies and of modules for what is computed again, as plain_name writes them; the first that the cell holds counts. MaxText's
+/// policies (decoders.py) name what they save; "minimal" saves the output of every product of weights, "minimal_flash" the attention's too.
+struct PolicyRule {
+  std::string_view word;
+  std::vector<Module> modules;
+};
+const std::vector<PolicyRule>& policy_rules() {
+  using enum Module;
+  static const std::vector<PolicyRule> rules{
+      {"save-dot-with-context-except-mlp", {norms, ffn_up, activation, ffn_down}},
+      {"save-dot-except-mlpwi", {norms, attention, ffn_up, activation}},
+      {"save-dot-except-mlp", {norms, attention, ffn_up, activation, ffn_down}},
+      {"qkv-proj", {norms, attention, projection, ffn_up, activation, ffn_down}}, // kept, or offloaded
+      {"save-out-proj", {norms, qkv, attention, ffn_up, activation, ffn_down}},
+      {"minimal-flash", {norms, activation}},
+      {"minimal-with-context", {norms, activation}},
+      {"minimal", {norms, attention, activation}},
+      {"dots", {norms, attention, activation}}}; // jax.checkpoint_policies
+  return rules;
+}
+
+/// Megatron-Core's --recompute-modules; a cell may list several.
+const std::vector<PolicyRule>& module_rules() {
+  using enum Module;
+  static const std::vector<PolicyRule> rules{{"core-attn", {attention}},
+                                             {"layernorm", {norms}},
+                                             {"mla-up-proj", {qkv}},
+                                             {"moe-act", {activation}},
+                                             {"mlp", {ffn_up, activation, ffn_down}}};
+  return rules;
+}
+
 /// Published words for what is computed again. A word that no framework here uses says no more than a blank.
-std::vector<RecomputeMode> recompute_modes(const Cells& row) {
-  const std::string& text = row.text("recompute");
+std::vector<RecomputeMode> recompute_modes(const Cells& row, const SoftwareProfile& software) {
+  const std::string text = plain_name(row.text("recompute"));
+  const auto says = [&](std::string_view word) { return text.find(word) != std::string::npos; };
+  const auto is_one_of = [&](std::initializer_list<std::string_view> words) { return std::ranges::find(words, text) != words.end(); };
+  const int chunk_layers = row.count("layers") / std::max(1, row.count("pp", 1) * row.count("vpp", 1));
   const RecomputeMode none;
   const RecomputeMode core{.recompute = Recompute::selective};
   const RecomputeMode elementwise{.recompute = Recompute::selective, .modules = {Module::norms, Module::activation}};
   const RecomputeMode full{.recompute = Recompute::full};
-  if (text == "none")
+  if (is_one_of({"none", "no", "off", "false", "0", "disabled", "everything-saveable"}))
     return {none};
-  // torchtitan's policy "op" keeps the attention's output and that of every second product of weights; the gated up-projection is half
-  // of their FLOPs.
-  if (text == "selective" && row.mentions("framework", "torchtitan"))
-    return {{.recompute = Recompute::selective, .modules = {Module::norms, Module::ffn_up, Module::activation}}};
-  if (text == "selective" && row.mentions("framework", "pytorch fsdp")) // fms-fsdp recomputes a share of the layers
-    return some_layers(row.count("layers"));
-  if (text == "selective")
-    return {core};
-  // MaxText: "minimal" keeps the output of every product of weights, "minimal_flash" the attention's too.
-  if (text == "minimal")
-    return {{.recompute = Recompute::selective, .modules = {Module::norms, Module::attention, Module::activation}}};
-  if (text == "minimal_flash")
-    return {elementwise};
-  if (text == "qkv_proj offloaded") // everything but the offloaded queries, keys and values
-    return {{.recompute = Recompute::selective,
-             .modules = {Module::norms, Module::attention, Module::projection, Module::ffn_up, Module::activation, Module::ffn_down}}};
-  if (text == "full")
+  for (const PolicyRule& rule : policy_rules())
+    if (says(rule.word))
+      return {{.recompute = Recompute::selective, .modules = rule.modules}};
+  RecomputeMode listed{.recompute = Recompute::selective};
+  for (const PolicyRule& rule : module_rules())
+    if (says(rule.word))
+      listed.modules.insert(listed.modules.end(), rule.modules.begin(), rule.modules.end());
+  if (!listed.modules.empty())
+    return {listed};
+  if (const auto layers = first_number(text, R"((\d+)-layers)"); layers && *layers > 0 && *layers <= chunk_layers)
+    return {{.recompute = Recompute::full, .layers = static_cast<int>(*layers)}};
+  if (says("block")) // so many layers of a chunk
+    return some_layers(chunk_layers);
+  if (says("full") || says("checkpointing") || says("nothing") || is_one_of({"all", "uniform", "true", "yes", "on", "1"}))
     return {full};
-  if (text == "block")
-    return some_layers(row.count("layers") / std::max(1, row.count("pp", 1) * row.count("vpp", 1)));
-  return {none, core, elementwise, full};
+  if (says("selective") && row.mentions("framework", "pytorch fsdp")) // fms-fsdp recomputes a share of the layers
+    return some_layers(row.count("layers"));
+  // torchtitan's policy "op" keeps the attention's output and that of every second product of weights; the gated up-projection is half
+  // of their FLOPs. A number says which layers are computed again: every second, every third.
+  if ((says("selective") || text == "sac" || text == "op") && row.mentions("framework", "torchtitan")) {
+    if (const auto every = first_number(text, R"(-(\d+)$)"); every && *every >= 1)
+      return {{.recompute = Recompute::full, .layers = std::max(1, static_cast<int>(chunk_layers / *every))}};
+    return {{.recompute = Recompute::selective, .modules = {Module::norms, Module::ffn_up, Module::activation}}};
+  }
+  if (says("selective"))
+    return {core};
+  // Megatron-LM recomputes some layers too (--recompute-method block).
+  std::vector<RecomputeMode> modes = descends_from_megatron(software) ? some_layers(chunk_layers) : std::vector{none, full};
+  modes.push_back(core);
+  modes.push_back(elementwise);
+  return modes;
 }
 
 /// Published words for what lies outside device memory: the tiers "cpu" and "nvme", after which the states are on the last of them, or the
@@ -191,7 +238,7 @@ bool find_plans(const Cells& row, TrainingRow& out) {
   for (const int micro_batch : stated_or(row, "micro_batch", {1, 2, 4, 8, 16}))
     for (const int virtual_stages : virtual_stage_counts(row, out.software, plan.pp))
       for (const int zero : zero_stages(row, out.software))
-        for (const RecomputeMode& mode : recompute_modes(row)) {
+        for (const RecomputeMode& mode : recompute_modes(row, out.software)) {
           plan.micro_batch = micro_batch;
           plan.virtual_stages = std::max(1, virtual_stages);
           plan.schedule = virtual_stages > 1 ? ScheduleKind::interleaved : *schedule;

@@ -90,6 +90,11 @@ constexpr SoftwareRule software_rules[] = {
 
 } // namespace
 
+bool descends_from_megatron(const SoftwareProfile& software) {
+  constexpr std::array descendants{"megatron", "modellink", "deepspeed"};
+  return std::ranges::any_of(descendants, [&](const char* name) { return software.name.starts_with(name); });
+}
+
 void find_software(const Cells& row, TrainingRow& out) {
   const auto* const rule = std::find_if(std::begin(software_rules), std::end(software_rules), [&](const SoftwareRule& each) {
     return row.mentions("framework", each.framework) && row.mentions("accelerator", each.accelerator) &&

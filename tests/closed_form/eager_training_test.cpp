@@ -60,6 +60,18 @@ TEST_CASE("gradients of biases are sums over all rows", "[closed_form][eager]") 
   CHECK(moved(c, "ffn_up_bias_grad").kernels == 0);
 }
 
+TEST_CASE("Megatron-LM adds the bias of queries, keys and values by a kernel", "[closed_form][eager]") {
+  Case c;
+  c.software.sum_bias_gradients = true;
+  CHECK(moved(c, "qkv_bias").read == Approx(c.wide(3 * 1024)));
+  CHECK(moved(c, "qkv_bias").written == Approx(c.wide(3 * 1024)));
+  c.software.fused_bias_activation = false; // the library's product does
+  CHECK(moved(c, "qkv_bias").kernels == 0);
+  c.software.fused_bias_activation = true;
+  c.job.model.biases = false;
+  CHECK(moved(c, "qkv_bias").kernels == 0);
+}
+
 TEST_CASE("gradients may be widened by a kernel of their own before they are added up", "[closed_form][eager]") {
   Case c;
   const double weights = 1024.0 * 4096;

@@ -333,6 +333,10 @@ TEST_CASE("in a continuous stream every product runs at the clock of the longest
       stream.cost({.precision = Precision::bf16, .shape = FusedAttention{.heads = 32, .head_dim = 128, .queries = 8192, .keys = 8192}});
   CHECK(prompt.bound == Bound::compute);
   CHECK(prompt.stretchable / prompt.unlimited == Approx(1.10));
+  // Where no product was measured that lasts as long as the limiter needs, the law says what one of 0.1 s would lose.
+  curve.largest_flops = 3e11;
+  curve.rate = 3e14 / 312e12;
+  CHECK(slowdown(256) == Approx(1.10).epsilon(1e-9));
 }
 
 TEST_CASE("an architecture that was not measured takes the nearest generation of its line", "[models][kernels]") {
