@@ -29,7 +29,8 @@ constexpr PrecisionRule precision_rules[] = {{"bf16", Precision::bf16},
                                              {"float32", Precision::fp32},
                                              {"fp8-tensor", Precision::bf16, Recipe::fp8_tensor},
                                              {"fp8-te", Precision::bf16, Recipe::fp8_delayed},
-                                             {"fp8-d", Precision::bf16, Recipe::fp8_delayed}, // delayed scaling, "ds"
+                                             {"fp8-d", Precision::bf16, Recipe::fp8_delayed},   // delayed scaling, "ds"
+                                             {"fp8-amp", Precision::bf16, Recipe::fp8_delayed}, // Composer's: Transformer Engine's default
                                              {"fp8-hybrid", Precision::bf16, Recipe::fp8_delayed},
                                              {"fp8-row", Precision::bf16, Recipe::fp8_row},
                                              {"fp8-block", Precision::bf16, Recipe::fp8_block},
@@ -43,14 +44,14 @@ constexpr PrecisionRule precision_rules[] = {{"bf16", Precision::bf16},
                                              {"fp4", Precision::bf16, Recipe::nvfp4},
                                              {"int8", Precision::bf16, Recipe::int8}};
 
-/// In lower case, with dashes between its words, without "mixed" or "amp" before the precision that it names.
+/// In lower case, with dashes between its words, the precision before "mixed" or "amp".
 std::string precision_word(const Cells& row) {
   std::string word = lower_case(row.text("precision"));
   for (char& c : word)
     c = c == '_' || c == ' ' ? '-' : c;
-  for (const std::string_view before : {"mixed-", "amp-"})
-    if (word.starts_with(before))
-      word.erase(0, before.size());
+  for (const std::string_view mode : {"mixed", "amp"})
+    if (word.starts_with(std::string(mode) + "-"))
+      word = word.substr(mode.size() + 1) + "-" + std::string(mode);
   if (constexpr std::string_view wide = "float8"; word.starts_with(wide))
     word.replace(0, wide.size(), "fp8");
   return word;

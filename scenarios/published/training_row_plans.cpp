@@ -104,8 +104,10 @@ std::vector<RecomputeMode> recompute_modes(const Cells& row, const SoftwareProfi
       return {{.recompute = Recompute::full, .layers = std::max(1, static_cast<int>(chunk_layers / *every))}};
     return {{.recompute = Recompute::selective, .modules = {Module::norms, Module::ffn_up, Module::activation}}};
   }
+  // Megatron-Core runs fused attention again too (checkpoint_core_attention); Megatron-LM before it did not.
+  const bool again = software.name.starts_with("megatron-core") || software.name.starts_with("megatron-bridge");
   if (says("selective"))
-    return {core};
+    return {again ? RecomputeMode{.recompute = Recompute::selective, .modules = {Module::attention}} : core};
   // Megatron-LM recomputes some layers too (--recompute-method block).
   std::vector<RecomputeMode> modes = descends_from_megatron(software) ? some_layers(chunk_layers) : std::vector{none, full};
   modes.push_back(core);
@@ -138,7 +140,8 @@ struct ScheduleRule {
   std::string_view word;
   ScheduleKind kind;
 };
-constexpr ScheduleRule schedule_rules[] = {{"dualpipe", ScheduleKind::dualpipe},
+constexpr ScheduleRule schedule_rules[] = {{"dualpipev", ScheduleKind::zb_v}, // DualPipe cut in half: chunks in a V, no weights twice
+                                           {"dualpipe", ScheduleKind::dualpipe},
                                            {"zb-v", ScheduleKind::zb_v},
                                            {"zbv", ScheduleKind::zb_v},
                                            {"zb-h2", ScheduleKind::zb_2p},

@@ -54,6 +54,7 @@ TEST_CASE("words of a row count whatever their case", "[unit][training_rows]") {
   CHECK(row_with(id, "precision", "BF16").job.precision == Precision::bf16);
   CHECK(row_with(id, "precision", "mixed_fp16").job.precision == Precision::fp16);
   CHECK(row_with(id, "pp_schedule", "ZBVZeroBubble").plans.front().schedule == ScheduleKind::zb_v);
+  CHECK(row_with(id, "pp_schedule", "DualPipeV").plans.front().schedule == ScheduleKind::zb_v);
   CHECK(row_with(id, "pp_schedule", "round robin").refusal == "schedule round robin is not modelled");
   CHECK(row_with(id, "framework", "MosaicML Composer").software.name == "composer-fsdp-2023");
   CHECK(row_with(id, "framework", "LEVANTER").software.name == "maxtext-gpu-2024");
@@ -77,6 +78,31 @@ TEST_CASE("FP8 recipes are told by their scales", "[unit][training_rows]") {
   CHECK(recipe("fp8-mx") == Recipe::mxfp8);
   CHECK(recipe("fp8-sc") == Recipe::fp8_block);
   CHECK(recipe("fp8") == Recipe::fp8_tensor);
+  CHECK(recipe("float8-rowwise") == Recipe::fp8_row);
+  CHECK(recipe("amp_fp8") == Recipe::fp8_delayed);
+  CHECK(recipe("amp_bf16") == Recipe::none);
+  CHECK(row_with("titan-atp-8b-bf16-0", "precision", "amp_bf16").job.precision == Precision::bf16);
+}
+
+TEST_CASE("what is computed again is read by its published names", "[unit][training_rows]") {
+  const auto plans = [](const char* id, const char* words) { return row_with(id, "recompute", words).plans; };
+  const char* jax = "maxtext-a3-llama2-7b-1n";
+  CHECK(plans(jax, "Full").front().recompute == Recompute::full);
+  CHECK(plans(jax, "nothing_saveable").front().recompute == Recompute::full);
+  CHECK(plans(jax, "minimal_flash").front().recompute_modules == std::vector{Module::norms, Module::activation});
+  CHECK(plans(jax, "save_dot_except_mlpwi").front().recompute_modules ==
+        std::vector{Module::norms, Module::attention, Module::ffn_up, Module::activation});
+  CHECK(plans(jax, "").size() == 4); // none, all, and two between
+  const char* megatron = "bridge25.11-llama3-70b-gb200-fp8-cs-gb256-n64";
+  CHECK(plans(megatron, "moe_act, layernorm").front().recompute_modules == std::vector{Module::norms, Module::activation});
+  CHECK(plans(megatron, "selective").front().recompute_modules == std::vector{Module::attention});
+  CHECK(plans("korth-gpt-22b-seqsel", "selective").front().recompute_modules.empty());
+  CHECK(plans(megatron, "full, 21 layers").front().recompute_layers == 21);
+  const auto some = [](const Plan& plan) { return plan.recompute == Recompute::full && plan.recompute_layers > 0; };
+  CHECK(std::ranges::any_of(plans(megatron, ""), some));
+  CHECK(std::ranges::none_of(plans(jax, ""), some));
+  CHECK(plans("titan-t1-8b-n8-0", "selective 2").front().recompute_layers == 16); // every second of 32 layers
+  CHECK(plans("titan-t1-8b-n8-0", "SAC").front().recompute_modules.size() == 3);
 }
 
 TEST_CASE("adapters are read from what the row says besides its columns", "[unit][training_rows]") {
