@@ -85,6 +85,7 @@ const Table<AttentionCurve>& attention_table() {
           .object("cache", &C::cache, cache_table(), {.help = "with few queries"})
           .object("narrow_cache", &C::narrow_cache, cache_table(), {.help = "with few queries and a cache in fewer bits"})
           .quantity("decode_floor", &C::decode_floor, {.help = "added to every kernel with few queries"})
+          .quantity("fill", &C::fill, {.help = "lost by their reading before the memory's full rate"})
           .count("largest_keys", &C::largest_keys, {.help = "longest sequence that was fitted"})
           .flag("assumed", &C::assumed);
   return table;

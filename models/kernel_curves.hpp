@@ -63,6 +63,7 @@ struct AttentionCurve {
   CacheReading cache;          ///< where a sequence has few queries
   CacheReading narrow_cache;   ///< the same where the cache is kept in fewer bits than computed in
   Seconds decode_floor{10e-6}; ///< added to every kernel of few queries
+  Seconds fill;                ///< what their reading loses before the memory runs at its full rate
   double largest_keys = 16384;
   bool assumed = true;
 };

@@ -165,6 +165,9 @@ double mean_keys(const FusedAttention& shape) {
   return (growing * (first + reach - 1) / 2 + (shape.queries - growing) * reach) / shape.queries;
 }
 
+/// What reading loses before the memory runs at its full rate: as long again where it is short, `fill` where it is long.
+double filling(double steady, Seconds fill) { return fill > Seconds{} ? steady * fill.si() / (steady + fill.si()) : 0; }
+
 } // namespace
 
 TimeParts matmul_time(const Matmul& shape, const UnitRates& unit, const MatmulCurve& curve) {
@@ -222,6 +225,8 @@ TimeParts attention_time(const FusedAttention& shape, const UnitRates& unit, con
       shape.batch * shape.kv_heads * (decode ? seen : shape.keys) * (shape.head_dim + (shape.shared_values ? 0 : value_dim));
   parts.bytes = (shape.backward ? 2 : 1) * (unit.element * queries + held * kept);
   parts.memory = parts.bytes / (unit.bandwidth * (decode ? reading.memory : curve.memory));
+  if (decode)
+    parts.memory += filling(parts.memory, curve.fill);
   parts.floor = decode ? curve.decode_floor.si() : curve.floor.si();
   const double starts = decode && unit.multiprocessors > 1 ? blocks / unit.multiprocessors * reading.start.si() : 0;
   parts.time = parts.floor + overlapped(std::max(parts.compute, parts.memory), starts, reading.exposed);

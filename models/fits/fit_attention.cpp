@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <tuple>
 
 namespace orrery {
 
@@ -61,23 +60,32 @@ Rows read_from_memory(const Rows& rows, const UnitRates& unit, double last_level
   return kept;
 }
 
-/// How rows of few queries read their cache, and the floor below them. Iterations of large batches are made of large kernels. Those of
-/// latent attention and of a cache in 8 bits say at what rate they compute, at most twice the peak of half precision.
-std::pair<CacheReading, Seconds> fit_reading(const Rows& rows, const UnitRates& unit, const AttentionCurve& curve,
-                                             CacheReading AttentionCurve::* reading) {
+/// How rows of few queries read their cache. Iterations of large batches are made of large kernels. Those of latent attention and of a
+/// cache in 8 bits say at what rate they compute, at most twice the peak of half precision.
+struct Reading {
+  CacheReading cache;
+  Seconds floor; ///< of every kernel
+  Seconds fill;  ///< as AttentionCurve::fill
+};
+
+/// `fill` = of other kernels of the device; 0 = the rows tell, and how starts hide is not asked of them as well.
+Reading fit_reading(const Rows& rows, const UnitRates& unit, const AttentionCurve& curve, CacheReading AttentionCurve::* reading,
+                    Seconds fill) {
   constexpr double large = 100e6;
   const FusedAttention& any = rows.front()->shape;
   const double most = (any.kept_bytes > 0 ? 2 : 1) / curve.rate;
-  std::vector<double> start{0.7, 3e-6, 1, 8e-6};
-  std::vector<Bounds> bounds{{0.1, 1}, {1e-8, 5e-5}, {0.01, 3}, {1e-6, 5e-5}};
+  const bool known = fill > Seconds{};
+  std::vector<double> start{0.7, 3e-6, 8e-6, known ? 1 : 5e-6};
+  std::vector<Bounds> bounds{{0.1, 1}, {1e-8, 5e-5}, {1e-6, 5e-5}, known ? Bounds{0.01, 3} : Bounds{1e-8, 5e-5}};
   if (any.kept_bytes > 0 || any.shared_values) {
     start.push_back(1);
     bounds.push_back({0.3, most});
   }
   const auto from = [&](const std::vector<double>& p) {
     AttentionCurve trial = curve;
-    trial.*reading = {.memory = p[0], .start = Seconds{p[1]}, .exposed = p[2], .rate = p.size() > 4 ? p[4] : 1};
-    trial.decode_floor = Seconds{p[3]};
+    trial.*reading = {.memory = p[0], .start = Seconds{p[1]}, .exposed = known ? p[3] : 1, .rate = p.size() > 4 ? p[4] : 1};
+    trial.decode_floor = Seconds{p[2]};
+    trial.fill = known ? fill : Seconds{p[3]};
     return trial;
   };
   const Residuals residuals = [&](const std::vector<double>& p, std::vector<double>& out) {
@@ -88,7 +96,7 @@ std::pair<CacheReading, Seconds> fit_reading(const Rows& rows, const UnitRates& 
     }
   };
   const AttentionCurve best = from(fit_parameters(residuals, rows.size(), start, bounds));
-  return {best.*reading, best.decode_floor};
+  return {best.*reading, best.decode_floor, best.fill};
 }
 
 /// The rate of backward kernels, where they were measured.
@@ -117,7 +125,8 @@ Rows rows_of(const std::vector<AttentionRow>& table, const std::string& device, 
 }
 
 /// Curves of one table, by architecture.
-std::map<std::string, AttentionCurve> fit_table(const KernelTables& tables, const std::vector<AttentionRow>& table, FitRows rows) {
+std::map<std::string, AttentionCurve> fit_table(const KernelTables& tables, const std::vector<AttentionRow>& table, FitRows rows,
+                                                const std::map<std::string, AttentionCurve>& known) {
   std::map<std::string, AttentionCurve> curves;
   for (const auto& [name, device] : tables.devices) {
     Rows prefill;
@@ -130,11 +139,14 @@ std::map<std::string, AttentionCurve> fit_table(const KernelTables& tables, cons
       continue;
     const UnitRates unit = device.rates(Precision::bf16);
     AttentionCurve curve = fit_prefill(prefill, unit);
-    std::tie(curve.cache, curve.decode_floor) =
-        fit_reading(read_from_memory(decode, unit, device.cache), unit, curve, &AttentionCurve::cache);
-    curve.narrow_cache = curve.cache;
+    const auto other = known.find(device.architecture);
+    const Reading wide = fit_reading(read_from_memory(decode, unit, device.cache), unit, curve, &AttentionCurve::cache,
+                                     other == known.end() ? Seconds{} : other->second.fill);
+    curve.cache = curve.narrow_cache = wide.cache;
+    curve.decode_floor = wide.floor;
+    curve.fill = wide.fill;
     if (const Rows large = read_from_memory(narrow, unit, device.cache); !large.empty())
-      curve.narrow_cache = fit_reading(large, unit, curve, &AttentionCurve::narrow_cache).first;
+      curve.narrow_cache = fit_reading(large, unit, curve, &AttentionCurve::narrow_cache, curve.fill).cache;
     curve.kernel = generation_of(prefill.front()->kernel, device.architecture);
     curve.backward_rate = backward_over_forward(curve.kernel);
     if (!backward.empty())
@@ -151,11 +163,12 @@ std::map<std::string, AttentionCurve> fit_table(const KernelTables& tables, cons
 } // namespace
 
 void fit_attention(const KernelTables& tables, FitRows rows, Calibration& calibration) {
-  for (const auto& [architecture, curve] : fit_table(tables, tables.attention, rows)) {
+  const std::map<std::string, AttentionCurve> curves = fit_table(tables, tables.attention, rows, {});
+  for (const auto& [architecture, curve] : curves) {
     calibration.architectures[architecture].attention[Precision::bf16] = curve;
     calibration.architectures[architecture].attention[Precision::fp16] = curve;
   }
-  for (const auto& [architecture, curve] : fit_table(tables, tables.latent_attention, rows)) {
+  for (const auto& [architecture, curve] : fit_table(tables, tables.latent_attention, rows, curves)) {
     calibration.architectures[architecture].latent_attention[Precision::bf16] = curve;
     calibration.architectures[architecture].latent_attention[Precision::fp16] = curve;
   }

@@ -95,6 +95,7 @@ void round_curves(ArchitectureCurves& curves) {
       }
       round_digits(c.floor);
       round_digits(c.decode_floor);
+      round_digits(c.fill);
     }
   for (auto& [op_class, c] : curves.streaming) {
     round_digits(c.memory);

@@ -35,7 +35,7 @@ std::map<std::string, double> constants(const Calibration& calibration) {
         add(fmt::format("{}attention {}", attention == &curves.attention ? "" : "latent ", int(precision)),
             {double(c.kernel), c.rate, c.softmax, c.block_overhead, c.backward_rate, c.memory, c.floor.si(), c.cache.memory,
              c.cache.start.si(), c.cache.exposed, c.narrow_cache.memory, c.narrow_cache.start.si(), c.narrow_cache.exposed, c.cache.rate,
-             c.narrow_cache.rate, c.decode_floor.si(), c.largest_keys, double(c.assumed)});
+             c.narrow_cache.rate, c.decode_floor.si(), c.fill.si(), c.largest_keys, double(c.assumed)});
     for (const auto& [op_class, c] : curves.streaming)
       add(fmt::format("streaming {}", int(op_class)), {c.memory, c.floor.si(), double(c.assumed)});
     for (const auto& [kind, c] : curves.collective)

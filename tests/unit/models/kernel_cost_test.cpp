@@ -241,6 +241,21 @@ TEST_CASE("a cache that is multiplied as it is kept is computed sooner", "[model
   CHECK(attention_time(shape, unit, curve).compute == Approx(widened));
 }
 
+TEST_CASE("the cache is read at the memory's full rate only after a while", "[models][kernels][attention]") {
+  const UnitRates unit{.peak = 1e15, .bandwidth = 1e12, .multiprocessors = 100};
+  AttentionCurve curve;
+  curve.cache = {.memory = 1, .start = Seconds{}};
+  const auto reading = [&](double keys, Seconds fill) {
+    curve.fill = fill;
+    return attention_time({.batch = 8, .heads = 8, .kv_heads = 8, .head_dim = 128, .queries = 1, .keys = keys}, unit, curve).memory;
+  };
+  const Seconds fill{10e-6};
+  const double brief = reading(2, {});
+  CHECK(reading(2, fill) == Approx(2 * brief).epsilon(0.05));
+  const double lasting = reading(1 << 20, {});
+  CHECK(reading(1 << 20, fill) - lasting == Approx(fill.si()).epsilon(0.01));
+}
+
 TEST_CASE("bounds and the stretchable part follow the longer side", "[models][kernels]") {
   const KernelModel model(gpu(), Calibration{});
   const OpCost large = model.cost(matmul(8192, 8192, 8192));
