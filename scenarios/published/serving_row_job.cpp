@@ -4,6 +4,9 @@
 #include "scenarios/published/serving_rows.hpp"
 #include "scenarios/scenario.hpp" // supports
 
+#include <algorithm>
+#include <cmath>
+
 namespace orrery {
 
 namespace {
@@ -19,13 +22,20 @@ NamedEngine engine_of(const Cells& row, bool latent) {
   return published_engine(row.text("engine"), row.text("engine_version"), measured_month(row), latent);
 }
 
+/// AMD's submissions to MLPerf Inference run vLLM with weights, activations and KV cache in FP8 (Quark) and let it serve more sequences
+/// than by default: 2,048 offline, 768 with a server (AMD, "Engineering Insights: Unveiling MLPerf Results on AMD Instinct MI300X
+/// Accelerators", August 2024, from memory).
+bool is_mlperf_vllm(const Cells& row) { return row.contains("kind", "mlperf") && row.contains("engine", "vLLM"); }
+
 /// The format that the row names, or that its model is published in: DeepSeek-V3 and its kin, and Qwen's own FP8 files, have a scale for
 /// each block; gpt-oss has MXFP4 experts whatever the row calls them; integers beside activations in half precision are widened.
 const WeightFormat* stated_format(const Cells& row, const TransformerModel& model) {
   const std::string& word = row.text("w_prec");
   if (model.name.starts_with("gpt-oss"))
     return find_weight_format("mxfp4");
-  const WeightFormat* const format = word.empty() ? format_of_files(model, row.text("model")) : published_format(word);
+  const WeightFormat* const format = !word.empty()         ? published_format(word)
+                                     : is_mlperf_vllm(row) ? find_weight_format("fp8")
+                                                           : format_of_files(model, row.text("model"));
   if (format == nullptr)
     return nullptr;
   const bool blocks = model.latent.kv_rank > 0 || model.name.starts_with("minimax") || row.contains("notes", "fp8_block") ||
@@ -46,7 +56,8 @@ Precision kv_precision(const Cells& row, const ServingRow& out) {
     return Precision::int8;
   if (!word.empty() || out.job.weights.operand == out.job.precision)
     return out.job.precision;
-  const bool engine = engine_of(row, false).family == EngineFamily::tensorrt_llm || out.cluster.node.device.architecture == "blackwell";
+  const bool engine = is_mlperf_vllm(row) || engine_of(row, false).family == EngineFamily::tensorrt_llm ||
+                      out.cluster.node.device.architecture == "blackwell";
   return engine ? Precision::fp8 : out.job.precision;
 }
 
@@ -73,8 +84,32 @@ void set_limits(const Cells& row, ServingRow& out) {
     engine.max_sequences = static_cast<int>(*sequences);
   if (row.contains("notes", "max-num-seqs = num prompts"))
     engine.max_sequences = row.count("num_requests");
+  if (is_mlperf_vllm(row))
+    engine.max_sequences = row.contains("kind", "offline") ? 2048 : 768;
   if (row.contains("kind", "mlperf") && row.given("batch"))
     engine.max_sequences = row.count("batch");
+}
+
+/// Limits of engines that trtllm-bench built for the lengths of its requests: as many sequences as the cache holds from first token to
+/// last, and the tokens that so many take in an iteration when prompts come as fast as answers end (tensorrt_llm/bench/build/tuning.py of
+/// 0.17, from memory).
+void tune_limits(const Cells& row, ServingRow& out) {
+  constexpr double most_sequences = 4096;
+  constexpr double most_tokens = 8192;
+  constexpr double step = 64;
+  const double input = row.number("input_len");
+  const double output = row.number("output_len");
+  const TransformerModel& model = out.job.model;
+  if (!row.contains("notes", "auto-tuned from dataset") || input <= 0 || output <= 0)
+    return;
+  ServingTraits& engine = out.software.serving;
+  const double memory = out.cluster.node.device.memory.front().capacity.si() * row.count("tp", 1) * row.count("pp", 1);
+  const double weight = out.job.weights.weight_bytes > 0 ? out.job.weights.weight_bytes : element_bytes(out.job.precision);
+  const double token = 2.0 * model.layers * model.kv_heads * model.head_dim * element_bytes(out.job.kv);
+  const double held = (memory - model.parameters() * weight) * engine.memory_fraction / (token * (input + output));
+  const double sequences = std::clamp(std::ceil(held), 1.0, most_sequences);
+  engine.max_sequences = static_cast<int>(sequences);
+  engine.max_tokens = static_cast<int>(std::min(most_tokens, step * std::ceil(sequences * (1 + input / output) / step)));
 }
 
 } // namespace
@@ -109,6 +144,7 @@ void find_serving_engine(const Cells& row, ServingRow& out) {
   out.software = load_software(std::string(engine.profile));
   out.stand_in = engine.stand_in;
   set_limits(row, out);
+  tune_limits(row, out);
 }
 
 } // namespace orrery

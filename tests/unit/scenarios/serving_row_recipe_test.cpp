@@ -131,6 +131,56 @@ TEST_CASE("an engine whose iterations hold less than a prompt cuts it", "[scenar
   CHECK(row_of(whole).software.serving.batching == "tensorrt-llm");
 }
 
+TEST_CASE("an engine that was built for its requests holds what they need", "[scenarios][serving]") {
+  Given built = sweep({{"engine", "TensorRT-LLM"},
+                       {"engine_version", "0.17"},
+                       {"accelerator", "H100-SXM-80GB"},
+                       {"model", "LLaMA-3.1-70B"},
+                       {"w_prec", "FP8"},
+                       {"kv_prec", "FP8"},
+                       {"kind", "offline_max"},
+                       {"ep", ""},
+                       {"devices", "1"},
+                       {"tp", "1"},
+                       {"input_len", "128"},
+                       {"output_len", "2048"},
+                       {"out_tok_s", "900"},
+                       {"notes", "engine limits auto-tuned from dataset"}});
+  const ServingTraits engine = row_of(built).software.serving;
+  // 80 GB less 70.6 GB of weights, 0.16 MB a token, 2,176 tokens a request.
+  CHECK(engine.max_sequences > 20);
+  CHECK(engine.max_sequences < 50);
+  CHECK(engine.max_tokens == 64);
+  built["output_len"] = "128";
+  CHECK(row_of(built).software.serving.max_sequences > 200);
+  CHECK(row_of(built).software.serving.max_tokens > 2 * 200);
+  built["notes"] = "";
+  CHECK(row_of(built).software.serving.max_tokens == 0); // the engine's own
+}
+
+TEST_CASE("submissions of vLLM to MLPerf keep everything in FP8 and serve more sequences", "[scenarios][serving]") {
+  Given offline = sweep({{"source", "MLPerf Inference"},
+                         {"engine", "vLLM"},
+                         {"engine_version", "vLLM 0.4.3+rocm614"},
+                         {"accelerator", "MI300X"},
+                         {"model", "LLaMA-2-70B-chat"},
+                         {"w_prec", ""},
+                         {"kv_prec", ""},
+                         {"kind", "mlperf_offline"},
+                         {"ep", ""},
+                         {"devices", "8"},
+                         {"tp", ""},
+                         {"input_len", "300"},
+                         {"output_len", "294"},
+                         {"out_tok_s", "23000"}});
+  const ServingRow row = row_of(offline);
+  CHECK(row.job.weights.name == "fp8");
+  CHECK(row.job.kv == Precision::fp8);
+  CHECK(row.software.serving.max_sequences == 2048);
+  offline["kind"] = "offline_max";
+  CHECK(row_of(offline).job.weights.name != "fp8");
+}
+
 TEST_CASE("pieces of a prompt follow one another through the stages, a call of the engine at a time", "[scenarios][serving]") {
   const auto ttft = [](const char* devices, const char* tokens) {
     const Given prompt = sweep({{"source_ref", "bench"},
