@@ -38,6 +38,7 @@ struct Option {
   std::string help;
   bool required = false;
   std::vector<std::string> choices = {}; ///< empty = any text
+  std::string otherwise = {};            ///< what holds where it is not given, for the help
 };
 
 /// What the user gave, by the option's name.

@@ -87,22 +87,24 @@ Exit run(const Arguments& arguments, Console& console) {
 Command plan_command_row() {
   return {
       .name = "plan",
-      .summary = "searches the best plan: estimates all, simulates the finalists, says why the others lost",
+      .summary = "searches the best plan: costs all, simulates the finalists, says why others lost",
       .details = "Bounds and objective come from the scenario's key 'search'; without it every plan that the software can run is looked "
                  "at. Exit status: 0 answered; 2 the input is wrong; 3 no plan is feasible.",
-      .options = {{.name = "FILE", .kind = OptionKind::positional, .value = {}, .help = "scenario (YAML)", .required = true},
-                  {.name = "--set",
-                   .kind = OptionKind::values,
-                   .value = "PATH=VALUE",
-                   .help = "replaces a value of the scenario; may be repeated"},
-                  {.name = "--objective",
-                   .value = "WHAT",
-                   .help = "what the best plan has least of, per step",
-                   .choices = {"time", "energy", "cost", "mix"}},
-                  {.name = "--finalists", .value = "N", .help = "plans that are simulated"},
-                  {.name = "--format", .value = "FORMAT", .help = "form of the answer", .choices = {"text", "json", "csv"}},
-                  {.name = "--all", .value = "OUT.csv", .help = "writes every plan of the space, those that cannot be with their reason"},
-                  {.name = "--write", .value = "OUT.yaml", .help = "writes the scenario with the best plan, for 'orrery run'"}},
+      .options =
+          {{.name = "FILE", .kind = OptionKind::positional, .value = {}, .help = "scenario (YAML)", .required = true},
+           {.name = "--set",
+            .kind = OptionKind::values,
+            .value = "PATH=VALUE",
+            .help = "replaces a value of the scenario; may be repeated"},
+           {.name = "--objective",
+            .value = "WHAT",
+            .help = "what the best plan has least of, per step",
+            .choices = {"time", "energy", "cost", "mix"},
+            .otherwise = "the scenario's, or time"},
+           {.name = "--finalists", .value = "N", .help = "plans that are simulated", .otherwise = "the scenario's, or 10"},
+           {.name = "--format", .value = "FORMAT", .help = "form of the answer", .choices = {"text", "json", "csv"}, .otherwise = "text"},
+           {.name = "--all", .value = "OUT.csv", .help = "writes every plan of the space, those that cannot be with their reason"},
+           {.name = "--write", .value = "OUT.yaml", .help = "writes the scenario with the best plan, for 'orrery run'"}},
       .run = run};
 }
 

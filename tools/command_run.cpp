@@ -154,10 +154,10 @@ std::vector<Option> common_options() {
   return {
       {.name = "FILE", .kind = OptionKind::positional, .value = {}, .help = "scenario (YAML)", .required = true},
       {.name = "--set", .kind = OptionKind::values, .value = "PATH=VALUE", .help = "replaces a value of the scenario; may be repeated"},
-      {.name = "--format", .value = "FORMAT", .help = "form of the answer", .choices = {"text", "json", "csv"}},
+      {.name = "--format", .value = "FORMAT", .help = "form of the answer", .choices = {"text", "json", "csv"}, .otherwise = "text"},
       {.name = "--dump", .value = "STAGE", .help = "prints a stage instead of the report (YAML, or JSON and CSV)", .choices = dump_words()},
       {.name = "--why", .value = "METRIC", .help = "walks from a number to its formula, inputs and sources", .choices = all_why_words()},
-      {.name = "--seed", .value = "N", .help = "of every random stream"},
+      {.name = "--seed", .value = "N", .help = "a whole number: seed of every random stream", .otherwise = "the scenario's"},
       {.name = "--without",
        .kind = OptionKind::values,
        .value = "FEATURE",

@@ -127,23 +127,23 @@ Exit run(const Arguments& arguments, Console& console) {
 } // namespace
 
 Command sweep_command_row() {
-  return {.name = "sweep",
-          .summary = "runs a scenario over grids, lists and random draws of its parameters",
-          .details = "The points are kept in an SQLite file. A sweep that was stopped goes on where it was. Infeasible points are rows. "
-                     "Exit status: 0 the points were run; 2 the study is wrong, or every point of it.",
-          .options = {{.name = "STUDY", .kind = OptionKind::positional, .value = {}, .help = "study (YAML)", .required = true},
-                      {.name = "--jobs", .value = "N", .help = "processes; as many as there are cores where not given"},
-                      {.name = "--store", .value = "FILE", .help = "where the points are kept; STUDY.sqlite where not given"},
-                      {.name = "--fresh", .kind = OptionKind::flag, .value = {}, .help = "runs every point again"},
-                      {.name = "--format", .value = "FORMAT", .help = "form of the answer", .choices = {"text", "csv", "json"}},
-                      {.name = "--out", .value = "FILE", .help = "writes the answer to a file"},
-                      {.name = "--sort",
-                       .value = "METRIC",
-                       .help = "what the points of the table are best in; tokens_per_second where not given"},
-                      {.name = "--top", .value = "N", .help = "how many points the table has; 10 where not given"},
-                      {.name = "--worst", .kind = OptionKind::flag, .value = {}, .help = "shows the worst points instead of the best"},
-                      {.name = "--quiet", .kind = OptionKind::flag, .value = {}, .help = "no progress"}},
-          .run = run};
+  return {
+      .name = "sweep",
+      .summary = "runs a scenario over grids, lists and random draws of its parameters",
+      .details = "The points are kept in an SQLite file. A sweep that was stopped goes on where it was. Infeasible points are rows. "
+                 "Exit status: 0 the points were run; 2 the study is wrong, or every point of it.",
+      .options =
+          {{.name = "STUDY", .kind = OptionKind::positional, .value = {}, .help = "study (YAML)", .required = true},
+           {.name = "--jobs", .value = "N", .help = "processes", .otherwise = "as many as there are cores"},
+           {.name = "--store", .value = "FILE", .help = "where the points are kept", .otherwise = "STUDY.sqlite"},
+           {.name = "--fresh", .kind = OptionKind::flag, .value = {}, .help = "runs every point again"},
+           {.name = "--format", .value = "FORMAT", .help = "form of the answer", .choices = {"text", "csv", "json"}, .otherwise = "text"},
+           {.name = "--out", .value = "FILE", .help = "writes the answer to a file"},
+           {.name = "--sort", .value = "METRIC", .help = "what the points of the table are best in; tokens_per_second where not given"},
+           {.name = "--top", .value = "N", .help = "how many points the table has", .otherwise = "10"},
+           {.name = "--worst", .kind = OptionKind::flag, .value = {}, .help = "shows the worst points instead of the best"},
+           {.name = "--quiet", .kind = OptionKind::flag, .value = {}, .help = "no progress"}},
+      .run = run};
 }
 
 } // namespace orrery

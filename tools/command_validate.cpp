@@ -209,7 +209,11 @@ Command validate_command_row() {
                    .value = "CLAIM.yaml",
                    .help = "a claim of yours instead of the papers; may be repeated"},
                   {.name = "--seed", .value = "N", .help = "of every random stream of the papers' runs, to see what it does to a verdict"},
-                  {.name = "--format", .value = "FORMAT", .help = "form of the answer about papers", .choices = {"text", "csv", "json"}},
+                  {.name = "--format",
+                   .value = "FORMAT",
+                   .help = "form of the answer about papers",
+                   .choices = {"text", "csv", "json"},
+                   .otherwise = "text"},
                   {.name = "--strict", .kind = OptionKind::flag, .value = {}, .help = "a claim that is not met is exit status 4"}},
       .run = run};
 }

@@ -34,6 +34,8 @@ void add_option(CLI::App& parser, const Option& option, Arguments& arguments) {
   std::string help = option.help;
   for (std::size_t i = 0; i < option.choices.size(); ++i)
     help += (i == 0 ? ": " : ", ") + option.choices[i];
+  if (!option.otherwise.empty())
+    help += "; " + option.otherwise + " where not given";
   help = wrap(help, beside_names);
   CLI::Option* added = nullptr;
   if (option.kind == OptionKind::positional) {

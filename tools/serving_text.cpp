@@ -209,7 +209,7 @@ std::string replicas(const ServingResult& job, const Style& style) {
         columns.row({"from " + tier.name, percent(static_cast<double>(tier.tokens) / static_cast<double>(pool.cached_tokens)), "of these"});
     if (pool.swapped_in > 0)
       columns.row({"swapped blocks", count(pool.swapped_in),
-                   fmt::format("came back, {} were written, {} were still there; iterations waited {} of the time", count(pool.swapped_out),
+                   fmt::format("came back, {} written, {} still there; iterations waited {} of the time", count(pool.swapped_out),
                                count(pool.reused), percent(pool.moving))});
     columns.row({"weights", fixed(pool.weights), "per device, the fullest; " + fixed(pool.kv_room) + " for its KV cache"});
     out += heading(style, name, serving_plan_text(pool.plan) + " on " + pool.node) + columns.str();

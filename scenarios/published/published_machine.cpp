@@ -13,15 +13,35 @@ namespace {
 
 constexpr std::string_view workstation = "rtx-4090-box"; ///< devices without links of their own beside the host's
 
-/// Names that hold both words; the first rule wins. A device other than the node's own takes its place there.
+/// Names that hold both words; the first rule wins. A dash at an end of a word is one of the name's, or its end. A device other than the
+/// node's own takes its place there. An instance of a cloud (p5.48xlarge) stands for its accelerator. Without a node there is a reason for
+/// it.
 struct MachineRule {
   std::string_view word;
   std::string_view also;
   std::string_view node;
   std::string_view device = {};
   std::string_view network = {};
+  std::string_view refusal = {};
 };
-constexpr std::array machine_rules = {MachineRule{"b200", "power-limited", "b200-power-limited"},
+
+constexpr std::string_view processor = "processors without an accelerator are not modelled";
+constexpr std::string_view dataflow = "machines that run one compiled program, weights in their own memories, have no serving engine here";
+constexpr std::string_view unknown_figures = "no figures of it are in the catalogue";
+
+constexpr std::array machine_rules = {MachineRule{"-cpu-", "", "", "", "", processor},
+                                      MachineRule{"-xeon-", "", "", "", "", processor},
+                                      MachineRule{"-epyc-", "", "", "", "", processor},
+                                      MachineRule{"-graviton", "", "", "", "", processor},
+                                      MachineRule{"-core-ultra-", "", "", "", "", processor},
+                                      MachineRule{"groq", "", "", "", "", dataflow},
+                                      MachineRule{"cerebras", "", "", "", "", dataflow},
+                                      MachineRule{"-wse-", "", "", "", "", dataflow},
+                                      MachineRule{"sambanova", "", "", "", "", dataflow},
+                                      MachineRule{"sn40l", "", "", "", "", dataflow},
+                                      MachineRule{"tenstorrent", "", "", "", "", dataflow},
+                                      MachineRule{"rubin-cpx", "", "", "", "", unknown_figures},
+                                      MachineRule{"b200", "power-limited", "b200-power-limited"},
                                       MachineRule{"gb300", "", "gb300-nvl72"},
                                       MachineRule{"gb200", "", "gb200-nvl72"},
                                       MachineRule{"b300", "", "dgx-b300"},
@@ -30,7 +50,7 @@ constexpr std::array machine_rules = {MachineRule{"b200", "power-limited", "b200
                                       MachineRule{"gh200", "", "gh200-quad"},
                                       MachineRule{"h200", "", "dgx-h200"},
                                       MachineRule{"h100", "hbm2e", "h100-96gb-hbm2e"},
-                                      MachineRule{"h100", "nvl", workstation, "h100-nvl-94gb"},
+                                      MachineRule{"h100", "-nvl-", workstation, "h100-nvl-94gb"},
                                       MachineRule{"h100", "pcie", workstation, "h100-pcie-80gb"},
                                       MachineRule{"h100", "", "gcp-a3-high", "", "A3 GPUDirect-TCPX"},
                                       MachineRule{"h100", "", "dgx-h100"},
@@ -56,6 +76,8 @@ constexpr std::array machine_rules = {MachineRule{"b200", "power-limited", "b200
                                       MachineRule{"mi325x", "", "mi325x-oam"},
                                       MachineRule{"mi355x", "", "mi355x-oam"},
                                       MachineRule{"rtx-pro-6000", "", workstation, "rtx-pro-6000-blackwell"},
+                                      MachineRule{"rtx-6000-pro", "", workstation, "rtx-pro-6000-blackwell"},
+                                      MachineRule{"rtx-6000pro", "", workstation, "rtx-pro-6000-blackwell"},
                                       MachineRule{"gb10", "", workstation, "dgx-spark"},
                                       MachineRule{"thor", "", workstation, "jetson-agx-thor"},
                                       MachineRule{"agx-orin", "", workstation, "jetson-agx-orin-64gb"},
@@ -70,14 +92,23 @@ constexpr std::array machine_rules = {MachineRule{"b200", "power-limited", "b200
                                       MachineRule{"m3-max", "", workstation, "m3-max-40"},
                                       MachineRule{"m3-ultra", "", workstation, "m3-ultra-80"},
                                       MachineRule{"m4-max", "", workstation, "m4-max-40"},
+                                      MachineRule{"-m2-", "", workstation, "m2-10"},
+                                      MachineRule{"-m3-", "", workstation, "m3-10"},
+                                      MachineRule{"-m4-", "", workstation, "m4-10"},
+                                      MachineRule{"-7900xt-", "", workstation, "rx-7900-xt"},
+                                      MachineRule{"-7900xtx-", "", workstation, "rx-7900-xtx"},
+                                      MachineRule{"-w7900-", "", workstation, "radeon-pro-w7900"},
                                       MachineRule{"800i-a2", "", "atlas-800i-a2"},
+                                      MachineRule{"800t-a2", "", "atlas-800i-a2"},
                                       MachineRule{"910b", "", "atlas-800i-a2"},
                                       MachineRule{"910c", "", "cloudmatrix384"},
                                       MachineRule{"cloudmatrix", "", "cloudmatrix384"},
                                       MachineRule{"300i-duo", "", "atlas-300i-duo"},
                                       MachineRule{"pvc", "", workstation, "max-1550"},
-                                      MachineRule{"gaudi", "2", "gaudi2-hls2"},
-                                      MachineRule{"gaudi", "3", "gaudi3-hls3"},
+                                      MachineRule{"gaudi2", "", "gaudi2-hls2"},
+                                      MachineRule{"gaudi-2", "", "gaudi2-hls2"},
+                                      MachineRule{"gaudi3", "", "gaudi3-hls3"},
+                                      MachineRule{"gaudi-3", "", "gaudi3-hls3"},
                                       MachineRule{"hl-225", "", "gaudi2-hls2"},
                                       MachineRule{"hl-325", "", "gaudi3-hls3"},
                                       MachineRule{"tpu", "v7", "tpu-v7x-host"},
@@ -92,31 +123,31 @@ constexpr std::array machine_rules = {MachineRule{"b200", "power-limited", "b200
                                       MachineRule{"tpu", "7x", "tpu-v7x-host"},
                                       MachineRule{"trn1", "", "trn1-32xlarge"},
                                       MachineRule{"trn2", "", "trn2-48xlarge"},
-                                      MachineRule{"trainium", "2", "trn2-48xlarge"},
-                                      MachineRule{"trainium", "", "trn1-32xlarge"}};
+                                      MachineRule{"trainium2", "", "trn2-48xlarge"},
+                                      MachineRule{"trainium-2", "", "trn2-48xlarge"},
+                                      MachineRule{"trainium", "", "trn1-32xlarge"},
+                                      MachineRule{"-p4d.", "", "aws-p4d"},
+                                      MachineRule{"-p4de.", "", "aws-p4de"},
+                                      MachineRule{"-p5.", "", "dgx-h100"},
+                                      MachineRule{"-p5e.", "", "dgx-h200"},
+                                      MachineRule{"-p5en.", "", "dgx-h200"},
+                                      MachineRule{"-g4dn.", "", workstation, "t4"},
+                                      MachineRule{"-g5.", "", workstation, "a10g"},
+                                      MachineRule{"-g6.", "", workstation, "l4"},
+                                      MachineRule{"-g6e.", "", workstation, "l40s"},
+                                      MachineRule{"-a2-highgpu-", "", "dgx-a100-40gb"},
+                                      MachineRule{"-a2-ultragpu-", "", "dgx-a100"},
+                                      MachineRule{"-a3-highgpu-", "", "gcp-a3-high"},
+                                      MachineRule{"-a3-megagpu-", "", "dgx-h100"},
+                                      MachineRule{"-a3-ultragpu-", "", "dgx-h200"},
+                                      MachineRule{"-a4-highgpu-", "", "dgx-b200"}};
 
-/// Plain, with a dash behind "rtx".
+/// Plain, with a dash behind "rtx" and at both ends.
 std::string machine_name(std::string_view text) {
-  std::string plain = plain_name(text);
-  if (const auto rtx = plain.find("rtx"); rtx != std::string::npos && rtx + 3 < plain.size() && plain[rtx + 3] != '-')
+  std::string plain = "-" + plain_name(text) + "-";
+  if (const auto rtx = plain.find("rtx"); rtx != std::string::npos && plain[rtx + 3] != '-')
     plain.insert(rtx + 3, "-");
   return plain;
-}
-
-/// Names of one word that would be found in others.
-struct DeviceWord {
-  std::string_view word;
-  std::string_view device;
-};
-constexpr std::array device_words = {DeviceWord{"7900xt", "rx-7900-xt"},
-                                     DeviceWord{"7900xtx", "rx-7900-xtx"},
-                                     DeviceWord{"w7900", "radeon-pro-w7900"},
-                                     DeviceWord{"m2", "m2-10"},
-                                     DeviceWord{"m3", "m3-10"},
-                                     DeviceWord{"m4", "m4-10"}};
-
-bool holds_word(const std::string& plain, std::string_view word) {
-  return ("-" + plain + "-").find("-" + std::string(word) + "-") != std::string::npos;
 }
 
 /// The longest of `names` that stands in `plain` as whole words. Publishers leave out "rtx".
@@ -124,7 +155,7 @@ std::string longest_within(const std::string& plain, const std::vector<std::stri
   std::string best;
   for (const std::string& name : names) {
     const std::string_view word = name.starts_with("rtx-") ? std::string_view(name).substr(4) : std::string_view(name);
-    if (name.size() > best.size() && holds_word(plain, word))
+    if (name.size() > best.size() && plain.find("-" + std::string(word) + "-") != std::string::npos)
       best = name;
   }
   return best;
@@ -139,22 +170,22 @@ NodeType node_with(std::string_view name, std::string_view device) {
 
 } // namespace
 
-std::optional<NodeType> published_node(std::string_view accelerator, std::string_view network) {
+NamedMachine published_machine(std::string_view accelerator, std::string_view network) {
   const std::string plain = machine_name(accelerator);
   const auto* const rule = std::ranges::find_if(machine_rules, [&](const MachineRule& each) {
     return plain.find(each.word) != std::string::npos && plain.find(each.also) != std::string::npos &&
            network.find(each.network) != std::string_view::npos;
   });
+  if (rule != machine_rules.end() && rule->node.empty())
+    return {.refusal = std::string(rule->refusal)};
   if (rule != machine_rules.end())
-    return node_with(rule->node, rule->device);
+    return {.node = node_with(rule->node, rule->device)};
   if (const std::string node = longest_within(plain, node_catalogue().names()); !node.empty())
-    return load_node(node);
+    return {.node = load_node(node)};
   if (const std::string device = longest_within(plain, device_catalogue().names()); !device.empty())
-    return node_with(workstation, device);
-  for (const DeviceWord& each : device_words)
-    if (holds_word(plain, each.word))
-      return node_with(workstation, each.device);
-  return std::nullopt;
+    return {.node = node_with(workstation, device)};
+  return {.refusal =
+              accelerator.empty() ? "the accelerator is not stated" : "no node description of accelerator " + std::string(accelerator)};
 }
 
 } // namespace orrery

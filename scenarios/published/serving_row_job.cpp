@@ -1,6 +1,6 @@
 #include "models/iteration_model.hpp"
 #include "scenarios/data_files.hpp"
-#include "scenarios/published/serving_row_names.hpp"
+#include "scenarios/published/row_names.hpp"
 #include "scenarios/published/serving_rows.hpp"
 #include "scenarios/scenario.hpp" // supports
 

@@ -138,6 +138,16 @@ bool read_pools(const Cells& row, ServingRow& out) {
   return true;
 }
 
+/// The degrees that the row states, which no layout has.
+std::string no_layout(const Cells& row, int devices, const TransformerModel& model) {
+  std::string stated;
+  for (const char* const degree : {"tp", "pp", "ep", "dp"})
+    if (row.given(degree))
+      stated += fmt::format("{}{} {}", stated.empty() ? "" : ", ", degree, row.text(degree));
+  return fmt::format("infeasible as stated: {} on {} devices; {} heads ({} of keys), {} layers", stated, devices, model.heads,
+                     model.kv_heads, model.layers);
+}
+
 void size_cluster(ServingRow& out) {
   NodeType& node = out.cluster.node;
   node.devices = std::clamp(out.devices, 1, std::max(1, node.devices));
@@ -163,8 +173,7 @@ bool find_serving_layouts(const Cells& row, ServingRow& out) {
     out.devices = said.devices;
     fill_blanks(said, out, out.layouts);
     if (out.layouts.empty()) {
-      out.refusal = fmt::format("infeasible as stated: no plan of tp {}, pp {}, ep {}, dp {} on {} devices", row.text("tp"), row.text("pp"),
-                                row.text("ep"), row.text("dp"), said.devices);
+      out.refusal = no_layout(row, said.devices, out.job.model);
       return false;
     }
   }

@@ -118,7 +118,7 @@ std::vector<ServingRow> serving_rows(const CsvTable& table, const std::string& f
                    .engine = cells.text("engine") + ' ' + cells.text("engine_version")};
     const KindRule* const rule = kind_of(cells.text("kind"));
     if (rule == nullptr)
-      row.refusal = "runs of kind " + cells.text("kind") + " are not modelled";
+      row.refusal = cells.given("kind") ? "runs of kind " + cells.text("kind") + " are not modelled" : "the kind of run is not stated";
     else {
       row.kind = rule->kind;
       row.refusal = rule->refusal;

@@ -1,5 +1,5 @@
 #include "scenarios/data_files.hpp"
-#include "scenarios/published/serving_row_names.hpp"
+#include "scenarios/published/row_names.hpp"
 #include "scenarios/published/training_row_cells.hpp"
 #include "workloads/tables.hpp"
 

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 namespace orrery {
 
 namespace {
@@ -43,14 +45,13 @@ bool make_slices(int devices, TrainingRow& out) {
 } // namespace
 
 bool find_machine(const Cells& row, TrainingRow& out) {
-  const std::string& name = row.text("accelerator");
-  const auto node = published_node(name, row.text("inter_node_link"));
-  if (!node) {
-    out.refusal = "no node description of accelerator " + name;
+  NamedMachine named = published_machine(row.text("accelerator"), row.text("inter_node_link"));
+  if (!named.node) {
+    out.refusal = std::move(named.refusal);
     return false;
   }
   out.cluster.name = out.id;
-  out.cluster.node = *node;
+  out.cluster.node = *std::move(named.node);
   const int devices = row.count("devices");
   const int per_node = row.count("devices_per_node", out.cluster.node.devices);
   if (per_node > 0 && per_node < out.cluster.node.devices)

@@ -126,19 +126,13 @@ QuantityOptions<Seconds> bound(std::string help) {
 const Table<ServiceTarget>& target_table() {
   using T = ServiceTarget;
   static const Table<T> table =
-      Table<T>("slo", "What requests are promised.")
-          .quantity("ttft", &T::ttft, bound("bound of the time to first token, of classes without one"))
-          .quantity("tpot", &T::tpot, bound("the same of a request's mean time per output token after the first"))
-          .quantity("end_to_end", &T::end_to_end, bound("the same of the time from arrival to the last token"))
-          .quantity("itl", &T::itl, bound("the same of the gaps between a request's tokens"))
-          .number("itl_within", &T::itl_within,
-                  {.above = 0, .max = 1, .help = "share of a request's gaps that has to keep it; by default all"})
+      with_gap_bound(Table<T>("slo", "What requests are promised.")
+                         .quantity("ttft", &T::ttft, bound("bound of the time to first token, of classes without one"))
+                         .quantity("tpot", &T::tpot, bound("the same of a request's mean time per output token after the first"))
+                         .quantity("end_to_end", &T::end_to_end, bound("the same of the time from arrival to the last token")),
+                     bound("the same of the gaps between a request's tokens"))
           .quantity("itl_p99", &T::itl_p99, bound("bound of the 99th percentile of the time between tokens, over all requests"))
-          .number("attainment", &T::attainment, {.above = 0, .max = 1, .help = "share of requests that has to keep its bounds"})
-          .check([](const T& target, const Report& report) {
-            if (target.itl_within && !target.itl)
-              report.error("itl_within", "without 'itl'", "a bound that it is a share of");
-          });
+          .number("attainment", &T::attainment, {.above = 0, .max = 1, .help = "share of requests that has to keep its bounds"});
   return table;
 }
 

@@ -13,7 +13,8 @@ constexpr int wait_ms = 10'000; // for a reader that holds the file
 [[noreturn]] void fail(sqlite3* database, const std::string& path) {
   const int code = database == nullptr ? SQLITE_NOMEM : sqlite3_errcode(database);
   const std::string why = database == nullptr ? "out of memory" : sqlite3_errmsg(database);
-  if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
+  // The statements are always the same: one that does not go finds tables that are not as they were written.
+  if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_ERROR || code == SQLITE_CONSTRAINT)
     throw UserError(path + ": the store is damaged (" + why + "); it is left as it is; --store names another file");
   throw UserError(path + ": " + why);
 }

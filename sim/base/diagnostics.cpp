@@ -36,6 +36,12 @@ int distance(std::string_view a, std::string_view b) {
 
 } // namespace
 
+namespace {
+
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
+
+} // namespace
+
 std::string Diagnostic::render() const {
   std::string text = file;
   if (line > 0)
@@ -48,6 +54,7 @@ std::string Diagnostic::render() const {
   part(": ", message);
   part("; allowed: ", allowed);
   part("; ", suggestion);
+  std::ranges::replace_if(text, [](char c) { return is_control(c) && c != '\n'; }, ' '); // names out of files go to a terminal
   return text;
 }
 
@@ -139,7 +146,7 @@ std::string shown(std::string_view text) {
   }
   std::string result = "'";
   for (const char c : text)
-    result += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? ' ' : c;
+    result += is_control(c) ? ' ' : c;
   return result + (cut ? "...'" : "'");
 }
 

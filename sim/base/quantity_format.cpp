@@ -91,8 +91,8 @@ std::string format_number(double value, int digits) {
 }
 
 std::string exact_number(double value) {
-  if (value == 0)
-    return "0";
+  if (value == 0 || !std::isfinite(value))
+    return format_number(value, 1);
   return fmt::format("{}{}", value < 0 ? "-" : "", decimal_text(shortest_decimal(std::abs(value)), 0));
 }
 

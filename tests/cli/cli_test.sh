@@ -8,7 +8,7 @@ quickstart=$root/scenarios/quickstart.yaml
 # Parsing.
 expect 0 'estimate' "$orrery" --help
 expect 0 'Begin with .orrery run scenarios/quickstart.yaml' sh -c "'$orrery' --help | head -10"
-expect 0 'narrow' sh -c "{ for c in '' run plan capacity sweep validate catalog explain schema calibrate; do '$orrery' \$c --help; done; '$orrery' explain; } | awk 'length > 118 { exit 1 } END { if (NR > 100) print \"narrow\" }'"
+expect 0 'narrow' sh -c "{ for c in '' run plan capacity sweep validate catalog explain schema calibrate; do '$orrery' \$c --help; done; '$orrery' explain; } | awk 'length > 110 { exit 1 } END { if (NR > 100) print \"narrow\" }'"
 expect 0 '^orrery [0-9]' "$orrery" --version
 expect 0 'PATH=VALUE' "$orrery" run --help
 expect 2 'help' "$orrery"

@@ -315,22 +315,17 @@ void check_classes(const std::vector<TrafficClass>& classes, const std::string& 
 const Table<TrafficClass>& traffic_class_table() {
   using C = TrafficClass;
   static const Table<C> table =
-      Table<C>("class", "A class of service.")
-          .text("name", &C::name, {.required = true, .help = "in reports"})
-          .number("share", &C::share, {.max = 1e9, .help = "of the sessions, beside the other classes'"})
-          .count("priority", &C::priority, {.min = -1000, .max = 1000, .help = "higher goes first"})
-          .quantity("ttft", &C::ttft, positive_time("bound of the time to first token", false))
-          .quantity("tpot", &C::tpot, positive_time("bound of a request's mean time per output token after the first", false))
-          .quantity("end_to_end", &C::end_to_end, positive_time("bound of the time from arrival to the last token", false))
-          .quantity("itl", &C::itl, positive_time("bound of the gaps between a request's tokens", false))
-          .number("itl_within", &C::itl_within,
-                  {.above = 0, .max = 1, .help = "share of a request's gaps that has to keep it; by default all"})
+      with_gap_bound(
+          Table<C>("class", "A class of service.")
+              .text("name", &C::name, {.required = true, .help = "in reports"})
+              .number("share", &C::share, {.max = 1e9, .help = "of the sessions, beside the other classes'"})
+              .count("priority", &C::priority, {.min = -1000, .max = 1000, .help = "higher goes first"})
+              .quantity("ttft", &C::ttft, positive_time("bound of the time to first token", false))
+              .quantity("tpot", &C::tpot, positive_time("bound of a request's mean time per output token after the first", false))
+              .quantity("end_to_end", &C::end_to_end, positive_time("bound of the time from arrival to the last token", false)),
+          positive_time("bound of the gaps between a request's tokens", false))
           .value("input", &C::input, length_codec(), {.help = "prompt tokens, instead of the traffic's"})
-          .value("output", &C::output, length_codec(), {.help = "generated tokens, instead of the traffic's"})
-          .check([](const C& row, const Report& report) {
-            if (row.itl_within && !row.itl)
-              report.error("itl_within", "without 'itl'", "a bound that it is a share of");
-          });
+          .value("output", &C::output, length_codec(), {.help = "generated tokens, instead of the traffic's"});
   return table;
 }
 

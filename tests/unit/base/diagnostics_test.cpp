@@ -57,6 +57,10 @@ TEST_CASE("the closest name") {
   CHECK(closest(std::string(100000, 'a'), names).empty());
 }
 
+TEST_CASE("a message holds no control characters, wherever its parts are from") {
+  CHECK(Diagnostic{.path = "--a\x1b[31m", .message = "b\tc", .suggestion = "d\x7F"}.render() == "--a [31m: b c; d ");
+}
+
 TEST_CASE("text is shown in one line and cut between characters") {
   CHECK(shown("a\nb\x01") == "'a b '");
   CHECK(shown(std::string(100, 'x')) == "'" + std::string(57, 'x') + "...'");

@@ -143,4 +143,7 @@ TEST_CASE("dumped quantities are short where they can be") {
   CHECK(exact_number(300e9) == "300000000000");
   CHECK(exact_number(0.1) == "0.1");
   CHECK(exact_number(-1.5e-7) == "-1.5e-7");
+  CHECK(exact_number(-0.0) == "0");
+  CHECK(exact_number(-std::numeric_limits<double>::infinity()) == "-inf");
+  CHECK(exact_number(std::numeric_limits<double>::quiet_NaN()) == "nan");
 }

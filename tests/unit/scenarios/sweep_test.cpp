@@ -207,6 +207,15 @@ TEST_CASE("a damaged store is refused and left as it is", "[sweep]") {
     overwritten[i] = 'x';
   damaged(overwritten);
   damaged(whole.substr(0, whole.size() / 2));
+  for (const char* const change : {"DROP TABLE study", "UPDATE points SET point = point + 9"}) {
+    std::ofstream(path, std::ios::binary) << whole;
+    {
+      sqlite::Database database(path);
+      database.execute(change);
+      database.keep_wal(false);
+    }
+    damaged(read_file(path));
+  }
   CHECK(refusal_of(path, study, true) == "opened"); // a store of ours may be started again
 }
 

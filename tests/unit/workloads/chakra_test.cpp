@@ -5,6 +5,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <limits>
+
 using namespace orrery;
 using namespace orrery::chakra_cases;
 
@@ -69,6 +71,16 @@ TEST_CASE("numbers count in whichever form they were written", "[chakra]") {
   CHECK(trace.nodes[0].message == Bytes{77});
   CHECK(trace.nodes[0].tag == -2);
   CHECK(trace.nodes[0].on_host);
+}
+
+TEST_CASE("a number that is none is told by its node", "[chakra]") {
+  const double value = GENERATE(std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), 0.5, -1.0);
+  Writer writer;
+  writer.recorded("kernel", 25);
+  pb::AttributeProto* const attribute = writer.last().add_attr();
+  attribute->set_name("num_ops");
+  attribute->set_double_val(value);
+  CHECK_THAT(mistakes_of(writer.bytes()), Catch::Contains("'kernel'): num_ops = ") && Catch::Contains("a whole number from 0 to"));
 }
 
 TEST_CASE("files that are no trace are told apart", "[chakra]") {

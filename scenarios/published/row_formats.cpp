@@ -1,5 +1,5 @@
 #include "scenarios/published/row_cells.hpp"
-#include "scenarios/published/serving_row_names.hpp"
+#include "scenarios/published/row_names.hpp"
 
 #include <algorithm>
 #include <array>
@@ -51,6 +51,8 @@ constexpr std::array format_rules = {FormatRule{"q2-k", "q2_k"},
                                      FormatRule{"awq", "w4a16"},
                                      FormatRule{"gptq", "w4a16"},
                                      FormatRule{"nf4", "w4a16"},
+                                     FormatRule{"autoround", "w4a16"},
+                                     FormatRule{"auto-round", "w4a16"},
                                      FormatRule{"hqq", "w4a16"},
                                      FormatRule{"4bit", "w4a16"},
                                      FormatRule{"4-bit", "w4a16"},
@@ -82,7 +84,7 @@ const WeightFormat* published_format(std::string_view words) {
 }
 
 /// DeepSeek-V3 and its kin, Kimi-K2 and MiniMax-M2 are published in FP8 with a scale for each block; Kimi-K2-Thinking and K2.5 with 4-bit
-/// experts.
+/// experts, Mistral Large 3 in plain FP8.
 const WeightFormat* format_of_files(const TransformerModel& model, std::string_view name) {
   if (const WeightFormat* stated = published_format(name))
     return stated;
@@ -90,6 +92,8 @@ const WeightFormat* format_of_files(const TransformerModel& model, std::string_v
   if (plain.find("kimi-k2") != std::string::npos)
     return find_weight_format(plain.find("thinking") != std::string::npos || plain.find("k2.5") != std::string::npos ? "w4a16"
                                                                                                                      : "fp8_block");
+  if (model.name.starts_with("mistral-large-3"))
+    return find_weight_format("fp8");
   const bool blocks = model.name.starts_with("deepseek-v3") || model.name.starts_with("minimax-m2");
   return find_weight_format(blocks ? "fp8_block" : "bf16");
 }

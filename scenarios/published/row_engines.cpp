@@ -1,5 +1,5 @@
 #include "scenarios/published/row_cells.hpp"
-#include "scenarios/published/serving_row_names.hpp"
+#include "scenarios/published/row_names.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,6 +1,6 @@
 #include "scenarios/data_files.hpp"
 #include "scenarios/published/row_cells.hpp"
-#include "scenarios/published/serving_row_names.hpp"
+#include "scenarios/published/row_names.hpp"
 #include "workloads/tables.hpp"
 
 #include <algorithm>
@@ -21,7 +21,6 @@ struct ModelRule {
   std::string_view refusal = {};
 };
 constexpr std::string_view unequal_layers = "layers of unequal shapes (neural architecture search) are not modelled";
-constexpr std::string_view unpublished_shape = "its shape is not in the catalogue, and no model of that name there is its like";
 constexpr std::array model_rules = {
     ModelRule{"deepseek-r1-distill-llama-70b", "llama3-70b"},
     ModelRule{"deepseek-r1-distill-llama-8b", "llama3-8b"},
@@ -104,7 +103,8 @@ constexpr std::array model_rules = {
     ModelRule{"mistral-small", "mistral-small-24b"},
     ModelRule{"devstral-small", "mistral-small-24b"},
     ModelRule{"magistral-small", "mistral-small-24b"},
-    ModelRule{"mistral-large-3", "", unpublished_shape},
+    ModelRule{"mistral-large-3", "mistral-large-3-675b"},
+    ModelRule{"devstral-2-123b", "mistral-large-123b"},
     ModelRule{"mistral-large", "mistral-large-123b"},
     ModelRule{"nemotron-nano-9b-v2", "nemotron-nano-v2-9b"},
     ModelRule{"nemotron-nano-12b-v2", "nemotron-nano-v2-12b"},
@@ -147,9 +147,13 @@ constexpr std::array model_rules = {
     ModelRule{"ring-1t", "ling-1t"},
     ModelRule{"ring-flash-2.0", "ling-flash-2.0"},
     ModelRule{"ring-mini-2.0", "ling-mini-2.0"},
+    ModelRule{"olmo-3.1-32b", "olmo3-32b"},
+    ModelRule{"olmo-3-1125-32b", "olmo3-32b"},
+    ModelRule{"olmo-3-1025-7b", "olmo3-7b"},
     ModelRule{"olmo-2-1124-7b", "olmo2-7b"},
     ModelRule{"olmo-2-1124-13b", "olmo2-13b"},
     ModelRule{"olmo-2-0325-32b", "olmo2-32b"},
+    ModelRule{"stablelm-2-12b", "stablelm2-12b"},
     ModelRule{"granite-20b-code", "granite-code-20b"},
     ModelRule{"granite-3.0-8b", "granite-3-8b"},
     ModelRule{"granite-3.1-8b", "granite-3-8b"},
@@ -168,6 +172,8 @@ constexpr std::array model_rules = {
     ModelRule{"command-a", "command-a-111b"},
     ModelRule{"command-r-plus", "command-r-plus-104b"},
     ModelRule{"command-r-v01", "command-r-35b"},
+    ModelRule{"command-r-08-2024", "command-r-32b"},
+    ModelRule{"aya-expanse-32b", "command-r-32b"},
     ModelRule{"command-r", "command-r-35b"}};
 
 void replace(std::string& text, std::string_view word, std::string_view by) {
@@ -283,7 +289,7 @@ NamedModel published_model(std::string_view published) {
     const auto dash = name.find('-', at);
     at = dash == std::string::npos ? dash : dash + 1;
   }
-  return {.refusal = "no model " + std::string(published) + " in the catalogue"};
+  return {.refusal = published.empty() ? "the model is not stated" : "no model " + std::string(published) + " in the catalogue"};
 }
 
 } // namespace orrery

@@ -1,4 +1,4 @@
-#include "scenarios/published/serving_row_names.hpp"
+#include "scenarios/published/row_names.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -32,16 +32,21 @@ TEST_CASE("a model is known by its name wherever publisher, data and format stan
       std::pair{"StarCoder2-7B", "starcoder2-7b"}, std::pair{"starcoder", "starcoder-15b"}, std::pair{"Command-R+", "command-r-plus-104b"},
       std::pair{"c4ai-command-r-plus", "command-r-plus-104b"}, std::pair{"GLM-4.6V-Flash", "glm-4-9b"}, std::pair{"GLM-4.6-FP8", "glm-4.5"},
       std::pair{"Qwen3-VL-8B-Instruct", "qwen3-8b"}, std::pair{"Llama 4 Scout 17B-16E", "llama4-scout"},
-      std::pair{"gptoss-120b", "gpt-oss-120b"}, std::pair{"GPT-J", "gpt-j-6b"});
+      std::pair{"gptoss-120b", "gpt-oss-120b"}, std::pair{"GPT-J", "gpt-j-6b"},
+      std::pair{"Mistral-Large-3-675B-Instruct-2512", "mistral-large-3-675b"}, std::pair{"Mistral Large 3", "mistral-large-3-675b"},
+      std::pair{"Ministral-3-8B-Instruct-2512", "ministral-3-8b"}, std::pair{"Devstral-2-123B", "mistral-large-123b"},
+      std::pair{"aya-expanse-32b", "command-r-32b"}, std::pair{"c4ai-command-r-08-2024", "command-r-32b"},
+      std::pair{"allenai/Olmo-3.1-32B-Think", "olmo3-32b"}, std::pair{"Apertus-8B-Instruct-2509", "apertus-8b"});
   CHECK(model_of(published) == known);
 }
 
 TEST_CASE("a model of another size, or of a shape of its own, is not taken for its kin", "[scenarios][serving]") {
-  for (const char* const published : {"command-r7b", "Qwen3.5-9B", "Mistral Large 3", "DeepSeek-V4", "Nemotron-H-56B", "T5-11B", ""}) {
+  for (const char* const published : {"command-r7b", "Qwen3.5-9B", "DeepSeek-V4", "Nemotron-H-56B", "T5-11B", ""}) {
     CAPTURE(published);
     CHECK(model_of(published).empty());
     CHECK_FALSE(published_model(published).refusal.empty());
   }
+  CHECK(published_model("").refusal == "the model is not stated");
   CHECK_THAT(published_model("Llama-3_1-Nemotron-Ultra-253B-v1").refusal, Contains("unequal shapes"));
 }
 
