@@ -51,6 +51,12 @@ constexpr AttentionKernel generation_of(std::string_view kernel, std::string_vie
   return asynchronous && architecture != "ampere" ? AttentionKernel::flash3 : AttentionKernel::flash;
 }
 
+/// Whether FlashAttention-2 is what `architecture` has. It packs the heads that share keys into one block where every sequence of a call
+/// has one query (flash_api.cpp, seqlenq_ngroups_swapped); beside prompts each head reads the keys for itself. Later ones always pack.
+constexpr bool packs_single_queries_alone(std::string_view architecture) {
+  return architecture.starts_with("ampere") || architecture == "ada" || architecture == "blackwell-consumer";
+}
+
 /// The curve of `wanted` kernels where `measured` was fitted.
 constexpr AttentionCurve of_generation(AttentionCurve measured, AttentionKernel wanted) {
   if (forward_speed(wanted) >= forward_speed(measured.kernel) || !is_fused(wanted))

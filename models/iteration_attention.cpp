@@ -25,7 +25,8 @@ ReplicaModel::Work ReplicaModel::keys_out(LayerKind kind, double tokens) const {
   return {.out = Bytes{tokens * kv_width(graph_, kind) * element_bytes(graph_.job().kv)} / link_};
 }
 
-std::vector<ReplicaModel::Layers> ReplicaModel::decode_knots(const ServingGraph& graph, double sequences, double queries) const {
+std::vector<ReplicaModel::Layers> ReplicaModel::decode_knots(const ServingGraph& graph, double sequences, double queries,
+                                                             bool packed) const {
   const std::vector<LayerKind>& kinds = graph.kinds();
   std::vector<Layers> knots(contexts_.size(), Layers(kinds.size()));
   for (std::size_t k = 0; k < kinds.size(); ++k) {
@@ -45,9 +46,11 @@ std::vector<ReplicaModel::Layers> ReplicaModel::decode_knots(const ServingGraph&
     Work fixed = keys_out(kinds[k], sequences * queries);
     std::vector<Operator> reading;
     for (Operator& op : graph.decode(kinds[k], sequences, contexts_.front(), queries))
-      if (std::holds_alternative<FusedAttention>(op.shape))
+      if (auto* const shape = std::get_if<FusedAttention>(&op.shape)) {
+        if (!packed)
+          shape->kv_heads = shape->heads;
         reading.push_back(std::move(op));
-      else
+      } else
         fixed += price({op});
     for (std::size_t i = 0; i < contexts_.size(); ++i) {
       for (Operator& op : reading)
@@ -89,19 +92,22 @@ ReplicaModel::Decoding& ReplicaModel::decoding(int sequences) {
     return *kept;
   kept = std::make_unique<Decoding>();
   kept->knots = decode_knots(graph_, group_share(sequences, graph_.plan().attention_dp), checked_);
+  if (unpacked_)
+    kept->beside = decode_knots(graph_, group_share(sequences, graph_.plan().attention_dp), checked_, false);
   if (drafter_)
     kept->drafts = draft_knots(sequences);
   return *kept;
 }
 
-ReplicaModel::Work ReplicaModel::add_decode(Layers& attention, int sequences, double context) {
+ReplicaModel::Work ReplicaModel::add_decode(Layers& attention, int sequences, double context, bool beside) {
   const Decoding& kept = decoding(sequences);
+  const std::vector<Layers>& knots = beside && !kept.beside.empty() ? kept.beside : kept.knots;
   const double place = 4 * std::log2(std::max(1.0, context));
   const auto i = std::min(static_cast<std::size_t>(place), contexts_.size() - 2);
   const double weight = (std::max(1.0, context) - contexts_[i]) / (contexts_[i + 1] - contexts_[i]);
   for (std::size_t k = 0; k < attention.size(); ++k) {
-    attention[k] += kept.knots[i][k].times(1 - weight);
-    attention[k] += kept.knots[i + 1][k].times(weight);
+    attention[k] += knots[i][k].times(1 - weight);
+    attention[k] += knots[i + 1][k].times(weight);
   }
   if (kept.drafts.empty())
     return {};

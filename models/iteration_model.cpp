@@ -1,5 +1,6 @@
 #include "models/iteration_model.hpp"
 
+#include "models/attention_generation.hpp"
 #include "models/iteration_memo.hpp"
 
 #include "models/offload_cost.hpp"
@@ -127,6 +128,8 @@ ReplicaModel::ReplicaModel(const Cluster& cluster, const ServingJob& job, const 
   for (double context = 1; context < longest_context; context *= std::exp2(0.25))
     contexts_.push_back(context);
   checked_ = job.speculation.checked();
+  unpacked_ = software.serving.joint_attention && packs_single_queries_alone(cluster.node.device.architecture) &&
+              job.model.kv_heads < job.model.heads && job.model.latent.kv_rank == 0 && !job.model.attention_sinks;
   if (job.speculation.drafter == Drafter::prediction_layers || job.speculation.drafter == Drafter::model) {
     ServingPlan one_stage = plan;
     one_stage.pp = 1;
@@ -308,7 +311,7 @@ IterationCost ReplicaModel::cost(std::span<const PrefillChunk> prompts, int deco
           price({graph_.scan(graph_.kinds()[k], part * prompt_tokens, std::max(1.0, part * static_cast<double>(prompts.size())))});
   Work last = head(static_cast<int>(iteration.emitting));
   if (decodes > 0)
-    last += add_decode(attention, decodes, context);
+    last += add_decode(attention, decodes, context, prompt_tokens > 0);
   const int run = static_cast<int>(iteration.all);
   const Layers& linear = longest > group_share(run, groups) ? uneven_layers(longest, run) : layers(run);
   return quicker(iteration, linear, attention, last);

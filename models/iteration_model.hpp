@@ -83,8 +83,9 @@ private:
     Layers apart;  ///< what it takes beyond that if it is the only one
   };
   struct Decoding {
-    std::vector<Layers> knots; ///< attention, at contexts_
-    std::vector<Work> drafts;  ///< guesses of the iteration, at contexts_; empty where nothing is computed for them
+    std::vector<Layers> knots;  ///< attention, at contexts_
+    std::vector<Layers> beside; ///< the same in one call with prompts; empty = alike
+    std::vector<Work> drafts;   ///< guesses of the iteration, at contexts_; empty where nothing is computed for them
     std::unique_ptr<DecodeCurve> curve;
   };
   /// What runs in one iteration, over all stages.
@@ -105,14 +106,15 @@ private:
   const Work& head(int sequences);
   Decoding& decoding(int sequences);
   /// Attention of one decoding batch at every context; what does not depend on it is priced once.
-  [[nodiscard]] std::vector<Layers> decode_knots(const ServingGraph& graph, double sequences, double queries) const;
+  /// `packed` = heads that share keys read them once.
+  [[nodiscard]] std::vector<Layers> decode_knots(const ServingGraph& graph, double sequences, double queries, bool packed = true) const;
   [[nodiscard]] std::vector<Work> draft_knots(int sequences) const;
   /// Attention of decoding sequences where their KV cache is.
   [[nodiscard]] Work price_reading(const std::vector<Operator>& reading) const;
   /// Keys and values of `tokens` new tokens of such a layer on their way to host memory.
   [[nodiscard]] Work keys_out(LayerKind kind, double tokens) const;
-  /// Adds attention of a decoding batch; the cost of its guesses.
-  Work add_decode(Layers& attention, int sequences, double context);
+  /// Adds attention of a decoding batch, with prompts `beside` it or alone; the cost of its guesses.
+  Work add_decode(Layers& attention, int sequences, double context, bool beside);
   /// Adds attention of the prompts of an iteration, of which the busiest group has `share`.
   void add_prompts(Layers& attention, std::span<const PrefillChunk> prompts, double share);
   [[nodiscard]] Prompt price_prompt(const PrefillChunk& chunk) const;
@@ -128,6 +130,7 @@ private:
   ServingGraph graph_;
   std::unique_ptr<ServingGraph> drafter_; ///< where guessing computes
   int checked_ = 1;                       ///< tokens of a decoding sequence in an iteration
+  bool unpacked_ = false;                 ///< beside prompts, heads that share keys read them each for itself
   KernelModel kernels_;
   CollectiveModel collectives_;
   DevicePower power_;

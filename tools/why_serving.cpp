@@ -74,6 +74,7 @@ std::string inputs(const SoftwareProfile& software, const ServingResult& job, bo
   if (first) {
     input("queueing, mean", job.latencies.queueing.mean, "from arrival to the first iteration, host time of the request included");
     input("host, per request", engine.request_host, source_text(software, "serving.request_host"));
+    input("host, per prompt token", engine.token_host, source_text(software, "serving.token_host"));
   }
   input("host, per iteration", engine.iteration_host, source_text(software, "serving.iteration_host"));
   input("host, per sequence", engine.sequence_host, source_text(software, "serving.sequence_host"));

@@ -69,6 +69,7 @@ void read_gpt_oss(const ConfigKeys& keys, TransformerModel& model) {
   model.attention_window = keys.size_or({"sliding_window"}, "attention_window", 0);
   model.full_attention_every = keys.full_attention_every("layer_types", 2);
   model.biases = true;
+  model.attention_sinks = true;
 }
 
 void read_gemma2(const ConfigKeys& keys, TransformerModel& model) {

@@ -96,6 +96,7 @@ struct TransformerModel {
   bool query_key_norm = false;   ///< queries and keys are normalised head by head
   bool whole_query_norm = false; ///< or over all heads, of which tensor-parallel ranks have to add up the squares
   bool post_norms = false;       ///< norms behind attention and feed-forward network too
+  bool attention_sinks = false;  ///< a learned score of no key in every head's softmax, which few attention kernels know
   int prediction_layers = 0;     ///< layers with a head of their own behind the last, for tokens further on (multi-token prediction)
   std::vector<Provenance> sources;
 

@@ -180,6 +180,7 @@ const Table<TransformerModel>& model_table() {
           .flag("whole_query_norm", &M::whole_query_norm,
                 {.help = "their squares are summed over all heads, of all ranks of tensor parallelism"})
           .flag("post_norms", &M::post_norms, {.help = "norms behind attention and feed-forward network too"})
+          .flag("attention_sinks", &M::attention_sinks, {.help = "a learned score of no key in every head's softmax"})
           .count("prediction_layers", &M::prediction_layers,
                  part_of(100, "layers with a head of their own behind the last, for tokens further on"))
           .list("sources", &M::sources, provenance_table(), {.help = "where the figures come from"})

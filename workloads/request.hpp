@@ -13,7 +13,8 @@ using RequestId = std::uint32_t; ///< index into RequestStream::requests
 inline constexpr RequestId no_request = ~0U;
 
 struct Request {
-  Seconds arrival;                ///< since the start; of a follower, since the end of the request that it follows
+  Seconds arrival;                ///< since the start; of a follower, since the end of the request that it follows; of a closed loop,
+                                  ///< since the end of the one before and the pause
   std::uint32_t input = 1;        ///< prompt tokens
   std::uint32_t output = 1;       ///< tokens generated, the first one included
   RequestId follows = no_request; ///< it arrives after this earlier one has ended (next turn of a session)

@@ -83,13 +83,15 @@ struct ServingTraits {
   bool works_ahead = false;                     ///< the host prepares an iteration while the one before runs
   Seconds iteration_host;                       ///< host time per iteration
   Seconds sequence_host;                        ///< and for each sequence of its batch
-  Seconds request_host;                         ///< per request, before its first iteration: HTTP, tokenizer, hand-over
+  Seconds request_host;                         ///< per request, before its first iteration: HTTP, hand-over
+  Seconds token_host;                           ///< the same per token of its prompt: the tokenizer
   bool custom_all_reduce = false;               ///< small all-reduces inside a node by direct loads from peers
   bool fused_all_reduce_norm = false;           ///< an all-reduce adds the residual and normalises
   bool fused_rotary_cache = false;              ///< rotation and the write to the KV cache in one kernel
   bool native_cache = false;                    ///< attention multiplies a cache in 8 bits as it is kept, without widening it
   bool fused_quantisation = false;              ///< norms and activations write what the next product reads
   bool compiled_layers = false;                 ///< a compiler joins the small kernels around a layer's products
+  bool joint_attention = false;                 ///< one call attends for the prompts and the decoding sequences of an iteration
   bool padded_groups = false;                   ///< every group of attention-DP runs as many tokens as the one with the most
   HalfOverlap half_overlap = HalfOverlap::none; ///< where an iteration is shorter for it
   ExpertExchange expert_exchange = ExpertExchange::gather;
@@ -101,6 +103,9 @@ struct ServingTraits {
   bool half_sums = false;        ///< products in half precision sum in half precision
   bool host_embedding = false;   ///< the embedding table stays in host memory
   bool pipelined_chunks = false; ///< pieces of one prompt follow one another through the pipeline stages
+
+  /// Host time of a request before its first iteration.
+  [[nodiscard]] Seconds before_first(double prompt_tokens) const { return request_host + prompt_tokens * token_host; }
 };
 
 struct SoftwareProfile {

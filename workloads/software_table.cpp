@@ -73,12 +73,15 @@ const Table<SoftwareProfile>& software_table() {
           .quantity("iteration_host", &E::iteration_host, host_time("host time per iteration"))
           .quantity("sequence_host", &E::sequence_host, host_time("host time per iteration and sequence of its batch"))
           .quantity("request_host", &E::request_host, host_time("host time per request before its first iteration"))
+          .quantity("token_host", &E::token_host, host_time("the same per token of its prompt"))
           .flag("custom_all_reduce", &E::custom_all_reduce, {.help = "small all-reduces inside a node by direct loads from peers"})
           .flag("fused_all_reduce_norm", &E::fused_all_reduce_norm, {.help = "an all-reduce adds the residual and normalises"})
           .flag("fused_rotary_cache", &E::fused_rotary_cache, {.help = "rotation and the write to the KV cache in one kernel"})
           .flag("native_cache", &E::native_cache, {.help = "attention multiplies a cache in 8 bits as it is kept"})
           .flag("fused_quantisation", &E::fused_quantisation, {.help = "norms and activations write what the next product reads"})
           .flag("compiled_layers", &E::compiled_layers, {.help = "a compiler joins the small kernels around a layer's products"})
+          .flag("joint_attention", &E::joint_attention,
+                {.help = "one call attends for the prompts and the decoding sequences of an iteration"})
           .flag("padded_groups", &E::padded_groups, {.help = "every group of attention-DP runs as many tokens as the one with the most"})
           .choice("half_overlap", &E::half_overlap, halves,
                   {.help = "what two halves of an iteration's tokens run beside each other, where that is faster"})

@@ -76,7 +76,7 @@ double median_gap(const ReplicaTotals& totals) {
   return gaps.percentile(0.5).si();
 }
 
-Totals add_up(const RequestStream& stream, const ServingRun& run, Seconds request_host) {
+Totals add_up(const RequestStream& stream, const ServingRun& run, const ServingTraits& engine) {
   Totals sums;
   for (std::size_t i = 0; i < stream.requests.size(); ++i) {
     const RequestRecord& record = run.requests[i];
@@ -87,8 +87,9 @@ Totals add_up(const RequestStream& stream, const ServingRun& run, Seconds reques
     ++sums.requests;
     sums.input += request.input;
     sums.output += request.output;
-    sums.ttft += (record.first_token - record.arrival + request_host).si();
-    sums.end_to_end += (record.end - record.arrival + request_host).si();
+    const Seconds host = engine.before_first(request.input);
+    sums.ttft += (record.first_token - record.arrival + host).si();
+    sums.end_to_end += (record.end - record.arrival + host).si();
     if (request.output < 2)
       continue;
     const double time = (record.end - record.first_token).si();
@@ -141,12 +142,14 @@ ServingPredictor::Built& ServingPredictor::built(const ServingRow& row, const Re
   return entry;
 }
 
-std::string ServingPredictor::build(const ServingRow& row, const std::vector<ReplicaPool>& layout, double length, ServingSystem& system) {
+std::string ServingPredictor::build(const ServingRow& row, const std::vector<ReplicaPool>& layout, double input, double output,
+                                    ServingSystem& system) {
+  const double length = input + output;
   std::vector<ReplicaPlace> places;
   Bytes per_token;
   for (const ReplicaPool& pool : layout) {
     const BatchingPolicy policy = policy_of(row.software, pool);
-    const double most = std::min<double>(policy.max_tokens, policy.max_sequences * length);
+    const double most = std::min<double>(policy.max_tokens, policy.max_sequences * std::max(1.0, input));
     Built& entry = built(row, pool, {.sequences = policy.max_sequences, .tokens = static_cast<int>(most), .typical_tokens = length});
     if (const auto wrong = check_serving_memory(entry.memory, static_cast<std::int64_t>(length)); !wrong.empty())
       return "does not fit: " + wrong.front().constraint;
@@ -220,7 +223,7 @@ ServingPrediction ServingPredictor::predict(const ServingRow& row, const std::ve
   const double input = mean_length(traffic.input);
   const double output = mean_length(traffic.output);
   ServingSystem system{.router = Router::least_requests};
-  prediction.refusal = build(row, layout, input + output, system);
+  prediction.refusal = build(row, layout, input, output, system);
   if (!prediction.refusal.empty())
     return prediction;
   if (row.kind == ServingKind::decode) {
@@ -238,7 +241,7 @@ ServingPrediction ServingPredictor::predict(const ServingRow& row, const std::ve
   }
   const RequestStream stream = generate_requests(traffic, seed);
   const ServingRun run = simulate_serving(stream, system, {.stop_after = measured_requests(row, traffic)});
-  const Totals sums = add_up(stream, run, row.software.serving.request_host);
+  const Totals sums = add_up(stream, run, row.software.serving);
   if (sums.requests == 0) {
     prediction.refusal = "no request fits the KV cache";
     return prediction;
@@ -256,7 +259,7 @@ ServingPrediction ServingPredictor::predict(const ServingRow& row, const std::ve
 ServingRun ServingPredictor::simulate(const ServingRow& row, const RequestStream& stream) {
   ServingSystem system;
   constexpr double typical_length = 1024;
-  const std::string refusal = build(row, {ReplicaPool{}}, typical_length, system);
+  const std::string refusal = build(row, {ReplicaPool{}}, typical_length / 2, typical_length / 2, system);
   if (!refusal.empty())
     throw UserError(row.id + ": " + refusal);
   return simulate_serving(stream, system);

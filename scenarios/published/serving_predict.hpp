@@ -40,8 +40,8 @@ private:
   };
 
   Built& built(const ServingRow& row, const ReplicaPool& pool, const IterationLimits& limits);
-  /// Why the layout does not fit; empty = `system` is built. `length` = of a typical request, prompt and answer.
-  std::string build(const ServingRow& row, const std::vector<ReplicaPool>& layout, double length, ServingSystem& system);
+  /// Why the layout does not fit; empty = `system` is built. `input` and `output` = tokens of a typical prompt and answer.
+  std::string build(const ServingRow& row, const std::vector<ReplicaPool>& layout, double input, double output, ServingSystem& system);
   ServingPrediction predict(const ServingRow& row, const std::vector<ReplicaPool>& layout);
 
   const Calibration& calibration_;

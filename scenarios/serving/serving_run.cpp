@@ -15,20 +15,23 @@ constexpr Seconds timeline_sample{0.1};         // of a timeline, where the scen
 constexpr std::size_t timeline_spans = 200'000; // of the same
 
 /// What the host does with a request before the engine sees it comes after its arrival and before its first iteration: the engine is told
-/// of arrivals that much later. Tools and images wait for no engine of language models.
-void delay(RequestStream& stream, Seconds request_host) {
-  stream.pause += request_host;
+/// of arrivals that much later, in the order in which they came. Tools and images wait for no engine of language models.
+void delay(RequestStream& stream, const ServingTraits& engine) {
   for (Request& request : stream.requests)
     if (gives_tokens(stream, request))
-      request.arrival += request_host;
+      request.arrival += engine.before_first(request.input);
 }
 
 /// Of a delayed stream; records have the arrivals of before.
-ServingRun simulate(const RequestStream& stream, const ServingSystem& system, const ServingOptions& options, Seconds request_host) {
+ServingRun simulate(const RequestStream& stream, const ServingSystem& system, const ServingOptions& options, const ServingTraits& engine) {
   ServingRun run = simulate_serving(stream, system, options);
-  for (std::size_t i = 0; i < run.requests.size(); ++i)
-    if (gives_tokens(stream, stream.requests[i]))
-      run.requests[i].arrival -= request_host;
+  for (std::size_t i = 0; i < run.requests.size(); ++i) {
+    const Request& request = stream.requests[i];
+    if (!gives_tokens(stream, request))
+      continue;
+    const bool awaits = stream.concurrency > 0 || request.follows != no_request; // an end of others
+    run.requests[i].arrival = (awaits ? run.requests[i].arrival : request.arrival) - engine.before_first(request.input);
+  }
   return run;
 }
 
@@ -47,11 +50,14 @@ double arrival_rate(const RequestStream& stream) {
   return last > first ? static_cast<double>(counted) / (last - first).si() : 0;
 }
 
-GoodputPoint point_of(const ServingScenario& job, RequestStream stream, const ServingSystem& system, Seconds request_host, double factor) {
+GoodputPoint point_of(const ServingScenario& job, RequestStream stream, const ServingSystem& system, const ServingTraits& engine,
+                      double factor) {
   for (Request& request : stream.requests)
-    if (request.follows == no_request)
-      request.arrival = request_host + (request.arrival - request_host) / factor;
-  const ServingRun run = simulate(stream, system, {}, request_host);
+    if (request.follows == no_request) {
+      const Seconds host = engine.before_first(request.input);
+      request.arrival = host + (request.arrival - host) / factor;
+    }
+  const ServingRun run = simulate(stream, system, {}, engine);
   ServingResult result{.devices = 1};
   fill_request_metrics(result, stream, run);
   GoodputPoint point{.rate = arrival_rate(stream),
@@ -63,9 +69,9 @@ GoodputPoint point_of(const ServingScenario& job, RequestStream stream, const Se
   return point;
 }
 
-ServingGoodput goodput_of(const ServingScenario& job, const RequestStream& stream, const ServingSystem& system, Seconds request_host,
+ServingGoodput goodput_of(const ServingScenario& job, const RequestStream& stream, const ServingSystem& system, const ServingTraits& engine,
                           int devices) {
-  ServingGoodput found = search_goodput([&](double factor) { return point_of(job, stream, system, request_host, factor); }, *job.goodput);
+  ServingGoodput found = search_goodput([&](double factor) { return point_of(job, stream, system, engine, factor); }, *job.goodput);
   found.per_device = found.rate / devices;
   return found;
 }
@@ -149,15 +155,15 @@ ServingResult run_serving(const Scenario& scenario, const ServingScenario& job, 
   if (!result.violations.empty())
     return result;
   const ServingSystem system = serving_system(scenario, job, pools, first);
-  const Seconds request_host = scenario.software.serving.request_host;
-  delay(traffic.stream, request_host);
+  const ServingTraits& engine = scenario.software.serving;
+  delay(traffic.stream, engine);
   const ServingOptions recorded{.sample = job.sample.value_or(options.record_timeline ? timeline_sample : Seconds{}),
                                 .spans = options.record_timeline ? timeline_spans : 0};
-  ServingRun run = simulate(traffic.stream, system, recorded, request_host);
+  ServingRun run = simulate(traffic.stream, system, recorded, engine);
   result.method = {.events = run.events, .fold = fmt::format("each of {} replicas is simulated", system.replicas.size())};
   fill_metrics(result, scenario, job, traffic.stream, pools, run);
   if (job.goodput && result.served > 0)
-    result.goodput = goodput_of(job, traffic.stream, system, request_host, result.devices);
+    result.goodput = goodput_of(job, traffic.stream, system, engine, result.devices);
   if (job.rollouts && result.served > 0)
     result.rollouts = rollouts_of(traffic.stream, system, *job.rollouts);
   result.samples = std::move(run.samples);

@@ -81,8 +81,8 @@ void ServingSource::admit_arrivals(Seconds now) {
 void ServingSource::admit_next(WorkScheduler& scheduler) {
   while (skip_followers()) {
     const RequestId id = next_++;
-    if (stream_.pause > Seconds{})
-      return start_timer(Event::follower, id, stream_.pause, scheduler);
+    if (const Seconds pause = stream_.pause + stream_.requests[id].arrival; pause > Seconds{})
+      return start_timer(Event::follower, id, pause, scheduler);
     if (arrive(id, scheduler.now()))
       return;
   }

@@ -1,6 +1,7 @@
 // Every batching policy, under random traffic: no request is lost or served twice, tokens in = tokens out, KV memory never above capacity,
 // and skipping iterations changes nothing.
 #include "tests/unit/engine/serving_cases.hpp"
+#include "workloads/requests/request_traffic.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -275,7 +276,7 @@ TEST_CASE("a run that stops early says how far each request came", "[contract][s
 TEST_CASE("a closed loop keeps so many requests in the system", "[contract][serving]") {
   SimpleModel model;
   RequestStream stream = random_stream(200, 1, 9);
-  stream.concurrency = 8;
+  close_loop(stream, {.concurrency = 8});
   const ServingRun run = simulate_serving(stream, system_of(model, batching_policies()[3], 1));
   check_conserved(stream, run, kv_blocks);
   CHECK(run.replicas[0].peak_sequences <= 8);

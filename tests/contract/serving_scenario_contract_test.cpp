@@ -77,6 +77,17 @@ TEST_CASE("a seed repeats a serving run to the byte, another one draws other req
   CHECK(once != result_json(run("serving-chat", {"simulation.seed=2"})).dump());
 }
 
+TEST_CASE("requests keep the arrivals that they had before the host's work", "[contract][serving]") {
+  const ServingResult job = serve({});
+  Seconds before{};
+  for (const RequestRow& row : job.rows) {
+    if (row.request.follows != no_request)
+      continue;
+    CHECK(row.record.arrival >= before);
+    before = row.record.arrival;
+  }
+}
+
 TEST_CASE("more replicas and less traffic never make the queue longer", "[contract][serving]") {
   Seconds before{1e9};
   for (const char* rate : {"40 /s", "20 /s", "5 /s", "1 /s"}) {

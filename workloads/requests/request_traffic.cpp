@@ -314,6 +314,9 @@ private:
 void close_loop(RequestStream& stream, const ClosedLoop& loop) {
   stream.concurrency = loop.concurrency;
   stream.pause = loop.pause;
+  for (Request& request : stream.requests)
+    if (request.follows == no_request)
+      request.arrival = Seconds{};
 }
 
 ServiceClass TrafficClass::service() const {

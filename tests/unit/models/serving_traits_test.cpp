@@ -158,6 +158,33 @@ TEST_CASE("one prompt costs padded groups what a prompt in each would", "[models
   CHECK(latency(8) == Approx(padded));
 }
 
+TEST_CASE("beside prompts FlashAttention-2 reads the keys once for each head", "[models][serving]") {
+  const auto read_in = [](const char* model_name) {
+    Diagnostics diagnostics;
+    return read_reference(yaml::scalar(model_name), model_table(), model_catalogue(), diagnostics);
+  };
+  const auto slower = [&](const char* node, const ServingJob& job, bool prompts) {
+    const Cluster cluster = one_node(node);
+    SoftwareProfile software = load_software("vllm-v1-2025");
+    REQUIRE(software.serving.joint_attention);
+    const std::vector<PrefillChunk> chunks(prompts ? 1 : 0, {.tokens = 1024, .last = true});
+    const auto memory = [&] {
+      ReplicaModel model(cluster, job, {}, software, load_calibration());
+      return model.cost(chunks, 32, 8192).memory.si();
+    };
+    const double joint = memory();
+    software.serving.joint_attention = false;
+    return joint - memory();
+  };
+  const ServingJob job{.model = read_in("qwen3-14b")};
+  const TransformerModel& model = job.model;
+  const double keys = 32.0 * 8192 * model.layers * 2 * model.head_dim * 2; // of one head
+  CHECK(slower("dgx-a100", job, true) == Approx(keys * (model.heads - model.kv_heads)).epsilon(0.01));
+  CHECK(slower("dgx-a100", job, false) == 0);
+  CHECK(slower("dgx-h100", job, true) == 0);
+  CHECK(slower("dgx-a100", gpt_oss(one_node("dgx-a100").node.device), true) == 0); // sinks: other kernels
+}
+
 TEST_CASE("a compiler joins the small kernels around latent attention", "[models][serving]") {
   Diagnostics diagnostics;
   const ServingJob job{.model = read_reference(yaml::scalar("deepseek-v3"), model_table(), model_catalogue(), diagnostics)};

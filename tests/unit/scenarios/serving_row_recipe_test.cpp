@@ -3,6 +3,8 @@
 #include "scenarios/published/serving_predict.hpp"
 #include "tests/unit/scenarios/serving_row_cells.hpp"
 
+#include <utility>
+
 using namespace orrery;
 using Catch::Detail::Approx;
 
@@ -208,4 +210,54 @@ TEST_CASE("pieces of a prompt follow one another through the stages, a call of t
   CHECK(ttft("4", "2048") < 0.55 * ttft("1", "2048"));
   CHECK(ttft("4", "2048") > 7.0 / 16 * ttft("1", "2048"));
   CHECK(ttft("4", "4096") > 1.9 * ttft("4", "2048"));
+}
+
+TEST_CASE("lengths of a data set spread, answers that a test cuts do not", "[scenarios][serving]") {
+  const auto online = [](const char* input, const char* output) {
+    return row_of(sweep({{"kind", "online_rate"},
+                         {"request_rate", "4"},
+                         {"num_requests", "500"},
+                         {"input_len", input},
+                         {"output_len", output},
+                         {"notes", "input/output are dataset mean lengths"}}))
+        .traffic;
+  };
+  CHECK(std::holds_alternative<LognormalLength>(online("202", "214").output));
+  CHECK(std::get<FixedLength>(online("467", "16").output).tokens == 16);
+  CHECK(std::get<FixedLength>(online("467", "256").input).tokens == 467);
+}
+
+TEST_CASE("a first token waits for its prompt's tokenizer", "[scenarios][serving]") {
+  ServingRow row = row_of(sweep({{"input_len", "8192"}, {"concurrency", "1"}}));
+  ServingPredictor predictor(load_calibration());
+  const std::vector<double> with = predictor.predict(row).values;
+  const double tokenizer = std::exchange(row.software.serving.token_host, Seconds{}).si();
+  REQUIRE(tokenizer > 0);
+  const std::vector<double> without = predictor.predict(row).values;
+  const double mean = 0.9 * 8192; // drawn from 80 to 100%
+  CHECK(with[0] - without[0] == Approx(mean * tokenizer).epsilon(0.1));
+  CHECK(with[1] == without[1]);
+}
+
+TEST_CASE("workspace of a batch is that of its prompts, not of its answers", "[scenarios][serving]") {
+  const auto refusal = [](const char* input, const char* output) {
+    ServingPredictor predictor(load_calibration());
+    return predictor
+        .predict(row_of(sweep({{"source_ref", "docs"},
+                               {"accelerator", "H100-SXM-80GB"},
+                               {"ep", ""},
+                               {"engine", "TensorRT-LLM"},
+                               {"engine_version", "0.9.0"},
+                               {"model", "Falcon-180B"},
+                               {"kind", "static_batch"},
+                               {"input_len", input},
+                               {"output_len", output},
+                               {"batch", "1024"},
+                               {"out_tok_s", "6696"},
+                               {"ttft_ms_mean", ""},
+                               {"tpot_ms_mean", ""}})))
+        .refusal;
+  };
+  CHECK(refusal("128", "2048").empty());
+  CHECK(!refusal("2048", "128").empty());
 }
