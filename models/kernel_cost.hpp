@@ -74,7 +74,7 @@ public:
 
 private:
   static constexpr std::size_t precisions = 8;
-  static constexpr std::size_t op_classes = 11;
+  static constexpr std::size_t op_classes = 12;
 
   /// A compute unit as one precision sees it.
   struct Lane {

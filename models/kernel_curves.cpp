@@ -25,7 +25,8 @@ const Choices<OpClass>& streaming_words() {
                                       {"embedding", OpClass::embedding},
                                       {"loss", OpClass::loss},
                                       {"optimizer", OpClass::optimizer},
-                                      {"cast", OpClass::cast}};
+                                      {"cast", OpClass::cast},
+                                      {"block_cast", OpClass::block_cast}};
   return words;
 }
 

@@ -91,7 +91,7 @@ constexpr StreamingCurve assumed_streaming(OpClass op_class) {
     curve.memory = 0.5;
   if (op_class == OpClass::loss)
     curve.memory = 0.7;
-  if (op_class == OpClass::softmax)
+  if (op_class == OpClass::softmax || op_class == OpClass::block_cast)
     curve.memory = 0.5;
   return curve;
 }

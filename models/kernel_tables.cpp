@@ -131,7 +131,7 @@ void read_fused_moe(Reader file, KernelTables& tables) {
     if (known_device(file, i, tables))
       tables.fused_moe.push_back({file.text(i, 0), file.text(i, 1), file.text(i, 2), file.precision(i, 3), file.positive(i, 4),
                                   file.text(i, 5) == "balanced", file.positive(i, 6), file.positive(i, 7), file.positive(i, 8),
-                                  file.positive(i, 9), file.positive(i, 10), micro * file.positive(i, 11)});
+                                  file.positive(i, 9), file.positive(i, 10), file.positive(i, 11), micro * file.positive(i, 12)});
 }
 
 void read_streaming(Reader file, KernelTables& tables) {
@@ -196,7 +196,7 @@ KernelTables parse_kernel_tables(const std::map<std::string, std::string>& files
   tables.latent_attention = read_attention({files, "latent_attention.csv", columns, diagnostics}, tables, true);
   read_fused_moe({files,
                   "fused_moe.csv",
-                  {"source", "device", "kernel", "precision", "weight_bytes", "routing", "tokens", "rows", "groups", "hidden",
+                  {"source", "device", "kernel", "precision", "weight_bytes", "routing", "tokens", "rows", "slots", "groups", "hidden",
                    "intermediate", "time_us"},
                   diagnostics},
                  tables);

@@ -48,6 +48,7 @@ struct FusedMoeRow {
   bool balanced = true;
   double tokens = 0; ///< that enter the layer
   double rows = 0;   ///< tokens of this rank's experts, each counted once per expert
+  double slots = 0;  ///< the same of all ranks' experts where the kernels pass over them too, else rows
   double groups = 0; ///< experts on this rank
   double hidden = 0;
   double intermediate = 0; ///< on this rank

@@ -16,6 +16,7 @@ std::string op_class_word(OpClass op_class) {
                                        {OpClass::loss, "loss"},
                                        {OpClass::optimizer, "optimizer"},
                                        {OpClass::cast, "cast"},
+                                       {OpClass::block_cast, "cast by blocks"},
                                        {OpClass::communication, "communication"}};
   return word_of(words, op_class);
 }

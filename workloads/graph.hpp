@@ -15,7 +15,20 @@
 namespace orrery {
 
 /// What a cost is reported under, and (for streaming operators) which achievable fraction applies.
-enum class OpClass { gemm, attention, softmax, normalization, elementwise, embedding, head, loss, optimizer, cast, communication };
+enum class OpClass {
+  gemm,
+  attention,
+  softmax,
+  normalization,
+  elementwise,
+  embedding,
+  head,
+  loss,
+  optimizer,
+  cast,
+  block_cast,
+  communication
+};
 
 /// batch x (m x k) * (k x n)
 struct Matmul {

@@ -25,6 +25,7 @@ const Choices<OpClass>& class_words() {
                                          {"loss", OpClass::loss},
                                          {"optimizer", OpClass::optimizer},
                                          {"cast", OpClass::cast},
+                                         {"block_cast", OpClass::block_cast},
                                          {"communication", OpClass::communication}};
   return words;
 }

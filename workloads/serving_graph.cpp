@@ -77,7 +77,8 @@ void ServingGraph::norm(const BlockBuilder& b, List& list, const char* name, boo
 
 void ServingGraph::quantise(const BlockBuilder& b, List& list, const char* name, double elements, bool alone) const {
   if (job_.weights.casts && (alone || !software_.serving.fused_quantisation))
-    b.streaming(list, name, OpClass::cast, elements * b.size.element, elements * element_bytes(job_.weights.operand));
+    b.streaming(list, name, job_.weights.block_scaled() ? OpClass::block_cast : OpClass::cast, elements * b.size.element,
+                elements * element_bytes(job_.weights.operand));
 }
 
 /// `alone` = no norm or activation stands before it that could write its input.

@@ -22,6 +22,9 @@ struct WeightFormat {
   double head_bytes = 0;               ///< per element of the head; 0 = the model's precision
   double table_bytes = 0;              ///< the same of the embedding table
 
+  /// FP8 whose operands have a scale for each block of elements.
+  [[nodiscard]] bool block_scaled() const { return operand == Precision::fp8 && weight_bytes > element_bytes(operand); }
+
   friend bool operator==(const WeightFormat&, const WeightFormat&) = default;
 };
 

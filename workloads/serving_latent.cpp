@@ -7,6 +7,9 @@ namespace orrery {
 
 namespace {
 
+// Prompts of the tables' modules also take 20 ns a token on H100 (17 on B200) and 0.6 ns a token and head more than the operators here,
+// which no engine that fuses or compiles its rotation is known to have. Their attention takes half as long as the kernels of its own
+// tables: 1,110 of 989 TFLOP/s on H100, if they computed all scores.
 constexpr int latent_kernels = 11; // around latent attention: joints of its parts, split plan, sum over the splits, transposes, and the
                                    // rotation in pieces; tables of modules that are not compiled have them
 constexpr int fused_latent_kernels = 3; // where one attention operator, or a compiler, has all but copies and the sum

@@ -22,22 +22,61 @@ MatmulCurve curve_from(const std::vector<double>& p) {
   return curve;
 }
 
+bool by_blocks(const FusedMoeRow& row) { return expert_curves(row) == &ArchitectureCurves::fused_moe_blocks; }
+
 double product_flops(const FusedMoeRow& row) { return 6 * row.rows * row.hidden * row.intermediate; }
 
+const std::vector<double> curve_start{0.6, 150, 5, 0.7, 0.5, 6e-6};
+const std::vector<Bounds> curve_bounds{{0.05, 1}, {1, 3000}, {0.01, 400}, {0.1, 1}, {1e-3, 3}, {5e-7, 5e-5}};
+
 MatmulCurve fit_rows(const Rows& rows, const MeasuredDevice& device, const Calibration& calibration) {
-  const std::vector<double> start{0.6, 150, 5, 0.7, 0.5, 6e-6};
-  const std::vector<Bounds> bounds{{0.05, 1}, {1, 3000}, {0.01, 400}, {0.1, 1}, {1e-3, 3}, {5e-7, 5e-5}};
   const Residuals residuals = [&](const std::vector<double>& p, std::vector<double>& out) {
     const MatmulCurve curve = curve_from(p);
     for (std::size_t i = 0; i < rows.size(); ++i)
       out[i] = std::log(fused_moe_time(*rows[i], device, curve, calibration) / rows[i]->time);
   };
-  MatmulCurve curve = curve_from(fit_parameters(residuals, rows.size(), start, bounds));
+  MatmulCurve curve = curve_from(fit_parameters(residuals, rows.size(), curve_start, curve_bounds));
   curve.assumed = false;
   curve.largest_flops = 0;
   for (const FusedMoeRow* row : rows)
     curve.largest_flops = std::max(curve.largest_flops, product_flops(*row) * 2 / 3); // of the wider of both products
   return curve;
+}
+
+/// What casts by blocks reach, beside the curve of the products: known where they go over slots that no product follows. Elsewhere the
+/// same, assumed.
+void fit_block_cast(const KernelTables& tables, FitRows rows, Calibration& calibration) {
+  std::vector<double> start = curve_start;
+  std::vector<Bounds> bounds = curve_bounds;
+  start.push_back(0.5);
+  bounds.push_back({0.02, 1});
+  for (const auto& [name, device] : tables.devices) {
+    Rows own;
+    bool beside = false;
+    for (const FusedMoeRow& row : tables.fused_moe)
+      if (row.device == name && by_blocks(row) && (rows == FitRows::all || !held_out(row))) {
+        own.push_back(&row);
+        beside = beside || row.slots > row.rows;
+      }
+    if (!beside)
+      continue;
+    Calibration trial = calibration;
+    StreamingCurve& cast = trial.architectures[device.architecture].streaming[OpClass::block_cast];
+    cast = streaming_curve(calibration, device, OpClass::cast);
+    const Residuals residuals = [&](const std::vector<double>& p, std::vector<double>& out) {
+      cast.memory = p.back();
+      const MatmulCurve curve = curve_from(p);
+      for (std::size_t i = 0; i < own.size(); ++i)
+        out[i] = std::log(fused_moe_time(*own[i], device, curve, trial) / own[i]->time);
+    };
+    cast.memory = fit_parameters(residuals, own.size(), start, bounds).back();
+    for (const auto& [other, target] : tables.devices) {
+      StreamingCurve curve = streaming_curve(calibration, target, OpClass::cast);
+      curve.memory = cast.memory;
+      curve.assumed = target.architecture != device.architecture;
+      calibration.architectures[target.architecture].streaming[OpClass::block_cast] = curve;
+    }
+  }
 }
 
 } // namespace
@@ -67,22 +106,28 @@ double fused_moe_time(const FusedMoeRow& row, const MeasuredDevice& device, cons
   double time = product(2 * row.intermediate, row.hidden) + product(row.hidden, row.intermediate);
   const double element = 2; // activations between the kernels are in half precision
   time += 2 * streaming_curve(calibration, device, OpClass::elementwise).floor.si(); // top-k of the routing and the sorting of tokens
-  time += pass(OpClass::elementwise, element * 2 * row.rows * row.intermediate, element * row.rows * row.intermediate);
-  time += pass(OpClass::elementwise, element * row.rows * row.hidden, element * row.tokens * row.hidden);
+  time += pass(OpClass::elementwise, element * 2 * row.slots * row.intermediate, element * row.slots * row.intermediate);
+  time += pass(OpClass::elementwise, element * row.slots * row.hidden, element * row.tokens * row.hidden);
+  if (row.slots > row.rows) // for which the products' kernels write zeros
+    time += streaming_time({.written = Bytes{element * (row.slots - row.rows) * (2 * row.intermediate + row.hidden)}}, 0,
+                           device.rates(Precision::fp16), streaming_curve(calibration, device, OpClass::elementwise))
+                .time;
   if (row.precision == Precision::fp8 || row.precision == Precision::fp4)
-    for (const double operand : {row.tokens * row.hidden, row.rows * row.intermediate})
-      time += pass(OpClass::cast, element * operand, element_bytes(row.precision) * operand);
+    for (const double operand : {row.tokens * row.hidden, row.slots * row.intermediate})
+      time += pass(by_blocks(row) ? OpClass::block_cast : OpClass::cast, element * operand, element_bytes(row.precision) * operand);
   return time;
 }
 
 void fit_grouped(const KernelTables& tables, FitRows rows, Calibration& calibration) {
+  fit_block_cast(tables, rows, calibration);
   for (const auto& [name, device] : tables.devices)
     for (const ExpertCurves curves :
          {&ArchitectureCurves::fused_moe, &ArchitectureCurves::fused_moe_blocks, &ArchitectureCurves::fused_moe_widened})
       for (const Precision precision : {Precision::bf16, Precision::fp8, Precision::fp4}) {
         Rows own;
         for (const FusedMoeRow& row : tables.fused_moe)
-          if (row.device == name && row.precision == precision && expert_curves(row) == curves && (rows == FitRows::all || !held_out(row)))
+          if (row.device == name && row.precision == precision && expert_curves(row) == curves && row.slots == row.rows &&
+              (rows == FitRows::all || !held_out(row)))
             own.push_back(&row);
         if (own.empty())
           continue;

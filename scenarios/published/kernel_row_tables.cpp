@@ -111,7 +111,7 @@ void add_own_tables(const KernelTables& tables, KernelRows& rows) {
       out.precision = "w4a16";
     else if (expert_curves(row) == &ArchitectureCurves::fused_moe_blocks)
       out.precision = "fp8_block";
-    out.operators = kernel_experts(row.precision, word(row.precision) != "half", up, row.tokens, row.intermediate, row.rows);
+    out.operators = kernel_experts(row.precision, word(row.precision) != "half", up, row.tokens, row.intermediate, row.slots);
   }
   line = 1;
   for (const StreamingRow& row : tables.streaming) {

@@ -35,9 +35,10 @@ std::vector<Operator> kernel_experts(Precision precision, bool narrow, GroupedMa
   down.n = hidden;
   down.k = intermediate;
   std::vector<Operator> list{kernel_pass(OpClass::elementwise, 0, 0, 2)};
+  const OpClass cast = precision == Precision::fp8 && up.weight_bytes > element_bytes(precision) ? OpClass::block_cast : OpClass::cast;
   if (narrow)
     for (const double operand : {tokens * hidden, slots * intermediate})
-      list.push_back(kernel_pass(OpClass::cast, half * operand, element_bytes(precision) * operand));
+      list.push_back(kernel_pass(cast, half * operand, element_bytes(precision) * operand));
   list.push_back({.name = "up", .op_class = OpClass::gemm, .precision = precision, .shape = up});
   list.push_back(kernel_pass(OpClass::elementwise, half * 2 * slots * intermediate, half * slots * intermediate));
   list.push_back({.name = "down", .op_class = OpClass::gemm, .precision = precision, .shape = down});

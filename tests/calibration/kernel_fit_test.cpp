@@ -127,6 +127,32 @@ TEST_CASE("errors on held-out kernels", "[calibration]") {
   }
 }
 
+TEST_CASE("slots of other ranks' experts tell what casts by blocks reach", "[calibration]") {
+  KernelTables tables;
+  const MeasuredDevice device = kernel_tables().devices.at("h100-sxm-80gb");
+  tables.devices[device.name] = device;
+  const MatmulCurve products{.rate = 0.4, .tile_overhead = 500, .edge = 3, .sustained = 0, .memory = 0.85, .exposed = 1};
+  Calibration truth;
+  truth.architectures[device.architecture].streaming[OpClass::block_cast] = {.memory = 0.25};
+  for (const double tokens : {64.0, 512.0, 4096.0, 16384.0})
+    for (const double ranks : {1.0, 8.0, 32.0})
+      for (const double width : {768.0, 2048.0}) {
+        FusedMoeRow row{.source = "aic", .device = device.name, .kernel = "triton", .precision = Precision::fp8, .weight_bytes = 1.0002};
+        row.tokens = tokens;
+        row.slots = 8 * tokens;
+        row.rows = row.slots / ranks;
+        row.groups = 256 / ranks;
+        row.hidden = 7168;
+        row.intermediate = width;
+        row.time = fused_moe_time(row, device, products, truth);
+        tables.fused_moe.push_back(row);
+      }
+  const Calibration fit = fit_calibration(tables);
+  const StreamingCurve& cast = fit.architectures.at(device.architecture).streaming.at(OpClass::block_cast);
+  CHECK(cast.memory == Approx(0.25).epsilon(0.05));
+  CHECK_FALSE(cast.assumed);
+}
+
 TEST_CASE("backward rows set the backward rate, unfused rows nothing", "[calibration]") {
   KernelTables tables;
   const MeasuredDevice device = kernel_tables().devices.at("a100-sxm-80gb");
