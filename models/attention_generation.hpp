@@ -52,7 +52,8 @@ constexpr AttentionKernel generation_of(std::string_view kernel, std::string_vie
 }
 
 /// Whether FlashAttention-2 is what `architecture` has. It packs the heads that share keys into one block where every sequence of a call
-/// has one query (flash_api.cpp, seqlenq_ngroups_swapped); beside prompts each head reads the keys for itself. Later ones always pack.
+/// has one query (flash_api.cpp, seqlenq_ngroups_swapped); beside prompts each head reads the keys for itself, from the last-level cache
+/// where that holds them. Later ones always pack.
 constexpr bool packs_single_queries_alone(std::string_view architecture) {
   return architecture.starts_with("ampere") || architecture == "ada" || architecture == "blackwell-consumer";
 }

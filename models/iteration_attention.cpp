@@ -25,6 +25,16 @@ ReplicaModel::Work ReplicaModel::keys_out(LayerKind kind, double tokens) const {
   return {.out = Bytes{tokens * kv_width(graph_, kind) * element_bytes(graph_.job().kv)} / link_};
 }
 
+/// Share of what heads read again that the last-level cache has lost: heads follow one another through all sequences (grid of
+/// flash_fwd_kernel.h: heads are its slowest dimension), so that it has to hold the keys and values of one.
+double ReplicaModel::missed(const FusedAttention& shape, Precision precision) const {
+  const double element = shape.kept_bytes > 0 ? shape.kept_bytes : element_bytes(precision);
+  const double value = shape.value_dim > 0 ? shape.value_dim : shape.head_dim;
+  const double seen = shape.window > 0 ? std::min(shape.window, shape.keys) : shape.keys;
+  const Bytes once{shape.batch * seen * (shape.head_dim + value) * element};
+  return std::max(0.0, 1 - cluster_.node.device.cache / once);
+}
+
 std::vector<ReplicaModel::Layers> ReplicaModel::decode_knots(const ServingGraph& graph, double sequences, double queries,
                                                              bool packed) const {
   const std::vector<LayerKind>& kinds = graph.kinds();
@@ -46,16 +56,19 @@ std::vector<ReplicaModel::Layers> ReplicaModel::decode_knots(const ServingGraph&
     Work fixed = keys_out(kinds[k], sequences * queries);
     std::vector<Operator> reading;
     for (Operator& op : graph.decode(kinds[k], sequences, contexts_.front(), queries))
-      if (auto* const shape = std::get_if<FusedAttention>(&op.shape)) {
-        if (!packed)
-          shape->kv_heads = shape->heads;
+      if (std::holds_alternative<FusedAttention>(op.shape))
         reading.push_back(std::move(op));
-      } else
+      else
         fixed += price({op});
     for (std::size_t i = 0; i < contexts_.size(); ++i) {
-      for (Operator& op : reading)
-        std::get<FusedAttention>(op.shape).keys = std::max(queries, contexts_[i]);
-      knots[i][k] = price_reading(reading);
+      std::vector<Operator> now = reading;
+      for (Operator& op : now) {
+        auto& shape = std::get<FusedAttention>(op.shape);
+        shape.keys = std::max(queries, contexts_[i]);
+        if (!packed)
+          shape.kv_heads += (shape.heads - shape.kv_heads) * missed(shape, op.precision);
+      }
+      knots[i][k] = price_reading(now);
       knots[i][k] += fixed;
     }
   }

@@ -109,6 +109,7 @@ private:
   /// `packed` = heads that share keys read them once.
   [[nodiscard]] std::vector<Layers> decode_knots(const ServingGraph& graph, double sequences, double queries, bool packed = true) const;
   [[nodiscard]] std::vector<Work> draft_knots(int sequences) const;
+  [[nodiscard]] double missed(const FusedAttention& shape, Precision precision) const;
   /// Attention of decoding sequences where their KV cache is.
   [[nodiscard]] Work price_reading(const std::vector<Operator>& reading) const;
   /// Keys and values of `tokens` new tokens of such a layer on their way to host memory.

@@ -10,7 +10,7 @@ namespace {
 
 /// Engines by a plain word and version, oldest first: the last whose word the name holds and whose version is not later wins. An engine
 /// without a profile of its own takes that of its kind and date, one of unknown kind the newest vLLM's. What is built on llama.cpp
-/// (Ollama, LM Studio, llamafile) has its kernels; ExLlama and MLX serve one user as it does.
+/// (Ollama, LM Studio, llamafile) has its kernels; ExLlama, MLX and KTransformers serve one user as it does.
 struct EngineRule {
   std::string_view engine;
   int release = 0; ///< 1000 x major + minor
@@ -24,6 +24,7 @@ constexpr std::array engine_rules = {EngineRule{"", 0, "vllm-2026", EngineFamily
                                      EngineRule{"-orca-", 0, "vllm-0.2", EngineFamily::other, true},
                                      EngineRule{"-hf-", 0, "vllm-0.2", EngineFamily::other, true},
                                      EngineRule{"transformers", 0, "vllm-0.2", EngineFamily::other, true},
+                                     EngineRule{"ktransformers", 0, "llama.cpp-2024", EngineFamily::llama_cpp, true},
                                      EngineRule{"fastertransformer", 0, "tensorrt-llm-2024", EngineFamily::other, true},
                                      EngineRule{"deepspeed", 0, "vllm-0.2", EngineFamily::other, true},
                                      EngineRule{"fastgen", 0, "vllm-0.2", EngineFamily::other, true},

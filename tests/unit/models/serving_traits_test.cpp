@@ -179,7 +179,9 @@ TEST_CASE("beside prompts FlashAttention-2 reads the keys once for each head", "
   const ServingJob job{.model = read_in("qwen3-14b")};
   const TransformerModel& model = job.model;
   const double keys = 32.0 * 8192 * model.layers * 2 * model.head_dim * 2; // of one head
-  CHECK(slower("dgx-a100", job, true) == Approx(keys * (model.heads - model.kv_heads)).epsilon(0.01));
+  const double lost = 1 - 40e6 / (keys / model.layers);                    // of one layer, 40 MB stay in the cache
+  CHECK(lost > 0.5);
+  CHECK(slower("dgx-a100", job, true) == Approx(keys * (model.heads - model.kv_heads) * lost).epsilon(0.01));
   CHECK(slower("dgx-a100", job, false) == 0);
   CHECK(slower("dgx-h100", job, true) == 0);
   CHECK(slower("dgx-a100", gpt_oss(one_node("dgx-a100").node.device), true) == 0); // sinks: other kernels
