@@ -65,6 +65,10 @@ struct Command {
   Exit (*run)(const Arguments&, Console&) = nullptr;
 };
 
+/// FILE and --set, of every command that reads one scenario.
+Option scenario_file();
+Option set_values();
+
 /// The registry.
 const std::vector<Command>& commands();
 

@@ -52,11 +52,8 @@ Command capacity_command_row() {
       .details = "Candidate nodes, the deadline and the deployments to look at come from the scenario's key 'capacity'. Exit status: 0 "
                  "answered; 2 the input is wrong; 3 no cluster meets the deadline or the bounds.",
       .options =
-          {{.name = "FILE", .kind = OptionKind::positional, .value = {}, .help = "scenario (YAML)", .required = true},
-           {.name = "--set",
-            .kind = OptionKind::values,
-            .value = "PATH=VALUE",
-            .help = "replaces a value of the scenario; may be repeated"},
+          {scenario_file(),
+           set_values(),
            {.name = "--format", .value = "FORMAT", .help = "form of the answer", .choices = {"text", "json", "csv"}, .otherwise = "text"}},
       .run = run};
 }

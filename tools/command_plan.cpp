@@ -91,11 +91,8 @@ Command plan_command_row() {
       .details = "Bounds and objective come from the scenario's key 'search'; without it every plan that the software can run is looked "
                  "at. Exit status: 0 answered; 2 the input is wrong; 3 no plan is feasible.",
       .options =
-          {{.name = "FILE", .kind = OptionKind::positional, .value = {}, .help = "scenario (YAML)", .required = true},
-           {.name = "--set",
-            .kind = OptionKind::values,
-            .value = "PATH=VALUE",
-            .help = "replaces a value of the scenario; may be repeated"},
+          {scenario_file(),
+           set_values(),
            {.name = "--objective",
             .value = "WHAT",
             .help = "what the best plan has least of, per step",

@@ -152,8 +152,8 @@ Exit answer(const Arguments& arguments, Console& console, Fidelity fidelity) {
 
 std::vector<Option> common_options() {
   return {
-      {.name = "FILE", .kind = OptionKind::positional, .value = {}, .help = "scenario (YAML)", .required = true},
-      {.name = "--set", .kind = OptionKind::values, .value = "PATH=VALUE", .help = "replaces a value of the scenario; may be repeated"},
+      scenario_file(),
+      set_values(),
       {.name = "--format", .value = "FORMAT", .help = "form of the answer", .choices = {"text", "json", "csv"}, .otherwise = "text"},
       {.name = "--dump", .value = "STAGE", .help = "prints a stage instead of the report (YAML, or JSON and CSV)", .choices = dump_words()},
       {.name = "--why", .value = "METRIC", .help = "walks from a number to its formula, inputs and sources", .choices = all_why_words()},

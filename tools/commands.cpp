@@ -7,6 +7,14 @@
 
 namespace orrery {
 
+Option scenario_file() {
+  return {.name = "FILE", .kind = OptionKind::positional, .value = {}, .help = "scenario (YAML)", .required = true};
+}
+
+Option set_values() {
+  return {.name = "--set", .kind = OptionKind::values, .value = "PATH=VALUE", .help = "replaces a value of the scenario; may be repeated"};
+}
+
 std::string Arguments::text(const std::string& name, const std::string& otherwise) const {
   const auto found = values_.find(name);
   return found == values_.end() ? otherwise : found->second.back();
