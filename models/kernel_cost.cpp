@@ -173,9 +173,11 @@ std::string curve_architecture(const Device& device, const Calibration& calibrat
 constexpr double limiter_window = 0.1;     // s; power limiters settle within tens of milliseconds
 constexpr double no_sustained_loss = 1e-4; // the lower bound of the fit: long products were no slower
 
+/// Time of one product of `flops` over that of a short one, as it was measured.
+static double measured_loss(double sustained, double flops) { return 1 + sustained * std::log10(std::max(1.0, flops / sustained_from)); }
+
 double ClockLimit::loss(double flops) const {
-  const double measured = 1 + sustained * std::log10(std::max(1.0, std::min(flops, largest) / sustained_from));
-  return std::max(1.0, measured / std::cbrt(std::max(1.0, relief)));
+  return std::max(1.0, measured_loss(sustained, std::min(flops, largest)) / std::cbrt(std::max(1.0, relief)));
 }
 
 KernelModel::KernelModel(const Device& device, const Calibration& calibration, const SoftwareProfile& software, KernelStream stream)
@@ -268,9 +270,8 @@ template <class Time> OpCost KernelModel::quickest(std::size_t precision, Time t
 OpCost KernelModel::matmul_cost(const Matmul& shape, std::size_t precision) const {
   return quickest(precision, [&](const Unit& unit, const Lane& lane) {
     OpCost cost = from_parts(matmul_time(shape, lane.rates, lane.matmul), unit.index);
-    // The limiter's part of what a product loses to its length (ClockLimit), without the device's relief, which its measurement did not
-    // have.
-    cost.unlimited = cost.stretchable / ClockLimit{.sustained = limit_.sustained, .largest = 1e300}.loss(cost.flops.si());
+    // The limiter's part of what a product loses to its length, without the device's relief, which its measurement did not have.
+    cost.unlimited = cost.stretchable / measured_loss(limit_.sustained, cost.flops.si());
     cost.assumed = lane.matmul.assumed;
     cost.extrapolated = cost.flops.si() > lane.matmul.largest_flops;
     return cost;
@@ -350,9 +351,7 @@ OpCost KernelModel::alone(const Operator& op) const {
   if (const auto* matmul = std::get_if<Matmul>(&op.shape)) {
     OpCost cost = matmul_cost(*matmul, precision);
     if (op.kernels == 0) // it starts while others run
-      for (const Unit& unit : units_)
-        if (unit.index == cost.unit)
-          cost.time -= unit.lanes[precision].matmul.floor;
+      cost.time -= units_[static_cast<std::size_t>(cost.unit)].lanes[precision].matmul.floor;
     return cost;
   }
   if (const auto* grouped = std::get_if<GroupedMatmul>(&op.shape))

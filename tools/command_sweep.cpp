@@ -139,7 +139,7 @@ Command sweep_command_row() {
            {.name = "--fresh", .kind = OptionKind::flag, .value = {}, .help = "runs every point again"},
            {.name = "--format", .value = "FORMAT", .help = "form of the answer", .choices = {"text", "csv", "json"}, .otherwise = "text"},
            {.name = "--out", .value = "FILE", .help = "writes the answer to a file"},
-           {.name = "--sort", .value = "METRIC", .help = "what the points of the table are best in; tokens_per_second where not given"},
+           {.name = "--sort", .value = "METRIC", .help = "what the points of the table are best in", .otherwise = "tokens_per_second"},
            {.name = "--top", .value = "N", .help = "how many points the table has", .otherwise = "10"},
            {.name = "--worst", .kind = OptionKind::flag, .value = {}, .help = "shows the worst points instead of the best"},
            {.name = "--quiet", .kind = OptionKind::flag, .value = {}, .help = "no progress"}},
