@@ -57,6 +57,9 @@ Degrees stated_degrees(const Cells& row, const ServingRow& out) {
     said.ep = said.tp * said.dp;
   if (said.devices == 0) // blank: those of the plan
     said.devices = said.tp * said.pp * said.dp;
+  // Experts spread over TP x DP ranks: beside a DP stated as 1 the attention is split over all of them, and the row's TP is the experts'.
+  if (row.given("dp") && said.dp == 1 && said.tp == 1 && said.ep == said.devices / said.pp)
+    said.tp = said.ep;
   const bool expert_tp = first_number(row.text("notes"), R"(moe tp (\d+))").value_or(1) > 1;
   // Replicas that cannot hold the model by themselves share its experts.
   const double weights = out.job.model.parameters() * out.job.weights.weight_bytes / (std::max(1, said.tp) * said.pp);

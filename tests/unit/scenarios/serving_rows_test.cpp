@@ -122,6 +122,11 @@ TEST_CASE("blanks of a plan are filled by every plan that the model's shape lets
   CHECK(row.layouts.front().front().replicas == 1);
   shared["ep"] = "1"; // independent copies
   CHECK(row_of(shared).layouts.front().front().replicas == 4);
+  Given experts_tp = {{"model", "Qwen3-30B-A3B"}, {"devices", "4"}, {"tp", "1"}, {"ep", "4"}, {"dp", "1"}};
+  const ServingRow split = row_of(experts_tp);
+  REQUIRE(split.layouts.size() == 1); // without data parallelism the attention is split over the experts' ranks
+  CHECK(split.layouts.front().front().plan.tp == 4);
+  CHECK(split.layouts.front().front().plan.attention_dp == 1);
 }
 
 TEST_CASE("AIConfigurator's products of degrees are undone", "[scenarios][serving]") {
