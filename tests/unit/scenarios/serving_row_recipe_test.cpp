@@ -56,38 +56,6 @@ TEST_CASE("sweeps of a benchmark carry what its recipes set", "[scenarios][servi
   CHECK(row_of(groups).software.serving.poll_iterations == 60);
 }
 
-TEST_CASE("images tell which runs of DeepSeek-R1 predict tokens", "[scenarios][serving]") {
-  const auto with = [](const Given& cells) { return row_of(sweep(cells)).job; };
-  const Given later{{"engine", "TensorRT-LLM"}, {"engine_version", "1.2.0rc6.post3"}};
-  CHECK(with(later).speculation.drafts == 3);
-  CHECK(with(later).speculation.tokens_per_iteration() == Approx(1 + 0.85 + 0.85 * 0.3).epsilon(2e-3));
-  CHECK(with(later).model.prediction_layers == 1);
-  CHECK(with({{"engine", "TensorRT-LLM"}, {"engine_version", "1.2.0rc6.post2"}}).speculation.checked() == 1);
-  CHECK(with({{"engine", "SGLang"}, {"engine_version", "0.5.9"}}).speculation.checked() == 1);
-  Given groups = later;
-  groups["tp"] = "1";
-  groups["dp"] = "8";
-  CHECK(with(groups).speculation.tokens_per_iteration() == Approx(1.85));
-  const Given shared{{"engine", "TensorRT-LLM"}, {"engine_version", "1.1.0rc2.post2"}};
-  Given before = shared;
-  before["notes"] = "measured 2025-12-15";
-  Given after = shared;
-  after["notes"] = "measured 2026-01-14";
-  CHECK(with(before).speculation.checked() == 1);
-  CHECK(with(after).speculation.checked() == 4);
-  after["source_ref"] = "elsewhere";
-  CHECK(with(after).speculation.checked() == 1);
-}
-
-TEST_CASE("rows of TensorRT-LLM 1.3.0rc1 run without graphs", "[scenarios][serving]") {
-  const auto graphs = [](const char* version) {
-    const Given cells{{"source_ref", "elsewhere"}, {"engine", "TensorRT-LLM"}, {"engine_version", version}};
-    return row_of(sweep(cells)).software.serving.graph_sequences;
-  };
-  CHECK(graphs("1.3.0rc1") == 0);
-  CHECK(graphs("1.3.0rc5") > 0);
-}
-
 TEST_CASE("experts are loaded unevenly where no deployment balances them", "[scenarios][serving]") {
   const Routing latent = row_of(sweep({})).job.routing;
   CHECK(latent.kind == RoutingKind::power_law);
