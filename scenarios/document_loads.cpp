@@ -1,5 +1,7 @@
 #include "scenarios/document_loads.hpp"
 
+#include "sim/base/random.hpp"
+
 #include <algorithm>
 #include <functional>
 #include <numeric>
@@ -7,6 +9,9 @@
 namespace orrery {
 
 namespace {
+
+/// That stand for a run.
+constexpr int drawn_steps = 32;
 
 /// Part of a pass that its fused attention kernels take.
 double attention_share(const Stages& stages, const Chunk& chunk, const Span& pass, bool backward) {
@@ -45,40 +50,61 @@ std::vector<double> dealt_to_replicas(std::vector<double> lengths, std::size_t r
   return lengths;
 }
 
+/// Parts of all kinds of pass, in the order of PassLoads::shares.
+std::vector<double> attention_shares(const Stages& stages) {
+  std::vector<double> shares;
+  for (std::size_t s = 0; s < stages.graph.stages.size(); ++s)
+    for (std::size_t v = 0; v < stages.graph.stages[s].chunks.size(); ++v) {
+      const Chunk& chunk = stages.graph.chunks[static_cast<std::size_t>(stages.graph.stages[s].chunks[v])];
+      const CostedChunk& costs = stages.costs.stages[s].chunks[v];
+      shares.push_back(attention_share(stages, chunk, costs.forward, false));
+      shares.push_back(attention_share(stages, chunk, costs.backward, true));
+      shares.push_back(0); // gradients of weights
+    }
+  return shares;
+}
+
 /// Of a rank of a data group, whose ranks are ordered as all ranks are.
 int replica_of(const Plan& plan, int rank) {
   const bool context_first = std::ranges::find(plan.order, RankAxis::context) < std::ranges::find(plan.order, RankAxis::data);
   return context_first ? rank / plan.cp : rank % plan.dp;
 }
 
+/// Of the micro-batches of all replicas, whose sequences have these attended lengths.
+std::vector<double> factors(const TrainingScenario& job, const std::vector<double>& lengths, double mean) {
+  std::vector<double> loads;
+  const int count = job.plan.micro_batch;
+  const int each = job.job->global_batch / job.plan.dp;
+  for (int rank = 0; rank < job.plan.dp * job.plan.cp; ++rank) {
+    const auto own = lengths.begin() + std::ptrdiff_t{each} * replica_of(job.plan, rank);
+    for (auto first = own; first != own + each; first += count)
+      loads.push_back(std::accumulate(first, first + count, 0.0) / count / mean);
+  }
+  return loads;
+}
+
 } // namespace
 
 bool has_unequal_passes(const TrainingScenario& job) { return job.job && job.job->documents.unequal() && !job.plan.attention_servers; }
 
-PassLoads document_loads(const TrainingScenario& job, const Stages& stages, std::uint64_t seed) {
-  PassLoads loads;
+std::vector<PassLoads> document_loads(const TrainingScenario& job, const Stages& stages, std::uint64_t seed) {
   if (!has_unequal_passes(job))
-    return loads;
+    return {PassLoads{}};
   const int sequences = job.job->global_batch;
-  std::vector<double> lengths = attended_lengths(job.job->documents, job.job->sequence, sequences, seed);
-  if (job.job->documents.balanced)
-    lengths = dealt_to_replicas(std::move(lengths), static_cast<std::size_t>(job.plan.dp));
-  const double all = std::accumulate(lengths.begin(), lengths.end(), 0.0) / sequences;
-  const int count = job.plan.micro_batch;
-  const int each = sequences / job.plan.dp;
-  for (int rank = 0; rank < job.plan.dp * job.plan.cp; ++rank) {
-    const auto own = lengths.begin() + std::ptrdiff_t{each} * replica_of(job.plan, rank);
-    for (auto first = own; first != own + each; first += count)
-      loads.factors.push_back(std::accumulate(first, first + count, 0.0) / count / all);
+  RandomStream seeds(seed, "documents of steps");
+  std::vector<std::vector<double>> steps(drawn_steps);
+  double all = 0;
+  for (std::vector<double>& lengths : steps) {
+    lengths = attended_lengths(job.job->documents, job.job->sequence, sequences, seeds.next());
+    if (job.job->documents.balanced)
+      lengths = dealt_to_replicas(std::move(lengths), static_cast<std::size_t>(job.plan.dp));
+    all += std::accumulate(lengths.begin(), lengths.end(), 0.0);
   }
-  for (std::size_t s = 0; s < stages.graph.stages.size(); ++s)
-    for (std::size_t v = 0; v < stages.graph.stages[s].chunks.size(); ++v) {
-      const Chunk& chunk = stages.graph.chunks[static_cast<std::size_t>(stages.graph.stages[s].chunks[v])];
-      const CostedChunk& costs = stages.costs.stages[s].chunks[v];
-      loads.shares.push_back(attention_share(stages, chunk, costs.forward, false));
-      loads.shares.push_back(attention_share(stages, chunk, costs.backward, true));
-      loads.shares.push_back(0); // gradients of weights
-    }
+  const double mean = all / (double{drawn_steps} * sequences);
+  const std::vector<double> shares = attention_shares(stages);
+  std::vector<PassLoads> loads;
+  for (const std::vector<double>& lengths : steps)
+    loads.push_back({.factors = factors(job, lengths, mean), .shares = shares});
   return loads;
 }
 

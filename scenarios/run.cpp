@@ -57,6 +57,12 @@ void check_memory(TrainingResult& result, const Scenario& scenario, const OpGrap
     result.violations.push_back(std::move(shortage));
 }
 
+void add(StageTimes& sum, const StageTimes& part, double weight) {
+  for (Seconds StageTimes::* const time : {&StageTimes::compute, &StageTimes::send, &StageTimes::bubble, &StageTimes::reduction,
+                                           &StageTimes::optimizer, &StageTimes::gather, &StageTimes::host})
+    sum.*time += part.*time * weight;
+}
+
 /// The step by events where asked for, else the estimate.
 StepEstimate timed_step(TrainingResult& result, const Scenario& scenario, const TrainingScenario& job, const Stages& stages,
                         const RunOptions& options) {
@@ -73,23 +79,35 @@ StepEstimate timed_step(TrainingResult& result, const Scenario& scenario, const 
                                ? each_by_itself(replicas)
                                : fold_by_clocks(replicas, clocks);
   const StepTraffic traffic = step_traffic(Topology(scenario.cluster), stages.costs, fold);
-  StepTimeline timeline =
-      simulate_step(stages.costs, {.jitter = simulation.jitter,
-                                   .noise = kernel_noise(simulation.kernel_jitter, stages.graph, stages.costs),
-                                   .loads = document_loads(job, stages, simulation.seed),
-                                   .seed = simulation.seed,
-                                   .weights = fold.weights(),
-                                   .clocks = simulated_clocks(fold, static_cast<int>(stages.costs.stages.size()), clocks),
-                                   .record = options.record_timeline,
-                                   .traffic = &traffic});
+  StepOptions step{.jitter = simulation.jitter,
+                   .noise = kernel_noise(simulation.kernel_jitter, stages.graph, stages.costs),
+                   .loads = {},
+                   .seed = simulation.seed,
+                   .weights = fold.weights(),
+                   .clocks = simulated_clocks(fold, static_cast<int>(stages.costs.stages.size()), clocks),
+                   .record = options.record_timeline,
+                   .traffic = &traffic};
   result.method.kind = "simulate";
   result.method.network = "SimGrid CM02, TCP-gamma 0, crosstraffic 0";
-  result.method.fold = timeline.fold();
-  result.method.events = timeline.events;
-  result.method.simulate_minus_estimate = timeline.step / estimate.step - 1;
-  if (options.record_timeline)
-    result.timeline = timeline_rows(timeline, scenario, stages);
-  return {.step = timeline.step, .stages = std::move(timeline.stages)};
+  std::vector<PassLoads> drawn = document_loads(job, stages, simulation.seed);
+  const auto steps = static_cast<double>(drawn.size());
+  StepEstimate mean{.step = {}, .stages = std::vector<StageTimes>(stages.costs.stages.size())};
+  for (PassLoads& loads : drawn) {
+    step.loads = std::move(loads);
+    const StepTimeline timeline = simulate_step(stages.costs, step);
+    if (step.record)
+      result.timeline = timeline_rows(timeline, scenario, stages);
+    step.record = false; // the first stands for all
+    result.method.fold = timeline.fold();
+    result.method.events += timeline.events;
+    mean.step += timeline.step / steps;
+    for (std::size_t s = 0; s < mean.stages.size(); ++s)
+      add(mean.stages[s], timeline.stages[s], 1 / steps);
+  }
+  if (drawn.size() > 1)
+    result.method.fold += fmt::format("; mean of {} steps, whose documents are drawn", drawn.size());
+  result.method.simulate_minus_estimate = mean.step / estimate.step - 1;
+  return mean;
 }
 
 TrainingResult run_job(const Scenario& scenario, const TrainingScenario& job, const RunOptions& options, std::vector<Stages>& done) {

@@ -131,17 +131,37 @@ TEST_CASE("loads follow the seed and apply to the attention alone", "[documents]
   const Scenario scenario = load_scenario(data_file("scenarios/quickstart.yaml"), packed("{ median: 8192, spread: 1.5 }"));
   const TrainingScenario& job = scenario.jobs.front();
   const Stages stages = stages_of(scenario, job);
-  const PassLoads loads = document_loads(job, stages, 1);
-  REQUIRE(loads.factors.size() == 16);
-  REQUIRE(loads.shares.size() == 4 * 3);
-  CHECK(loads.factors == document_loads(job, stages, 1).factors);
-  CHECK(loads.factors != document_loads(job, stages, 2).factors);
-  CHECK(std::accumulate(loads.factors.begin(), loads.factors.end(), 0.0) == Approx(16));
-  for (const double share : loads.shares)
-    CHECK((share >= 0 && share < 1));
+  const std::vector<PassLoads> steps = document_loads(job, stages, 1);
+  const std::vector<PassLoads> others = document_loads(job, stages, 2);
+  REQUIRE(steps.size() == others.size());
+  double sum = 0;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    REQUIRE(steps[i].factors.size() == 16);
+    REQUIRE(steps[i].shares.size() == 4 * 3);
+    CHECK(steps[i].factors == document_loads(job, stages, 1)[i].factors);
+    CHECK(steps[i].factors != others[i].factors);
+    sum += std::accumulate(steps[i].factors.begin(), steps[i].factors.end(), 0.0);
+    for (const double share : steps[i].shares)
+      CHECK((share >= 0 && share < 1));
+  }
+  // The steps together have the attention that was costed, each by itself more or less.
+  CHECK(sum == Approx(16.0 * static_cast<double>(steps.size())));
+  CHECK(steps[0].factors != steps[1].factors);
   TrainingScenario served = job;
   served.plan.attention_servers = true;
-  CHECK(document_loads(served, stages, 1).factors.empty());
+  REQUIRE(document_loads(served, stages, 1).size() == 1);
+  CHECK(document_loads(served, stages, 1).front().factors.empty());
+}
+
+TEST_CASE("what a run takes hangs little on the documents that are drawn", "[documents]") {
+  const Overrides packing = packed("{ median: 8192, spread: 1.5 }");
+  Overrides other = packing;
+  other.emplace_back("simulation.seed=2");
+  const TrainingResult one = run(packing);
+  const TrainingResult two = run(other);
+  CHECK(one.step_time != two.step_time);
+  CHECK(one.step_time.si() == Approx(two.step_time.si()).epsilon(0.03));
+  CHECK(one.method.fold.ends_with("steps, whose documents are drawn"));
 }
 
 TEST_CASE("ranks that share sequences have the load of their replica, in whatever order ranks lie", "[documents]") {
@@ -149,12 +169,12 @@ TEST_CASE("ranks that share sequences have the load of their replica, in whateve
   const Scenario scenario = load_scenario(data_file("scenarios/quickstart.yaml"), packed("{ median: 8192, spread: 1.5 }", shared));
   TrainingScenario job = scenario.jobs.front();
   const Stages stages = stages_of(scenario, job);
-  const std::vector<double> factors = document_loads(job, stages, 1).factors;
+  const std::vector<double> factors = document_loads(job, stages, 1).front().factors;
   REQUIRE(factors.size() == 2 * 16); // dp x cp = 4 ranks of 8 micro-batches
   CHECK(std::equal(factors.begin(), factors.begin() + 8, factors.begin() + 8));
   CHECK_FALSE(std::equal(factors.begin(), factors.begin() + 8, factors.begin() + 16));
   job.plan.order = {RankAxis::tensor, RankAxis::data, RankAxis::context, RankAxis::pipeline};
-  const std::vector<double> across = document_loads(job, stages, 1).factors;
+  const std::vector<double> across = document_loads(job, stages, 1).front().factors;
   CHECK(std::equal(factors.begin(), factors.begin() + 8, across.begin() + 16));
   const double alone = run(packed("{ median: 8192, spread: 1.5 }")).step_time.si();
   const double halved = run(packed("{ median: 8192, spread: 1.5 }", shared)).step_time.si();
