@@ -87,7 +87,8 @@ double search_bound(const KernelTables& tables, const MeasuredDevice& device, Pr
   return count > 0 ? sum / count : 1.0;
 }
 
-/// The vendor's library in a narrow precision, where a serving engine's kernels have `curve`.
+/// The vendor's library in a narrow precision, where a serving engine's kernels have `curve`: the tiles of the same library in half
+/// precision, which start and end in the same time.
 MatmulCurve library_curve(const KernelTables& tables, const MeasuredDevice& device, Precision precision, MatmulCurve curve,
                           const std::map<Precision, MatmulCurve>& library) {
   const auto half = library.find(Precision::bf16);
@@ -95,15 +96,15 @@ MatmulCurve library_curve(const KernelTables& tables, const MeasuredDevice& devi
   curve.tiles = TileChoice::best;
   if (half == library.end())
     return curve;
-  MatmulCurve shaped = curve;
-  shaped.sustained = half->second.sustained;
+  MatmulCurve shaped = half->second;
+  shaped.largest_flops = curve.largest_flops;
+  shaped.tile_overhead *= device.rates(precision).peak / device.rates(Precision::bf16).peak;
   const std::optional<double> found = search_shift(tables, device, precision, shaped);
   const std::optional<double> above = search_shift(tables, device, Precision::bf16, half->second);
   if (!found || !above)
     return curve;
   // A search tries large products too: none is faster than what it found.
-  shaped.rate = std::min(shaped.rate / std::exp(*found - *above), search_bound(tables, device, precision, curve));
-  shaped.assumed = false;
+  shaped.rate = std::min(shaped.rate / std::exp(*found - *above), search_bound(tables, device, precision, shaped));
   return shaped;
 }
 
