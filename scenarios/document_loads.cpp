@@ -10,8 +10,12 @@ namespace orrery {
 
 namespace {
 
-/// That stand for a run.
-constexpr int drawn_steps = 32;
+/// Steps that stand for a run: as many as have the sequences that costs are the mean of.
+std::size_t drawn_steps(const TrainingJob& job) {
+  const std::size_t drawn = drawn_attended_lengths(job.documents, job.sequence).size();
+  const auto each = static_cast<std::size_t>(job.global_batch);
+  return (drawn + each - 1) / each;
+}
 
 /// Part of a pass that its fused attention kernels take.
 double attention_share(const Stages& stages, const Chunk& chunk, const Span& pass, bool backward) {
@@ -92,7 +96,7 @@ std::vector<PassLoads> document_loads(const TrainingScenario& job, const Stages&
     return {PassLoads{}};
   const int sequences = job.job->global_batch;
   RandomStream seeds(seed, "documents of steps");
-  std::vector<std::vector<double>> steps(drawn_steps);
+  std::vector<std::vector<double>> steps(drawn_steps(*job.job));
   double all = 0;
   for (std::vector<double>& lengths : steps) {
     lengths = attended_lengths(job.job->documents, job.job->sequence, sequences, seeds.next());
@@ -100,7 +104,7 @@ std::vector<PassLoads> document_loads(const TrainingScenario& job, const Stages&
       lengths = dealt_to_replicas(std::move(lengths), static_cast<std::size_t>(job.plan.dp));
     all += std::accumulate(lengths.begin(), lengths.end(), 0.0);
   }
-  const double mean = all / (double{drawn_steps} * sequences);
+  const double mean = all / (static_cast<double>(steps.size()) * sequences);
   const std::vector<double> shares = attention_shares(stages);
   std::vector<PassLoads> loads;
   for (const std::vector<double>& lengths : steps)

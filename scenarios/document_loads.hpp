@@ -2,10 +2,10 @@
 //
 // What:    the attention of a micro-batch takes more or less than the mean, and with it its passes; other replicas and stages wait.
 // Formula: factor of micro-batch m of replica r = mean attended length of its sequences over that of all drawn (workloads/documents.hpp),
-//          on the part of a pass that its fused attention takes. One step says little of a run: how long its longest documents are decides
-//          how long it takes. So several are drawn, and the mean of their times counts. With attention servers all micro-batches take the
-//          mean. Balanced documents are dealt to the replicas by their work too. Ranks that share a sequence (cp) take even parts of each
-//          of its documents.
+//          on the part of a pass that its fused attention takes. One step of few sequences says little of a run: its longest documents
+//          decide how long it takes. So steps of 512 sequences together are drawn, and the mean of their times counts. With attention
+//          servers all micro-batches take the mean. Balanced documents are dealt to the replicas by their work too. Ranks that share a
+//          sequence (cp) take even parts of each of its documents.
 // Source:  DistCA (arXiv 2510.18121): core attention goes with the squares of documents, the rest with the tokens. WLB-LLM (arXiv
 //          2503.17924): context parallelism document by document.
 // Units:   factors and shares.
