@@ -97,7 +97,7 @@ PlanCost PlanCoster::cost(const Plan& plan, std::optional<Bytes> capacity) {
       kept.graph.steps[static_cast<std::size_t>(kept.graph.stages[s].step)] = step_operators(job_, plan, software_, kept.held[s]);
   if (!kept.timed) {
     kept.costs = coster_.cost_passes(kept.graph);
-    kept.pipeline = pipeline_times(kept.costs, Replay::full, replayer_);
+    kept.pipeline = pipeline_times(kept.costs, ReplayDepth::full, replayer_);
     kept.timed = true;
   }
   cost_ends(kept);

@@ -50,19 +50,19 @@ double added_by_phases(const CostedGraph& graph, const std::vector<PassCost>& co
 constexpr std::size_t longest_replay = 400'000;
 
 /// Micro-batches that are replayed: all of them, as far as that pays, or a few rounds of the pipeline.
-int replayed_micro_batches(const CostedGraph& graph, Replay depth) {
+int replayed_micro_batches(const CostedGraph& graph, ReplayDepth depth) {
   if (graph.schedule == ScheduleKind::skip_pipe) // no round is like another
     return graph.micro_batches;
   const int stages = static_cast<int>(graph.stages.size());
   const bool split = splits_backward(graph.schedule);
   const int few = graph.schedule == ScheduleKind::gpipe || graph.schedule == ScheduleKind::one_f_one_b ? 2 : 3;
   const std::size_t passes = static_cast<std::size_t>(stages) * static_cast<std::size_t>(stages * graph.virtual_stages * (split ? 3 : 2));
-  const int rounds = depth == Replay::rank ? few : std::max(few, static_cast<int>(longest_replay / passes));
+  const int rounds = depth == ReplayDepth::rank ? few : std::max(few, static_cast<int>(longest_replay / passes));
   return std::min(graph.micro_batches, rounds * stages);
 }
 
 /// Replays as many micro-batches as the depth asks for, and returns the time of the others.
-double replay_steadily(const CostedGraph& graph, const std::vector<PassCost>& costs, Replay depth, Replayer& replayer,
+double replay_steadily(const CostedGraph& graph, const std::vector<PassCost>& costs, ReplayDepth depth, Replayer& replayer,
                        std::vector<ReplayedStage>& ends) {
   const int replayed = replayed_micro_batches(graph, depth);
   ends = replayer.run(graph, costs, replayed);
@@ -115,14 +115,14 @@ std::vector<double> reduce_gradients(const CostedGraph& graph, const std::vector
 
 StepEstimate estimate_step(const CostedGraph& graph) {
   Replayer replayer;
-  return estimate_step(graph, Replay::full, replayer);
+  return estimate_step(graph, ReplayDepth::full, replayer);
 }
 
-StepEstimate estimate_step(const CostedGraph& graph, Replay depth, Replayer& replayer) {
+StepEstimate estimate_step(const CostedGraph& graph, ReplayDepth depth, Replayer& replayer) {
   return end_step(graph, pipeline_times(graph, depth, replayer));
 }
 
-PipelineTimes pipeline_times(const CostedGraph& graph, Replay depth, Replayer& replayer) {
+PipelineTimes pipeline_times(const CostedGraph& graph, ReplayDepth depth, Replayer& replayer) {
   const double passes = micro_batches_per_chunk(graph.schedule, graph.micro_batches);
   const std::vector<PassCost> costs = pass_costs(graph);
   PipelineTimes pipeline;

@@ -39,7 +39,7 @@ struct StepEstimate {
 };
 
 /// How much of a pipeline is replayed.
-enum class Replay {
+enum class ReplayDepth {
   full, ///< all of it
   rank  ///< a few rounds, to tell many plans apart
 };
@@ -52,7 +52,7 @@ struct PipelineTimes {
 };
 
 /// Reads the passes and messages of the graph only. `replayer` keeps what plans share.
-PipelineTimes pipeline_times(const CostedGraph& graph, Replay depth, Replayer& replayer);
+PipelineTimes pipeline_times(const CostedGraph& graph, ReplayDepth depth, Replayer& replayer);
 
 /// The rest of the step after its passes.
 StepEstimate end_step(const CostedGraph& graph, const PipelineTimes& pipeline);
@@ -61,6 +61,6 @@ StepEstimate end_step(const CostedGraph& graph, const PipelineTimes& pipeline);
 StepEstimate estimate_step(const CostedGraph& graph);
 
 /// The same for many plans: `replayer` keeps what they share.
-StepEstimate estimate_step(const CostedGraph& graph, Replay depth, Replayer& replayer);
+StepEstimate estimate_step(const CostedGraph& graph, ReplayDepth depth, Replayer& replayer);
 
 } // namespace orrery

@@ -1,7 +1,7 @@
 #include "scenarios/sweep/sweep.hpp"
 #include "sim/base/diagnostics.hpp"
 #include "tests/benchmarks/rows.hpp"
-#include "tests/temporary_folder.hpp"
+#include "tests/support/temporary_folder.hpp"
 #include "tools/sweep_metrics.hpp"
 
 #include <algorithm>

@@ -12,7 +12,7 @@ namespace orrery::bench {
 namespace {
 
 /// A thousand plans of one machine, graph, memory and step time of each.
-void estimate_plans(ScheduleKind schedule, Replay depth) {
+void estimate_plans(ScheduleKind schedule, ReplayDepth depth) {
   static Replayer replayer;
   static const Scenario scenario = load_scenario(data_file("scenarios/quickstart.yaml"));
   static const TrainingCoster coster(scenario.cluster, scenario.software, load_calibration());
@@ -40,12 +40,13 @@ void run_quickstart() {
 } // namespace
 
 Rows training_rows() {
-  return {{"estimate 1,000 training plans (time and memory), 1F1B", 0.020, [] { estimate_plans(ScheduleKind::one_f_one_b, Replay::rank); }},
+  return {{"estimate 1,000 training plans (time and memory), 1F1B", 0.020,
+           [] { estimate_plans(ScheduleKind::one_f_one_b, ReplayDepth::rank); }},
           {"estimate 1,000 training plans (time and memory), interleaved x6", 0.020,
-           [] { estimate_plans(ScheduleKind::interleaved, Replay::rank); }},
+           [] { estimate_plans(ScheduleKind::interleaved, ReplayDepth::rank); }},
           {"estimate 1,000 training plans (time and memory), interleaved x6, every pass replayed", 0.060,
-           [] { estimate_plans(ScheduleKind::interleaved, Replay::full); }},
-          {"estimate 1,000 training plans (time and memory), ZB-2p", 0.020, [] { estimate_plans(ScheduleKind::zb_2p, Replay::rank); }},
+           [] { estimate_plans(ScheduleKind::interleaved, ReplayDepth::full); }},
+          {"estimate 1,000 training plans (time and memory), ZB-2p", 0.020, [] { estimate_plans(ScheduleKind::zb_2p, ReplayDepth::rank); }},
           {"the quickstart scenario, read and simulated with all traffic", 1.0, run_quickstart}};
 }
 

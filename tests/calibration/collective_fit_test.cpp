@@ -3,7 +3,7 @@
 #include "tests/calibration/kernel_data.hpp"
 #include "workloads/routing.hpp"
 
-using namespace orrery;
+namespace orrery::collective_fit_test {
 
 TEST_CASE("errors on held-out collectives", "[calibration]") {
   struct Bar {
@@ -109,3 +109,5 @@ TEST_CASE("exchanges of many rows between nodes lie near DeepEP's own figures", 
     CHECK(rate(2) == Approx(row.combine).epsilon(0.35));
   }
 }
+
+} // namespace orrery::collective_fit_test

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-using namespace orrery;
+namespace orrery::kernel_fit_test {
 
 namespace {
 
@@ -226,3 +226,5 @@ TEST_CASE("the best product of a search lies near what its curve gives", "[calib
     CHECK(parts.flops / parts.time / unit.peak == Approx(best.share).epsilon(0.2));
   }
 }
+
+} // namespace orrery::kernel_fit_test

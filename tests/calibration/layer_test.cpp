@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-using namespace orrery;
+namespace orrery::layer_test {
 
 namespace {
 
@@ -87,3 +87,5 @@ TEST_CASE("one layer of GPT-3 on A100", "[calibration]") {
       CollectiveModel(cluster, calibration).cost(CollectiveKind::all_reduce, Bytes{2 * tokens * hidden}, place_group(cluster, {4, 1}));
   CHECK(reduction.time.si() * 1e6 == Approx(2890.9).epsilon(0.08));
 }
+
+} // namespace orrery::layer_test

@@ -10,7 +10,7 @@
 
 #include <algorithm>
 
-using namespace orrery;
+namespace orrery::power_test {
 
 namespace {
 
@@ -172,3 +172,5 @@ TEST_CASE("energy under caps falls, then rises again", "[power][calibration]") {
   CHECK(predicted("v100-cap125-energy") < predicted("v100-cap175-energy"));
   CHECK(predicted("v100-cap100-energy") > predicted("v100-cap125-energy"));
 }
+
+} // namespace orrery::power_test

@@ -3,7 +3,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::request_run_test {
 
 TEST_CASE("a published run, request by request", "[calibration]") {
   const RequestRunScore run = validate_request_run();
@@ -14,3 +14,5 @@ TEST_CASE("a published run, request by request", "[calibration]") {
     CHECK(latency.predicted_p99 == Approx(latency.measured_p99).epsilon(0.25));
   }
 }
+
+} // namespace orrery::request_run_test

@@ -3,7 +3,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::serving_host_test {
+
 using Catch::Detail::Approx;
 
 TEST_CASE("host constants of serving engines come out of a third of their published rows", "[calibration][serving][slow]") {
@@ -27,3 +28,5 @@ TEST_CASE("host constants of serving engines come out of a third of their publis
       CHECK(engine.request_host.si() == Approx(host.request.si()).epsilon(0.02).margin(1e-4));
   }
 }
+
+} // namespace orrery::serving_host_test

@@ -8,7 +8,7 @@
 
 #include <map>
 
-using namespace orrery;
+namespace orrery::training_test {
 
 namespace {
 
@@ -87,3 +87,5 @@ TEST_CASE("the error band is what the published rows give", "[calibration]") {
     CHECK(error_band(kind).basis == derived.basis);
   }
 }
+
+} // namespace orrery::training_test

@@ -11,7 +11,7 @@
 #include <cmath>
 #include <string_view>
 
-using namespace orrery;
+namespace orrery::blocking_gathers_test {
 
 namespace {
 
@@ -81,3 +81,5 @@ TEST_CASE("the expected maximum is Blom's quantile", "[closed_form]") {
     CHECK(std::erfc(expected_maximum(count) / std::sqrt(2.0)) / 2 == Approx(0.625 / (count + 0.25)).epsilon(1e-8));
   CHECK(expected_maximum(1) == 0);
 }
+
+} // namespace orrery::blocking_gathers_test

@@ -10,7 +10,7 @@
 #include <numeric>
 #include <utility>
 
-namespace orrery {
+namespace orrery::collective_flow_test {
 
 using testing::ScriptedSource;
 
@@ -159,4 +159,4 @@ TEST_CASE("Transfers of one owner follow each other: links that only they load s
     CHECK(folded.ends[i] == Approx(whole.ends[i]).epsilon(1e-9));
 }
 
-} // namespace orrery
+} // namespace orrery::collective_flow_test

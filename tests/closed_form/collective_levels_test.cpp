@@ -6,8 +6,9 @@
 
 #include <cmath>
 
-using namespace orrery;
-using namespace orrery::testing;
+namespace orrery::collective_levels_test {
+
+using namespace testing;
 
 namespace {
 
@@ -163,3 +164,5 @@ TEST_CASE("the slowest link of a kind paces what crosses it", "[collectives]") {
   CHECK(now[0] == Approx(2 * whole[0]).epsilon(0.01));
   CHECK(now[2] == whole[2]);
 }
+
+} // namespace orrery::collective_levels_test

@@ -2,10 +2,11 @@
 #include "models/collective_traffic.hpp"
 #include "scenarios/data_files.hpp"
 #include "scenarios/run.hpp"
+#include "tests/support/scenarios.hpp"
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::collective_traffic_test {
 
 namespace {
 
@@ -39,14 +40,15 @@ TEST_CASE("sums in memory spare the reads of what arrives, and one write of the 
 TEST_CASE("a step moves what its operators and collectives move", "[traffic]") {
   const auto moved = [](const char* overlap) {
     const Scenario scenario =
-        load_scenario(data_file("scenarios/quickstart.yaml"),
-                      {"cluster.nodes=1", "cluster.fabric.kind=single_node",
-                       std::string("jobs=[{ graph: { name: g, groups: { tensor: { size: 8 } }, micro_batches: 3, blocks: [{ name: b, "
-                                   "forward: [{ name: s, stream: { read: 2 GB, written: 1 GB } }, { name: c, collective: { kind: "
-                                   "reduce_scatter, group: tensor, bytes: 8 GB") +
-                           overlap + " } }] }] } }]"});
+        quickstart({"cluster.nodes=1", "cluster.fabric.kind=single_node",
+                    std::string("jobs=[{ graph: { name: g, groups: { tensor: { size: 8 } }, micro_batches: 3, blocks: [{ name: b, "
+                                "forward: [{ name: s, stream: { read: 2 GB, written: 1 GB } }, { name: c, collective: { kind: "
+                                "reduce_scatter, group: tensor, bytes: 8 GB") +
+                        overlap + " } }] }] } }]"});
     return run_scenario(scenario, {.fidelity = Fidelity::estimate}).jobs.front().memory_traffic.si();
   };
   CHECK(moved("") == Approx(3 * (3e9 + 8e9 / 8 * (15 + 8))));
   CHECK(moved(", in_memory: true") == Approx(3 * (3e9 + 8e9 / 8 * (6 + 7 - 1))));
 }
+
+} // namespace orrery::collective_traffic_test

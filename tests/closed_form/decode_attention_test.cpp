@@ -5,7 +5,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::decode_attention_test {
 
 namespace {
 
@@ -48,3 +48,5 @@ TEST_CASE("an engine that multiplies a cache in eight bits as it is kept reads i
   CHECK(decode_time("tensorrt-llm-2024", 64, 16384, 1) == Approx(wide).epsilon(0.01));
   CHECK(decode_time("vllm-v1-2025", 64, 16384, 1) > 1.1 * wide);
 }
+
+} // namespace orrery::decode_attention_test

@@ -1,6 +1,7 @@
 // Documents of unequal length in packed sequences, against hand-made formulas.
 #include "scenarios/data_files.hpp"
 #include "scenarios/document_loads.hpp"
+#include "tests/support/scenarios.hpp"
 #include "workloads/documents.hpp"
 #include "workloads/layer.hpp"
 #include "workloads/step_flops.hpp"
@@ -11,11 +12,9 @@
 #include <cmath>
 #include <numeric>
 
-using namespace orrery;
+namespace orrery::documents_test {
 
 namespace {
-
-using Overrides = std::vector<std::string>;
 
 /// A pipeline of two replicas, so that stragglers meet both ways.
 Overrides packed(const std::string& documents, const Overrides& more = {}) {
@@ -36,7 +35,7 @@ Overrides packed(const std::string& documents, const Overrides& more = {}) {
 }
 
 TrainingResult run(const Overrides& overrides) {
-  TrainingResult job = run_scenario(load_scenario(data_file("scenarios/quickstart.yaml"), overrides)).jobs.front();
+  TrainingResult job = run_scenario(quickstart(overrides)).jobs.front();
   CAPTURE(job.violations);
   REQUIRE(job.violations.empty());
   return job;
@@ -86,7 +85,7 @@ TEST_CASE("what has to move is what lies above the mean", "[documents]") {
 }
 
 TEST_CASE("operators and the FLOPs of a step count the pairs within documents", "[documents]") {
-  const Scenario scenario = load_scenario(data_file("scenarios/quickstart.yaml"), packed("{ median: 16384 }"));
+  const Scenario scenario = quickstart(packed("{ median: 16384 }"));
   const TrainingJob& job = *scenario.jobs.front().job;
   const OpGraph graph = build_training_graph(job, {.micro_batch = 1}, scenario.software);
   CHECK(graph.flops.causal.si() == Approx(summed_flops(graph).causal.si()).epsilon(1e-9));
@@ -128,7 +127,7 @@ TEST_CASE("documents packed and dealt by their work leave less to wait for", "[d
 }
 
 TEST_CASE("loads follow the seed and apply to the attention alone", "[documents]") {
-  const Scenario scenario = load_scenario(data_file("scenarios/quickstart.yaml"), packed("{ median: 8192, spread: 1.5 }"));
+  const Scenario scenario = quickstart(packed("{ median: 8192, spread: 1.5 }"));
   const TrainingScenario& job = scenario.jobs.front();
   const Stages stages = stages_of(scenario, job);
   const std::vector<PassLoads> steps = document_loads(job, stages, 1);
@@ -166,7 +165,7 @@ TEST_CASE("what a run takes hangs little on the documents that are drawn", "[doc
 
 TEST_CASE("ranks that share sequences have the load of their replica, in whatever order ranks lie", "[documents]") {
   const Overrides shared{"jobs.0.plan.cp=2", "cluster.nodes=16"};
-  const Scenario scenario = load_scenario(data_file("scenarios/quickstart.yaml"), packed("{ median: 8192, spread: 1.5 }", shared));
+  const Scenario scenario = quickstart(packed("{ median: 8192, spread: 1.5 }", shared));
   TrainingScenario job = scenario.jobs.front();
   const Stages stages = stages_of(scenario, job);
   const std::vector<double> factors = document_loads(job, stages, 1).front().factors;
@@ -181,3 +180,5 @@ TEST_CASE("ranks that share sequences have the load of their replica, in whateve
   CHECK(halved < alone);
   CHECK(halved > alone / 2);
 }
+
+} // namespace orrery::documents_test

@@ -7,7 +7,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::eager_serving_test {
 
 namespace {
 
@@ -57,3 +57,5 @@ TEST_CASE("elementary operators move more bytes for the same products", "[closed
   CHECK((one_by_one.memory - together.memory).si() == Approx(4096 * 32 * hidden).epsilon(0.02));
   CHECK(one_by_one.latency.si() > 1.1 * together.latency.si());
 }
+
+} // namespace orrery::eager_serving_test

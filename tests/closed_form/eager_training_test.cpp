@@ -5,7 +5,7 @@
 
 #include <catch2/catch.hpp>
 
-namespace orrery {
+namespace orrery::eager_training_test {
 namespace {
 
 struct Case {
@@ -166,4 +166,4 @@ TEST_CASE("projections of latent attention cast their operands too", "[closed_fo
 }
 
 } // namespace
-} // namespace orrery
+} // namespace orrery::eager_training_test

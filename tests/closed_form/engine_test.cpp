@@ -5,7 +5,7 @@
 
 #include <stdexcept>
 
-namespace orrery {
+namespace orrery::engine_test {
 
 using testing::flow;
 using testing::ScriptedSource;
@@ -170,4 +170,4 @@ TEST_CASE("A source's exception comes out of the run, and the next run is sound"
   CHECK(good.time_of(1) == within(1));
 }
 
-} // namespace orrery
+} // namespace orrery::engine_test

@@ -9,7 +9,7 @@
 #include <cmath>
 #include <iterator>
 
-using namespace orrery;
+namespace orrery::estimate_test {
 
 namespace {
 
@@ -66,7 +66,7 @@ TEST_CASE("estimate equals the engine for uneven stages too, and its ranking dep
           span->stretchable *= 1 + 0.4 * random.uniform();
     CAPTURE(trial, stages);
     const double full = estimate_step(graph).step.si();
-    const double ranked = estimate_step(graph, Replay::rank, replayer).step.si();
+    const double ranked = estimate_step(graph, ReplayDepth::rank, replayer).step.si();
     CHECK(full == Approx(simulate_step(graph).step.si()).epsilon(1e-9));
     worst = std::max(worst, std::abs(ranked / full - 1));
   }
@@ -81,3 +81,5 @@ TEST_CASE("the parts of every stage add up to the step", "[estimate]") {
     CHECK(times.bubble.si() >= -1e-12);
   }
 }
+
+} // namespace orrery::estimate_test

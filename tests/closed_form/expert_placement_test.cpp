@@ -10,7 +10,7 @@
 #include <cmath>
 #include <numeric>
 
-using namespace orrery;
+namespace orrery::expert_placement_test {
 
 namespace {
 
@@ -87,3 +87,5 @@ TEST_CASE("placing by load levels a skewed routing", "[closed_form][experts]") {
   CHECK(copied < 1.05);
   CHECK(routing_load(laid_out(routing, 1e6, 256, 8, 32), 1e6, 256, 8, 32).rank == Approx(copied));
 }
+
+} // namespace orrery::expert_placement_test

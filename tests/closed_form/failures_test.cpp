@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-using namespace orrery;
+namespace orrery::failures_test {
 
 namespace {
 
@@ -120,3 +120,5 @@ TEST_CASE("nothing fails: the run is work and stalls", "[failures]") {
   CHECK(t.checkpoint.si() == 100);
   CHECK(t.checkpoints == 10);
 }
+
+} // namespace orrery::failures_test

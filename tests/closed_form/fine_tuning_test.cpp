@@ -9,7 +9,7 @@
 
 #include <algorithm>
 
-using namespace orrery;
+namespace orrery::fine_tuning_test {
 
 namespace {
 
@@ -151,3 +151,5 @@ TEST_CASE("what cannot be frozen is refused with its inequality", "[tuning]") {
   CHECK_THAT(first(experts), Catch::Contains("adapter_rank 4 > 0"));
   CHECK(first(job({.adapter_rank = 4, .frozen_layers = 2})).empty());
 }
+
+} // namespace orrery::fine_tuning_test

@@ -8,7 +8,7 @@
 
 #include <utility>
 
-using namespace orrery;
+namespace orrery::half_overlap_test {
 
 namespace {
 
@@ -66,3 +66,5 @@ TEST_CASE("an exchange beside the other half leaves it the multiprocessors that 
   CHECK(network - gained < (whole - network) * 20 / 112);
   CHECK(network - gained > 0.2 * (whole - network) * 20 / 112);
 }
+
+} // namespace orrery::half_overlap_test

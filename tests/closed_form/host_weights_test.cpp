@@ -9,7 +9,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::host_weights_test {
 
 TEST_CASE("weights in host memory pace small batches and leave room for the KV cache", "[closed_form][serving]") {
   const Cluster cluster{.node = load_node("dgx-h100"), .nodes = 1};
@@ -56,3 +56,5 @@ TEST_CASE("a KV cache in host memory is read at the host's rate beside the rest"
   CHECK(static_cast<double>(memory.kv_tokens) == Approx(software.serving.memory_fraction * part.si() / token).epsilon(0.001));
   CHECK(!check_serving_memory(serving_memory(host.graph(), cluster.node.device, software, {}), 16).empty());
 }
+
+} // namespace orrery::host_weights_test

@@ -3,22 +3,18 @@
 #include "hardware/tables.hpp"
 #include "models/image_cost.hpp"
 #include "scenarios/data_files.hpp"
+#include "tests/support/yaml_text.hpp"
 #include "tests/unit/hardware/clusters.hpp"
 #include "workloads/image_tables.hpp"
 #include "workloads/step_flops.hpp"
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::image_test {
 
 namespace {
 
-ImageModel named(const char* name) {
-  Diagnostics diagnostics;
-  ImageModel model = read_reference(yaml::scalar(name), image_model_table(), image_model_catalogue(), diagnostics);
-  REQUIRE(diagnostics.empty());
-  return model;
-}
+ImageModel image_model(const char* name) { return from_catalogue(name, image_model_table(), image_model_catalogue()); }
 
 /// Of the operators that `counts` takes, for one device.
 template <class Counts> double multiply_adds(const ImageModel& model, const ImageBatch& batch, Counts counts) {
@@ -35,10 +31,8 @@ double multiply_adds(const ImageModel& model, const ImageBatch& batch) {
 }
 
 Cluster dgx_h100() {
-  Diagnostics diagnostics;
   Cluster cluster = testing::rail_cluster(1);
-  cluster.node = read_reference(yaml::scalar("dgx-h100"), node_table(), node_catalogue(), diagnostics);
-  REQUIRE(diagnostics.empty());
+  cluster.node = load_node("dgx-h100");
   return cluster;
 }
 
@@ -49,17 +43,17 @@ SoftwareProfile vllm() { return load_software("vllm-v1-2025"); }
 TEST_CASE("multiply-adds of a pass are those that papers state", "[closed_form][images]") {
   // Dosovitskiy et al.: 61.6 G (as torchvision lists ViT-L/16). Peebles and Xie, table 4 and section 5: 118.64 and 524.60 G. Kim et al.
   // (arXiv 2305.15798), table 1: 339 G, whose counter leaves out the products inside attention.
-  CHECK(multiply_adds(named("vit-l-16"), {.size = 224}) == Approx(61.6e9).epsilon(0.01));
-  CHECK(multiply_adds(named("dit-xl-2"), {.size = 256}) == Approx(118.64e9).epsilon(0.01));
-  CHECK(multiply_adds(named("dit-xl-2"), {.size = 512}) == Approx(524.60e9).epsilon(0.01));
+  CHECK(multiply_adds(image_model("vit-l-16"), {.size = 224}) == Approx(61.6e9).epsilon(0.01));
+  CHECK(multiply_adds(image_model("dit-xl-2"), {.size = 256}) == Approx(118.64e9).epsilon(0.01));
+  CHECK(multiply_adds(image_model("dit-xl-2"), {.size = 512}) == Approx(524.60e9).epsilon(0.01));
   const auto matrices = [](const Operator& op) { return op.op_class == OpClass::gemm; };
-  CHECK(multiply_adds(named("sd-v1.5"), {.size = 512}, matrices) == Approx(339e9).epsilon(0.01));
+  CHECK(multiply_adds(image_model("sd-v1.5"), {.size = 512}, matrices) == Approx(339e9).epsilon(0.01));
 }
 
 TEST_CASE("the U-Net of SDXL has its 70 transformer and 17 residual blocks", "[closed_form][images]") {
   int transformers = 0;
   int residuals = 0;
-  for (const ImagePart& part : image_pass(named("sdxl"), {.size = 1024})) {
+  for (const ImagePart& part : image_pass(image_model("sdxl"), {.size = 1024})) {
     transformers += part.name.starts_with("transformer") ? part.count : 0;
     residuals += part.name.starts_with("residual") ? part.count : 0;
   }
@@ -69,7 +63,7 @@ TEST_CASE("the U-Net of SDXL has its 70 transformer and 17 residual blocks", "[c
 
 TEST_CASE("patches share the work of a pass but for what every device computes of the text", "[closed_form][images]") {
   for (const char* name : {"sdxl", "dit-xl-2"}) {
-    const ImageModel model = named(name);
+    const ImageModel model = image_model(name);
     const double whole = multiply_adds(model, {.size = 1024, .images = 2});
     const double everywhere = multiply_adds(model, {.size = 1024, .images = 2},
                                             [](const Operator& op) { return op.name == "text_keys" || op.name == "modulation"; });
@@ -92,7 +86,7 @@ TEST_CASE("patches share the work of a pass but for what every device computes o
 TEST_CASE("a pass on patches is faster, at most so many times, and faster still when its exchange is late", "[closed_form][images]") {
   const Cluster cluster = dgx_h100();
   for (const char* name : {"sdxl", "dit-xl-2"}) {
-    ImageService service{.model = named(name), .size = 2048, .guided = true};
+    ImageService service{.model = image_model(name), .size = 2048, .guided = true};
     const auto pass = [&](bool begins) {
       ImageReplica replica(cluster, service, Precision::bf16, vllm(), load_calibration());
       const PrefillChunk first{.tokens = 1};
@@ -117,7 +111,7 @@ TEST_CASE("a pass on patches is faster, at most so many times, and faster still 
 }
 
 TEST_CASE("images beside each other cost at most what they cost one after the other", "[closed_form][images]") {
-  ImageReplica replica(dgx_h100(), {.model = named("vit-b-16"), .size = 224}, Precision::bf16, vllm(), load_calibration());
+  ImageReplica replica(dgx_h100(), {.model = image_model("vit-b-16"), .size = 224}, Precision::bf16, vllm(), load_calibration());
   Seconds before;
   for (const int images : {1, 2, 8, 32, 128}) {
     const IterationCost cost = replica.cost({}, images, 0);
@@ -127,3 +121,5 @@ TEST_CASE("images beside each other cost at most what they cost one after the ot
     before = cost.latency;
   }
 }
+
+} // namespace orrery::image_test

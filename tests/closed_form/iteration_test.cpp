@@ -7,7 +7,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::iteration_test {
 
 namespace {
 
@@ -189,3 +189,5 @@ TEST_CASE("weights that do not fit are an inequality", "[closed_form][serving]")
   CHECK(check_serving_plan(job_in("bf16"), {.tp = 4, .replicas = 4}, 8).size() == 1);
   CHECK(check_serving_plan(job_in("bf16"), {.ep = 2}, 8).size() == 1);
 }
+
+} // namespace orrery::iteration_test

@@ -2,12 +2,13 @@
 #include "scenarios/data_files.hpp"
 #include "scenarios/kernel_jitter.hpp"
 #include "scenarios/run.hpp"
+#include "tests/support/scenarios.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <cmath>
 
-using namespace orrery;
+namespace orrery::kernel_jitter_test {
 
 namespace {
 
@@ -56,8 +57,7 @@ TEST_CASE("ranks that meet after every kernel wait for the slowest each time", "
 
 TEST_CASE("uneven kernels lengthen a step and simulate every replica", "[kernel_jitter]") {
   const auto run_with = [](const char* jitter) {
-    return run_scenario(load_scenario(data_file("scenarios/quickstart.yaml"), {std::string("simulation.kernel_jitter=") + jitter}))
-        .jobs.front();
+    return run_scenario(quickstart({std::string("simulation.kernel_jitter=") + jitter})).jobs.front();
   };
   const TrainingResult even = run_with("0");
   const TrainingResult uneven = run_with("0.1");
@@ -66,3 +66,5 @@ TEST_CASE("uneven kernels lengthen a step and simulate every replica", "[kernel_
   CHECK(uneven.method.fold.find("all 16 replicas simulated") == 0);
   CHECK(run_with("0.1").step_time == uneven.step_time);
 }
+
+} // namespace orrery::kernel_jitter_test

@@ -8,7 +8,7 @@
 
 #include <algorithm>
 
-using namespace orrery;
+namespace orrery::kv_transfer_test {
 
 namespace {
 
@@ -47,3 +47,5 @@ TEST_CASE("hand-overs to one replica share its ports", "[closed_form][serving]")
   // The second one then waits for the iteration that the first one has begun.
   CHECK(std::ranges::min(shared) == Approx(2 * 1000 * per_token / (4 * 50e9)).epsilon(0.02));
 }
+
+} // namespace orrery::kv_transfer_test

@@ -10,7 +10,8 @@
 
 #include <algorithm>
 
-using namespace orrery;
+namespace orrery::link_classes_test {
+
 using testing::ScriptedSource;
 
 namespace {
@@ -80,3 +81,5 @@ TEST_CASE("a ring over ports of their own is one class of links up and one down"
   REQUIRE(classes.routes().front().size() == 1);
   CHECK(classes.routes().front().front().weight == 1);
 }
+
+} // namespace orrery::link_classes_test

@@ -1,4 +1,5 @@
 // Kinds of models against closed forms: published parameter counts, FLOPs summed over ranks, what travels between experts.
+#include "tests/support/models.hpp"
 #include "workloads/experts.hpp"
 #include "workloads/layer.hpp"
 #include "workloads/tables.hpp"
@@ -9,16 +10,8 @@
 #include <numeric>
 #include <random>
 
-namespace orrery {
+namespace orrery::model_kinds_test {
 namespace {
-
-TransformerModel model_named(const std::string& name) {
-  Diagnostics diagnostics;
-  TransformerModel model = read_reference(yaml::scalar(name), model_table(), model_catalogue(), diagnostics);
-  INFO(diagnostics.render());
-  REQUIRE(diagnostics.empty());
-  return model;
-}
 
 struct Case {
   TrainingJob job;
@@ -123,6 +116,7 @@ TEST_CASE("parameters of a model are those published", "[closed_form][model]") {
                                 Published{"qwen2.5-72b", 72.7, 0},                // model card
                                 Published{"llama3.2-1b", 1.23, 0},                // model card
                                 Published{"llama3.2-3b", 3.21, 0},                // model card
+                                Published{"minimax-m1", 456, 0},                  // arXiv 2501.08313; 45.9 active, embeddings left out
                                 Published{"minimax-m2", 229, 0},                  // model card
                                 Published{"kimi-k2", 1030, 32.6},                 // model card; arXiv 2507.20534
                                 Published{"glm-4.5", 355, 0},                     // arXiv 2508.06471, without the prediction layer
@@ -393,4 +387,4 @@ TEST_CASE("plans that cannot split a model are told so", "[closed_form][model]")
   CHECK_THAT(told(dense), Catch::Contains("ep 2 > 1: llama3-8b has no experts"));
 }
 
-} // namespace orrery
+} // namespace orrery::model_kinds_test

@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::money_test {
 
 namespace {
 
@@ -61,3 +61,5 @@ TEST_CASE("failures lengthen a run and lower its mean power", "[money]") {
   CHECK(wall_time(Seconds{80}, g).si() == Approx(100));
   CHECK(mean_power(Watts{1000}, Watts{200}, g).si() == Approx(920));
 }
+
+} // namespace orrery::money_test

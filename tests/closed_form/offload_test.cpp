@@ -8,7 +8,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::offload_test {
 
 namespace {
 
@@ -177,3 +177,5 @@ TEST_CASE("tiers that are too small or missing are inequalities", "[offload]") {
   small.host.storage.reset();
   CHECK(tier_shortages(small, {stage}).front() == "drives of node two: 2 devices x 1.0 GB needed > 0.0 GB");
 }
+
+} // namespace orrery::offload_test

@@ -7,7 +7,7 @@
 
 #include <iterator>
 
-namespace orrery {
+namespace orrery::pipeline_test {
 
 using testing::full_pipeline;
 using testing::uniform_pipeline;
@@ -84,4 +84,4 @@ TEST_CASE("An interleaved stage gathers its later chunks during the first rounds
   CHECK(felt(6) == Approx(6 - (4 * 0.5 + 0.5)));
 }
 
-} // namespace orrery
+} // namespace orrery::pipeline_test

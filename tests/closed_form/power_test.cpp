@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-using namespace orrery;
+namespace orrery::power_test {
 
 namespace {
 
@@ -145,3 +145,5 @@ TEST_CASE("node and facility stand above the device", "[power]") {
   CHECK(wall_power(cluster.node, Watts{500}).si() == Approx(5000 / 0.9 / 0.95));
   CHECK(facility_power(cluster, Watts{500}).si() == Approx(12 * 5000 / 0.9 / 0.95));
 }
+
+} // namespace orrery::power_test

@@ -1,4 +1,5 @@
 // Sharded states on the wire in fewer bits, against hand-made formulas.
+#include "tests/support/models.hpp"
 #include "workloads/quantized_wire.hpp"
 #include "workloads/sharding.hpp"
 
@@ -6,7 +7,7 @@
 
 #include <algorithm>
 
-using namespace orrery;
+namespace orrery::quantized_wire_test {
 
 namespace {
 
@@ -30,14 +31,9 @@ Block block_of(const Plan& plan) {
   return block;
 }
 
-const Operator& named(const std::vector<Operator>& list, std::string_view name) {
-  const auto found = std::ranges::find(list, name, &Operator::name);
-  REQUIRE(found != list.end());
-  return *found;
-}
-
 double carried(const std::vector<Operator>& list, std::string_view name) {
-  return std::get<Collective>(named(list, name).shape).bytes.si();
+  REQUIRE(operator_named(list, name) != nullptr);
+  return std::get<Collective>(operator_named(list, name)->shape).bytes.si();
 }
 
 } // namespace
@@ -47,18 +43,18 @@ TEST_CASE("quantised gathers and scatters carry their bits, and are converted at
   CHECK(carried(block.forward, "parameter_gather") == Approx(elements));
   CHECK(carried(block.backward, "parameter_gather") == Approx(elements));
   CHECK(carried(block.backward, "gradient_scatter") == Approx(elements / 2));
-  const auto& out = std::get<Streaming>(named(block.forward, "parameter_quantize").shape);
+  const auto& out = std::get<Streaming>(operator_named(block.forward, "parameter_quantize")->shape);
   CHECK(out.read.si() == Approx(elements / 16 * 2));
   CHECK(out.written.si() == Approx(elements / 16));
-  const auto& in = std::get<Streaming>(named(block.forward, "parameter_dequantize").shape);
+  const auto& in = std::get<Streaming>(operator_named(block.forward, "parameter_dequantize")->shape);
   CHECK(in.read.si() == Approx(elements));
   CHECK(in.written.si() == Approx(elements * 2));
   // The copy that backward passes gather from is shared by four.
-  CHECK(std::get<Streaming>(named(block.backward, "parameter_quantize").shape).written.si() == Approx(elements / 4));
-  const auto& gradients = std::get<Streaming>(named(block.backward, "gradient_quantize").shape);
+  CHECK(std::get<Streaming>(operator_named(block.backward, "parameter_quantize")->shape).written.si() == Approx(elements / 4));
+  const auto& gradients = std::get<Streaming>(operator_named(block.backward, "gradient_quantize")->shape);
   CHECK(gradients.read.si() == Approx(elements * 2));
   CHECK(gradients.written.si() == Approx(elements / 2));
-  const auto& sums = std::get<Streaming>(named(block.backward, "gradient_dequantize").shape);
+  const auto& sums = std::get<Streaming>(operator_named(block.backward, "gradient_dequantize")->shape);
   CHECK(sums.read.si() == Approx(elements / 2));
   CHECK(sums.written.si() == Approx(elements / 16 * 2));
 }
@@ -80,3 +76,5 @@ TEST_CASE("what is not sharded is not quantised: the plan is refused", "[wire]")
   CHECK_FALSE(refused(2, Wire::plain, Wire::int4));
   CHECK_FALSE(refused(3, Wire::int8, Wire::int4));
 }
+
+} // namespace orrery::quantized_wire_test

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-using namespace orrery;
+namespace orrery::reliability_test {
 
 namespace {
 
@@ -140,3 +140,5 @@ TEST_CASE("a policy becomes times", "[reliability]") {
   options.failures.classes.clear();
   CHECK(goodput(restart_model(options, fleet, state), Seconds{1}).goodput == 1.0);
 }
+
+} // namespace orrery::reliability_test

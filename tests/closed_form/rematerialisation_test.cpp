@@ -7,7 +7,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::rematerialisation_test {
 
 namespace {
 
@@ -56,3 +56,5 @@ TEST_CASE("a prompt behind others makes theirs again, a prompt from its start no
   CHECK(more({.tokens = 512}) < 1e-4 * again_for_past); // the write to the cache
   CHECK(more({.tokens = 512, .past = 2048}) == Approx(again_for_past).epsilon(1e-3));
 }
+
+} // namespace orrery::rematerialisation_test

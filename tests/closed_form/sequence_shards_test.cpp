@@ -1,10 +1,11 @@
 // What tensor-parallel ranks with sequence shards gather, cast and copy, by recipe and software.
+#include "tests/support/models.hpp"
 #include "workloads/layer.hpp"
 #include "workloads/tables.hpp"
 
 #include <catch2/catch.hpp>
 
-namespace orrery {
+namespace orrery::sequence_shards_test {
 namespace {
 
 struct Case {
@@ -13,9 +14,7 @@ struct Case {
   SoftwareProfile software;
 
   Case() {
-    Diagnostics diagnostics;
-    job.model = read_reference(yaml::scalar("llama3-8b"), model_table(), model_catalogue(), diagnostics);
-    diagnostics.throw_if_any();
+    job.model = model_named("llama3-8b");
     job.sequence = 2048;
     job.global_batch = 64;
     job.precision = Precision::bf16;
@@ -117,4 +116,4 @@ TEST_CASE("attention part by part gathers every head and merges in fp32", "[clos
 }
 
 } // namespace
-} // namespace orrery
+} // namespace orrery::sequence_shards_test

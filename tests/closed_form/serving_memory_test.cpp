@@ -6,7 +6,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::serving_memory_test {
 
 TEST_CASE("an engine built for the batch that its cache holds keeps no logits of more", "[closed_form][serving]") {
   ServingJob job{.model = llama()};
@@ -43,3 +43,5 @@ TEST_CASE("experts' buffers have a place for every slot of a token, unless arriv
   CHECK(workspace("tensorrt-llm-pytorch-2026", 131072) == Approx(fixed(131072))); // in chunks
   CHECK(workspace("sglang-2025", 65536) == Approx(65536 * slot + others(65536)));
 }
+
+} // namespace orrery::serving_memory_test

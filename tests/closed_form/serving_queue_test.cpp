@@ -6,7 +6,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::serving_queue_test {
 
 namespace {
 
@@ -148,3 +148,5 @@ TEST_CASE("of groups with schedulers of their own none computes more than its pa
   CHECK(iterations(4) == 2);
   CHECK(iterations(10) == 5);
 }
+
+} // namespace orrery::serving_queue_test

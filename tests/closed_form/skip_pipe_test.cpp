@@ -6,7 +6,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::skip_pipe_test {
 
 namespace {
 
@@ -71,3 +71,5 @@ TEST_CASE("the more stages are left out, the sooner a step ends", "[estimate]") 
     before = step;
   }
 }
+
+} // namespace orrery::skip_pipe_test

@@ -9,7 +9,7 @@
 
 #include <cmath>
 
-using namespace orrery;
+namespace orrery::speculation_test {
 
 namespace {
 
@@ -56,3 +56,5 @@ TEST_CASE("guesses of a layer and of a model cost their passes", "[closed_form][
   CHECK(stage_weights(with.graph()).front().si() - stage_weights(replica({}).graph()).front().si() ==
         Approx(2 * llama(8, 1024).parameters()).epsilon(0.001));
 }
+
+} // namespace orrery::speculation_test

@@ -9,7 +9,7 @@
 
 #include <algorithm>
 
-using namespace orrery;
+namespace orrery::split_memory_test {
 
 namespace {
 
@@ -63,3 +63,5 @@ TEST_CASE("the last stage of a split schedule keeps logits of few micro-batches"
   CHECK(memory[7].activations < 0.9 * (kept_by(graph, 7, 0) * limit));
   CHECK(memory[7].activations > kept_by(graph, 7, 0));
 }
+
+} // namespace orrery::split_memory_test

@@ -13,8 +13,9 @@
 
 #include <cmath>
 
-using namespace orrery;
-using namespace orrery::chakra_cases;
+namespace orrery::trace_replay_test {
+
+using namespace chakra_cases;
 
 namespace {
 
@@ -213,3 +214,5 @@ TEST_CASE("the same trace gives the same bytes of a timeline", "[trace]") {
         (a.timeline[i].begin == b.timeline[i].begin && a.timeline[i].end == b.timeline[i].end && a.timeline[i].name == b.timeline[i].name));
   check_accounts(a);
 }
+
+} // namespace orrery::trace_replay_test

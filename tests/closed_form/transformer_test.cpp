@@ -1,5 +1,6 @@
 // The operator graph of a transformer against the closed forms of the literature: FLOPs (Narayanan et al. 2021, eq. 3), collectives and
 // kept activations (Korthikanti et al. 2022, section 4 and eq. 1 to 6), parameters over ranks.
+#include "tests/support/models.hpp"
 #include "workloads/layer.hpp"
 #include "workloads/tables.hpp"
 
@@ -8,7 +9,7 @@
 #include <algorithm>
 #include <span>
 
-namespace orrery {
+namespace orrery::transformer_test {
 namespace {
 
 /// GPT with dropout in fp16 and attention in kernels of its own, as in the papers.
@@ -18,9 +19,7 @@ struct Case {
   SoftwareProfile software;
 
   Case() {
-    Diagnostics diagnostics;
-    job.model = read_reference(yaml::scalar("gpt3-175b"), model_table(), model_catalogue(), diagnostics);
-    diagnostics.throw_if_any();
+    job.model = model_named("gpt3-175b");
     job.sequence = 2048;
     job.global_batch = 64;
     job.precision = Precision::fp16;
@@ -344,8 +343,7 @@ TEST_CASE("gradients, parameters and optimizer state are those of mixed-precisio
 
 TEST_CASE("parameters over the ranks of a replica are the model's, and what is replicated", "[closed_form][transformer]") {
   for (const std::string& name : model_catalogue().names()) {
-    Diagnostics diagnostics;
-    const TransformerModel model = read_reference(yaml::scalar(name), model_table(), model_catalogue(), diagnostics);
+    const TransformerModel model = model_named(name);
     if (layer_kinds({.model = model}).size() > 1 || model.layer_kind(0) != LayerKind{} || model.post_norms || model.query_key_norm)
       continue; // other kinds: model_kinds_test.cpp
     for (const auto& [tp, pp] : {std::pair{1, 1}, {1, 2}, {2, 1}, {4, 2}, {8, 1}, {16, 2}}) {
@@ -370,4 +368,4 @@ TEST_CASE("parameters over the ranks of a replica are the model's, and what is r
   }
 }
 
-} // namespace orrery
+} // namespace orrery::transformer_test

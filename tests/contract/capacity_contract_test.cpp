@@ -4,16 +4,16 @@
 #include "scenarios/run.hpp"
 #include "scenarios/search/capacity.hpp"
 #include "sim/base/diagnostics.hpp"
+#include "tests/support/scenarios.hpp"
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::capacity_contract_test {
 
 namespace {
 
 Scenario small_scenario(double deadline_days) {
-  Scenario scenario = load_scenario(data_file("scenarios/quickstart.yaml"),
-                                    {"jobs.0.training.model=llama3-8b", "jobs.0.training.global_batch=64", "jobs.0.training.tokens=20e9"});
+  Scenario scenario = quickstart({"jobs.0.training.model=llama3-8b", "jobs.0.training.global_batch=64", "jobs.0.training.tokens=20e9"});
   scenario.capacity = CapacityOptions{.deadline = Seconds{deadline_days * 86400}, .max_nodes = 5};
   SearchOptions search;
   search.bounds.values["micro_batch"] = {1};
@@ -89,3 +89,5 @@ TEST_CASE("capacity needs a deadline, tokens and one training job", "[capacity]"
   scenario.capacity.reset();
   CHECK_THROWS_AS(find_capacity(scenario), UserError);
 }
+
+} // namespace orrery::capacity_contract_test

@@ -3,29 +3,22 @@
 #include "hardware/provenance.hpp"
 #include "hardware/tables.hpp"
 #include "hardware/topology.hpp"
+#include "tests/support/yaml_text.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <algorithm>
 
-using namespace orrery;
+namespace orrery::catalogue_contract_test {
 
 namespace {
-
-template <class T> T loaded(const std::string& name, const Table<T>& table, const Catalogue& catalogue) {
-  Diagnostics diagnostics;
-  T value = read_reference(yaml::scalar(name), table, catalogue, diagnostics);
-  INFO(diagnostics.render());
-  REQUIRE(diagnostics.empty());
-  return value;
-}
 
 template <class T> void check_entries(const Table<T>& table, const Catalogue& catalogue, const std::function<void(const T&)>& check) {
   const std::vector<std::string> names = catalogue.names();
   REQUIRE_FALSE(names.empty());
   for (const std::string& name : names) {
     INFO(catalogue.kind << " " << name);
-    const T value = loaded(name, table, catalogue);
+    const T value = from_catalogue(name, table, catalogue);
     CHECK(value.name == name);
     CHECK_FALSE(value.sources.empty());
     for (const Provenance& source : value.sources)
@@ -120,3 +113,5 @@ TEST_CASE("catalogue: every device of a node is a device of the catalogue") {
   for (const std::string& name : node_catalogue().names())
     CHECK(std::find(devices.begin(), devices.end(), load_node(name).device.name) != devices.end());
 }
+
+} // namespace orrery::catalogue_contract_test

@@ -3,6 +3,7 @@
 #include "hardware/catalogue.hpp"
 #include "hardware/topology.hpp"
 #include "models/collective_cost.hpp"
+#include "tests/support/collective_kinds.hpp"
 #include "tests/unit/hardware/clusters.hpp"
 
 #include <catch2/catch.hpp>
@@ -10,13 +11,12 @@
 #include <algorithm>
 #include <map>
 
-using namespace orrery;
-using namespace orrery::testing;
+namespace orrery::collective_contract_test {
+
+using namespace testing;
 
 namespace {
 
-constexpr CollectiveKind all_kinds[] = {CollectiveKind::all_reduce, CollectiveKind::all_gather, CollectiveKind::reduce_scatter,
-                                        CollectiveKind::all_to_all, CollectiveKind::broadcast};
 constexpr GroupShape shapes[] = {{2, 1}, {4, 1}, {8, 1}, {16, 1}, {32, 1}, {2, 4}, {4, 4}, {8, 4}, {2, 8}, {4, 8}, {2, 16}, {3, 1}, {3, 3}};
 
 /// 32 devices or more of a kind.
@@ -114,3 +114,5 @@ TEST_CASE("a placement is that of the worst group", "[collectives]") {
     }
   }
 }
+
+} // namespace orrery::collective_contract_test

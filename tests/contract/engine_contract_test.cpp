@@ -9,7 +9,7 @@
 #include <map>
 #include <vector>
 
-namespace orrery {
+namespace orrery::engine_contract_test {
 
 namespace {
 
@@ -118,4 +118,4 @@ TEST_CASE("Work that ends together completes in the order of submission", "[engi
   CHECK(std::is_sorted(source.tags.begin(), source.tags.end()));
 }
 
-} // namespace orrery
+} // namespace orrery::engine_contract_test

@@ -7,7 +7,7 @@
 #include <array>
 #include <memory>
 
-using namespace orrery;
+namespace orrery::moving_parts_contract_test {
 
 namespace {
 
@@ -136,3 +136,5 @@ TEST_CASE("short prompts overtake long ones that have not waited long", "[contra
   CHECK(aged == first_tokens("vllm-v0", 0));
   CHECK(aged[1] < aged[2]);
 }
+
+} // namespace orrery::moving_parts_contract_test

@@ -1,6 +1,5 @@
 // What holds for every training step that keeps something outside its devices.
-#include "scenarios/data_files.hpp"
-#include "scenarios/run.hpp"
+#include "tests/support/scenarios.hpp"
 #include "workloads/graph_tables.hpp"
 
 #include <catch2/catch.hpp>
@@ -9,11 +8,9 @@
 #include <string>
 #include <vector>
 
-using namespace orrery;
+namespace orrery::offload_contract_test {
 
 namespace {
-
-using Overrides = std::vector<std::string>;
 
 TrainingResult run(const Overrides& overrides, Fidelity fidelity = Fidelity::estimate) {
   const std::string file = data_file("scenarios/papers/ct11-zero-offload.yaml");
@@ -103,3 +100,5 @@ TEST_CASE("a graph with transfers reads back to itself", "[contract][offload]") 
   CHECK(write_graph(read_graph(written, diagnostics, "")) == written);
   CHECK(diagnostics.size() == 0);
 }
+
+} // namespace orrery::offload_contract_test

@@ -12,7 +12,7 @@
 #include <iterator>
 #include <map>
 
-namespace orrery {
+namespace orrery::pipeline_contract_test {
 
 using testing::full_pipeline;
 
@@ -205,4 +205,4 @@ TEST_CASE("Pipeline fastest: neighbouring stages are neighbouring devices", "[en
   }
 }
 
-} // namespace orrery
+} // namespace orrery::pipeline_contract_test

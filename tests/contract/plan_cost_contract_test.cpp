@@ -4,13 +4,14 @@
 #include "scenarios/data_files.hpp"
 #include "scenarios/run.hpp"
 #include "scenarios/search/plan_space.hpp"
+#include "tests/support/scenarios.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <algorithm>
 #include <random>
 
-using namespace orrery;
+namespace orrery::plan_cost_contract_test {
 
 namespace {
 
@@ -62,7 +63,7 @@ void compare(const Scenario& scenario, const std::vector<Plan>& plans) {
 } // namespace
 
 TEST_CASE("plans costed together cost what each costs alone", "[plan]") {
-  const Scenario scenario = load_scenario(data_file("scenarios/quickstart.yaml"), {"cluster.nodes=4", "jobs.0.training.global_batch=32"});
+  const Scenario scenario = quickstart({"cluster.nodes=4", "jobs.0.training.global_batch=32"});
   const std::vector<Plan> plans = some_plans(scenario, 401, 500);
   REQUIRE(plans.size() > 100);
   SECTION("in the order of a search") { compare(scenario, plans); }
@@ -75,10 +76,12 @@ TEST_CASE("plans costed together cost what each costs alone", "[plan]") {
 }
 
 TEST_CASE("a plan that does not fit is not timed", "[plan]") {
-  const Scenario scenario = load_scenario(data_file("scenarios/quickstart.yaml"));
+  const Scenario scenario = quickstart();
   PlanCoster coster(*scenario.jobs.front().job, scenario.cluster, scenario.software, load_calibration());
   const Plan& plan = scenario.jobs.front().plan;
   CHECK(coster.cost(plan, Bytes{1e9}).step == Seconds{});
   CHECK(coster.cost(plan, Bytes{1e12}).step == coster.cost(plan).step);
   CHECK(coster.cost(plan).step > Seconds{});
 }
+
+} // namespace orrery::plan_cost_contract_test

@@ -4,19 +4,17 @@
 #include "scenarios/search/plan_pareto.hpp"
 #include "scenarios/search/plan_search.hpp"
 #include "sim/base/diagnostics.hpp"
+#include "tests/support/scenarios.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <numeric>
 
-using namespace orrery;
+namespace orrery::plan_search_contract_test {
 
 namespace {
 
-Scenario small_scenario() {
-  Scenario scenario = load_scenario(data_file("scenarios/quickstart.yaml"), {"cluster.nodes=8", "jobs.0.training.global_batch=64"});
-  return scenario;
-}
+Scenario small_scenario() { return quickstart({"cluster.nodes=8", "jobs.0.training.global_batch=64"}); }
 
 SearchOptions small_options() {
   SearchOptions options;
@@ -33,9 +31,9 @@ SearchOptions small_options() {
   return options;
 }
 
-TrainingResult estimated(Scenario scenario, const Plan& plan) {
+TrainingResult estimated_with(Scenario scenario, const Plan& plan) {
   scenario.jobs.front().plan = plan;
-  return run_scenario(scenario, {.fidelity = Fidelity::estimate}).jobs.front();
+  return estimated(scenario);
 }
 
 } // namespace
@@ -46,7 +44,7 @@ TEST_CASE("the search finds what trying every plan alone finds", "[plan]") {
   Seconds best;
   double feasible = 0;
   PlanSpace(*scenario.jobs.front().job, scenario.software, 64, options.bounds).walk([&](const Plan& plan) {
-    const TrainingResult result = estimated(scenario, plan);
+    const TrainingResult result = estimated_with(scenario, plan);
     if (!result.violations.empty())
       return true;
     ++feasible;
@@ -124,11 +122,11 @@ TEST_CASE("the changes of the best plan name what each decision is worth", "[pla
   const Scenario scenario = small_scenario();
   const PlanSearch search = search_plans(scenario, small_options());
   const Plan& best = search.finalists.front().estimate.plan;
-  const double own = estimated(scenario, best).step_time.si();
+  const double own = estimated_with(scenario, best).step_time.si();
   CHECK(search.changes.size() > 8);
   for (const PlanChange& change : search.changes) {
     CAPTURE(change.key, change.from, change.to);
-    const TrainingResult result = estimated(scenario, change.plan);
+    const TrainingResult result = estimated_with(scenario, change.plan);
     CHECK(result.violations.empty() == change.violation.empty());
     if (change.violation.empty())
       CHECK(change.relative == Approx(result.step_time.si() / own - 1).margin(1e-12));
@@ -145,3 +143,5 @@ TEST_CASE("a search needs one training job, and prices for cost", "[plan]") {
   scenario.jobs.push_back(scenario.jobs.front());
   CHECK_THROWS_AS(search_plans(scenario, small_options()), UserError);
 }
+
+} // namespace orrery::plan_search_contract_test

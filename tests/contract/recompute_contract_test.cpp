@@ -1,5 +1,6 @@
 // Every way to recompute leaves the forward pass as it is, adds only forward operators to the backward pass, and keeps no more than the one
 // before.
+#include "tests/support/models.hpp"
 #include "workloads/layer.hpp"
 #include "workloads/tables.hpp"
 
@@ -7,7 +8,7 @@
 
 #include <algorithm>
 
-namespace orrery {
+namespace orrery::recompute_contract_test {
 namespace {
 
 std::vector<std::string> names(const std::vector<Operator>& list) {
@@ -22,11 +23,8 @@ std::vector<std::string> names(const std::vector<Operator>& list) {
 TEST_CASE("recompute modes change the backward pass only", "[contract][recompute]") {
   for (const std::string& software_name : software_catalogue().names()) {
     for (const std::string& model_name : model_catalogue().names()) {
-      Diagnostics diagnostics;
-      TrainingJob job;
-      job.model = read_reference(yaml::scalar(model_name), model_table(), model_catalogue(), diagnostics);
-      const SoftwareProfile software = read_reference(yaml::scalar(software_name), software_table(), software_catalogue(), diagnostics);
-      REQUIRE(diagnostics.empty());
+      const TrainingJob job{.model = model_named(model_name)};
+      const SoftwareProfile software = load_software(software_name);
       CAPTURE(software_name, model_name);
       const auto layer = [&](Recompute recompute) { return layer_block(job, Plan{.tp = 8, .recompute = recompute}, software); };
       const Block none = layer(Recompute::none);
@@ -50,4 +48,4 @@ TEST_CASE("recompute modes change the backward pass only", "[contract][recompute
   }
 }
 
-} // namespace orrery
+} // namespace orrery::recompute_contract_test

@@ -3,13 +3,14 @@
 #include "scenarios/run.hpp"
 #include "scenarios/search/serving_capacity.hpp"
 #include "sim/base/diagnostics.hpp"
+#include "tests/support/scenarios.hpp"
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
 #include <set>
 
-using namespace orrery;
+namespace orrery::serving_capacity_contract_test {
 
 namespace {
 
@@ -60,5 +61,7 @@ TEST_CASE("what no deployment can do has no answer, and says why", "[contract][s
   for (const DeploymentPoint& point : found.points)
     CHECK_FALSE(point.binds.empty());
   CHECK_THROWS_AS(find_serving_capacity(scenario_with({"jobs.0.serving.slo={ attainment: 0.9 }"})), UserError);
-  CHECK_THROWS_AS(find_serving_capacity(load_scenario(data_file("scenarios/quickstart.yaml"))), UserError);
+  CHECK_THROWS_AS(find_serving_capacity(quickstart()), UserError);
 }
+
+} // namespace orrery::serving_capacity_contract_test

@@ -7,17 +7,9 @@
 
 #include <algorithm>
 
-using namespace orrery;
+namespace orrery::serving_contract_test {
 
 namespace {
-
-constexpr std::int64_t kv_blocks = 150; ///< 2,400 tokens: scarce, so that sequences are preempted
-
-ServingSystem system_of(IterationModel& model, const BatchingPolicy& policy, int replicas, int stages = 1) {
-  ServingReplica replica{.model = &model, .policy = policy, .kv_blocks = kv_blocks, .stages = stages};
-  replica.policy.max_sequences = std::min(replica.policy.max_sequences, 24);
-  return {.replicas = std::vector<ServingReplica>(static_cast<std::size_t>(replicas), replica)};
-}
 
 void check_conserved(const RequestStream& stream, const ServingRun& run, std::int64_t blocks) {
   std::uint64_t output = 0;
@@ -60,7 +52,7 @@ TEST_CASE("every policy conserves requests, tokens and memory", "[contract][serv
       CAPTURE(policy.name, stages);
       SimpleModel model;
       const RequestStream stream = random_stream(400, 20, 7);
-      check_conserved(stream, simulate_serving(stream, system_of(model, policy, 2, stages)), kv_blocks);
+      check_conserved(stream, simulate_serving(stream, scarce_system(model, policy, 2, stages)), kv_blocks);
     }
 }
 
@@ -72,7 +64,7 @@ TEST_CASE("tokens of long prompts hold up the others where they are not cut", "[
   std::vector<GapHistogram> gaps;
   for (const char* name : {"vllm-v0", "sarathi"}) {
     const auto policy = std::ranges::find(batching_policies(), name, &BatchingPolicy::name);
-    ServingSystem system = system_of(model, *policy, 1);
+    ServingSystem system = scarce_system(model, *policy, 1);
     system.replicas[0].kv_blocks = 100'000;
     const ServingRun run = simulate_serving(stream, system);
     std::uint64_t after_first = 0;
@@ -95,7 +87,7 @@ TEST_CASE("skipping iterations in which nothing changes changes nothing", "[cont
       CAPTURE(policy.name, seed);
       SimpleModel model;
       const RequestStream stream = random_stream(300, 12, seed);
-      const ServingSystem system = system_of(model, policy, 2);
+      const ServingSystem system = scarce_system(model, policy, 2);
       const ServingRun skipped = simulate_serving(stream, system);
       const ServingRun stepped = simulate_serving(stream, system, {.skip = false});
       for (std::size_t i = 0; i < stream.requests.size(); ++i) {
@@ -117,7 +109,7 @@ TEST_CASE("gaps above a class's bound are counted request by request, skipping o
       stream.classes = {{.name = "bounded", .itl = Seconds{bound}}, {.name = "free"}};
       for (std::size_t i = 0; i < stream.requests.size(); i += 3)
         stream.requests[i].service_class = 1;
-      const ServingSystem system = system_of(model, policy, 2);
+      const ServingSystem system = scarce_system(model, policy, 2);
       const ServingRun skipped = simulate_serving(stream, system);
       const ServingRun stepped = simulate_serving(stream, system, {.skip = false});
       for (std::size_t i = 0; i < stream.requests.size(); ++i) {
@@ -134,7 +126,7 @@ TEST_CASE("gaps above a class's bound are counted request by request, skipping o
 TEST_CASE("prefill and decode replicas hand requests over", "[contract][serving]") {
   SimpleModel model;
   const RequestStream stream = random_stream(300, 12, 5);
-  ServingSystem system = system_of(model, batching_policies()[3], 4);
+  ServingSystem system = scarce_system(model, batching_policies()[3], 4);
   system.replicas[0].pool = system.replicas[1].pool = Pool::prefill;
   system.replicas[2].pool = system.replicas[3].pool = Pool::decode;
   system.transfer = {.network = {.links = {{"link", BytesPerSecond{1e9}}}}, .per_token = Bytes{1e5}, .latency = Seconds{1e-4}};
@@ -153,7 +145,7 @@ TEST_CASE("prefill and decode on the same devices share their memory", "[contrac
   for (const std::size_t policy : {1, 3}) {
     SimpleModel model;
     const RequestStream stream = random_stream(300, 30, 31);
-    ServingSystem system = system_of(model, batching_policies()[policy], 2);
+    ServingSystem system = scarce_system(model, batching_policies()[policy], 2);
     system.replicas[0].pool = Pool::prefill;
     system.replicas[1].pool = Pool::decode;
     system.replicas[1].shares_memory_with = 0;
@@ -173,7 +165,7 @@ TEST_CASE("replicas are started and stopped with the load, and lose nothing", "[
     now += i > 500 && i < 1500 ? 0.02 : 0.4;
     stream.requests[i].arrival = Seconds{now};
   }
-  ServingSystem system = system_of(model, batching_policies()[3], 6);
+  ServingSystem system = scarce_system(model, batching_policies()[3], 6);
   const ServingRun fixed = simulate_serving(stream, system);
   system.autoscaling = {.interval = Seconds{5}, .start_up = Seconds{10}, .least = 1, .target = 8};
   const ServingRun reactive = simulate_serving(stream, system);
@@ -206,7 +198,7 @@ TEST_CASE("prompts that start alike are computed once while memory lasts", "[con
       for (std::uint32_t k = 0; k < request.prefix_blocks; ++k)
         stream.blocks.push_back(static_cast<std::uint32_t>(i % 10) * 1000 + k);
     }
-    ServingSystem system = system_of(model, batching_policies()[3], 2);
+    ServingSystem system = scarce_system(model, batching_policies()[3], 2);
     for (ServingReplica& replica : system.replicas) {
       replica.kv_blocks = blocks;
       replica.prefix_cache = true;
@@ -224,7 +216,7 @@ TEST_CASE("prompts that start alike are computed once while memory lasts", "[con
 TEST_CASE("preempted sequences that are swapped out are not computed again", "[contract][serving]") {
   SimpleModel model;
   const RequestStream stream = random_stream(300, 20, 19);
-  ServingSystem system = system_of(model, batching_policies()[3], 1);
+  ServingSystem system = scarce_system(model, batching_policies()[3], 1);
   const ServingRun recomputed = simulate_serving(stream, system);
   system.replicas[0].tiers = {{.blocks = 1000, .read = Seconds{1e-5}, .write = Seconds{1e-5}}};
   system.replicas[0].moves.swap = true;
@@ -240,7 +232,7 @@ TEST_CASE("preempted sequences that are swapped out are not computed again", "[c
 TEST_CASE("accepted drafts save iterations", "[contract][serving]") {
   SimpleModel model;
   const RequestStream stream = random_stream(200, 4, 23);
-  ServingSystem system = system_of(model, batching_policies()[3], 1);
+  ServingSystem system = scarce_system(model, batching_policies()[3], 1);
   system.replicas[0].policy.reservation = Reservation::whole;
   const ServingRun plain = simulate_serving(stream, system);
   system.replicas[0].tokens_per_iteration = 1.7;
@@ -256,7 +248,7 @@ TEST_CASE("a run that stops early says how far each request came", "[contract][s
   RequestStream stream = random_stream(64, 1000, 29);
   for (Request& request : stream.requests)
     request.arrival = Seconds{};
-  const ServingSystem system = system_of(model, batching_policies()[1], 1);
+  const ServingSystem system = scarce_system(model, batching_policies()[1], 1);
   for (const bool skip : {true, false}) {
     const ServingRun whole = simulate_serving(stream, system, {.skip = skip});
     const ServingRun part = simulate_serving(stream, system, {.skip = skip, .stop_after = 20});
@@ -277,7 +269,7 @@ TEST_CASE("a closed loop keeps so many requests in the system", "[contract][serv
   SimpleModel model;
   RequestStream stream = random_stream(200, 1, 9);
   close_loop(stream, {.concurrency = 8});
-  const ServingRun run = simulate_serving(stream, system_of(model, batching_policies()[3], 1));
+  const ServingRun run = simulate_serving(stream, scarce_system(model, batching_policies()[3], 1));
   check_conserved(stream, run, kv_blocks);
   CHECK(run.replicas[0].peak_sequences <= 8);
   std::vector<double> arrivals;
@@ -290,7 +282,7 @@ TEST_CASE("a request that no replica holds is refused", "[contract][serving]") {
   SimpleModel model;
   RequestStream stream = random_stream(20, 5, 11);
   stream.requests[7].input = kv_blocks * 16 + 1;
-  const ServingRun run = simulate_serving(stream, system_of(model, batching_policies()[2], 1));
+  const ServingRun run = simulate_serving(stream, scarce_system(model, batching_policies()[2], 1));
   CHECK(run.requests[7].outcome == Outcome::refused);
   CHECK(std::ranges::count(run.requests, Outcome::served, &RequestRecord::outcome) == 19);
 }
@@ -303,7 +295,7 @@ TEST_CASE("higher classes go first, followers after what they follow", "[contrac
     stream.requests[i].service_class = 1;
   stream.requests[150].follows = 20;
   stream.requests[150].arrival = Seconds{3};
-  const ServingRun run = simulate_serving(stream, system_of(model, batching_policies()[3], 1));
+  const ServingRun run = simulate_serving(stream, scarce_system(model, batching_policies()[3], 1));
   check_conserved(stream, run, kv_blocks);
   CHECK(run.requests[150].arrival.si() == Approx(run.requests[20].end.si() + 3));
   double chat = 0;
@@ -312,3 +304,5 @@ TEST_CASE("higher classes go first, followers after what they follow", "[contrac
     (stream.requests[i].service_class == 1 ? chat : batch) += (run.requests[i].first_token - run.requests[i].arrival).si();
   CHECK(chat < 0.5 * batch);
 }
+
+} // namespace orrery::serving_contract_test

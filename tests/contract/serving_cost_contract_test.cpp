@@ -7,7 +7,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::serving_cost_contract_test {
 
 namespace {
 
@@ -139,3 +139,5 @@ TEST_CASE("attention behind an index reads no more than it chose, and the small 
   const PrefillChunk chunk{.tokens = 4096, .past = 60000};
   CHECK(indexed.cost({&chunk, 1}, 0, 0).flops < full.cost({&chunk, 1}, 0, 0).flops);
 }
+
+} // namespace orrery::serving_cost_contract_test

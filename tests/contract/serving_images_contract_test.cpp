@@ -1,9 +1,9 @@
 // Pipelines of images: processors, networks, brokers. Nothing is lost, the slowest stage bounds the rate, a broker holds back what it
 // carries.
-#include "scenarios/data_files.hpp"
-#include "scenarios/run.hpp"
 #include "scenarios/serving/serving_costs.hpp"
 #include "sim/base/diagnostics.hpp"
+#include "tests/support/refusal.hpp"
+#include "tests/support/scenarios.hpp"
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
@@ -11,11 +11,9 @@
 #include <algorithm>
 #include <cmath>
 
-using namespace orrery;
+namespace orrery::serving_images_contract_test {
 
 namespace {
-
-using Overrides = std::vector<std::string>;
 
 Scenario scenario_of(const char* name, const Overrides& overrides) {
   return load_scenario(data_file(fmt::format("scenarios/{}.yaml", name)), overrides);
@@ -157,13 +155,8 @@ TEST_CASE("pictures in batches serve a higher rate", "[contract][serving]") {
 }
 
 TEST_CASE("services over images that cannot be are refused or infeasible", "[diagnostics][serving]") {
-  const auto refusal = [](const char* name, const std::string& override_text) -> std::string {
-    try {
-      load_scenario(data_file(fmt::format("scenarios/{}.yaml", name)), {override_text});
-    } catch (const UserError& error) {
-      return error.what();
-    }
-    return "read without a mistake";
+  const auto refusal = [](const char* name, const std::string& override_text) {
+    return refusal_of([&] { load_scenario(data_file(fmt::format("scenarios/{}.yaml", name)), {override_text}); });
   };
   const std::string job = "jobs.0.serving.";
   using Catch::Matchers::Contains;
@@ -185,3 +178,5 @@ TEST_CASE("services over images that cannot be are refused or infeasible", "[dia
   CHECK_THAT(inequality(job + "services.1.batching.max_sequences=512"), Contains("> memory"));
   CHECK_THAT(inequality(job + "services.1.plan.replicas=3"), Contains("12 devices > 8 devices"));
 }
+
+} // namespace orrery::serving_images_contract_test

@@ -7,17 +7,15 @@
 
 #include <algorithm>
 
-using namespace orrery;
+namespace orrery::serving_memory_contract_test {
 
 namespace {
 
-constexpr std::int64_t kv_blocks = 150; ///< 2,400 tokens: scarce, so that sequences are preempted
-
-ServingSystem system_of(IterationModel& model, const BatchingPolicy& policy, int replicas = 1, int stages = 1) {
-  ServingReplica replica{.model = &model, .policy = policy, .kv_blocks = kv_blocks, .stages = stages};
-  replica.policy.max_sequences = std::min(replica.policy.max_sequences, 24);
-  replica.tiers = {{.blocks = 400, .read = Seconds{2e-5}, .write = Seconds{3e-5}, .copy = Seconds{1e-5}}};
-  return {.replicas = std::vector<ServingReplica>(static_cast<std::size_t>(replicas), replica)};
+ServingSystem tiered_system(IterationModel& model, const BatchingPolicy& policy, int replicas = 1, int stages = 1) {
+  ServingSystem system = scarce_system(model, policy, replicas, stages);
+  for (ServingReplica& replica : system.replicas)
+    replica.tiers = {{.blocks = 400, .read = Seconds{2e-5}, .write = Seconds{3e-5}, .copy = Seconds{1e-5}}};
+  return system;
 }
 
 /// Every token that a request was to get, whoever computed what again; times between tokens of all of them.
@@ -80,7 +78,7 @@ TEST_CASE("priorities that change preempt, and lose nothing", "[contract][servin
         CAPTURE(policy.name, static_cast<int>(order), moves.swap, moves.overlapped);
         SimpleModel model;
         const RequestStream stream = random_stream(200, 12, 7);
-        ServingSystem system = system_of(model, policy);
+        ServingSystem system = tiered_system(model, policy);
         system.replicas[0].fairness = Fairness{.order = order, .every = 20};
         system.replicas[0].moves = moves;
         const ServingRun run = simulate_serving(stream, system);
@@ -97,7 +95,7 @@ TEST_CASE("priorities that change preempt, and lose nothing", "[contract][servin
 TEST_CASE("priorities change in the batches of a pipeline too", "[contract][serving]") {
   SimpleModel model;
   const RequestStream stream = random_stream(300, 20, 11);
-  ServingSystem system = system_of(model, batching_policies()[3], 2, 3);
+  ServingSystem system = tiered_system(model, batching_policies()[3], 2, 3);
   for (ServingReplica& replica : system.replicas) {
     replica.fairness = Fairness{.every = 15};
     replica.moves = {.swap = true, .overlapped = true};
@@ -110,7 +108,7 @@ TEST_CASE("priorities change in the batches of a pipeline too", "[contract][serv
 TEST_CASE("who has got least goes first where service decides", "[contract][serving]") {
   SimpleModel model;
   RequestStream stream = random_stream(200, 100, 13);
-  ServingSystem system = system_of(model, batching_policies()[3]);
+  ServingSystem system = tiered_system(model, batching_policies()[3]);
   system.replicas[0].moves.swap = true;
   const auto short_ones = [&](const ServingRun& run) {
     double sum = 0;
@@ -127,7 +125,7 @@ TEST_CASE("who has got least goes first where service decides", "[contract][serv
 TEST_CASE("copies of groups of blocks and copies that stay valid save waiting", "[contract][serving]") {
   SimpleModel model;
   const RequestStream stream = random_stream(200, 12, 19);
-  ServingSystem system = system_of(model, batching_policies()[2]);
+  ServingSystem system = tiered_system(model, batching_policies()[2]);
   ServingReplica& replica = system.replicas[0];
   replica.fairness = Fairness{.every = 20};
   replica.moves.swap = true;
@@ -147,7 +145,7 @@ TEST_CASE("copies of groups of blocks and copies that stay valid save waiting", 
 TEST_CASE("host memory that is full leaves sequences to be computed again", "[contract][serving]") {
   SimpleModel model;
   const RequestStream stream = random_stream(200, 12, 23);
-  ServingSystem system = system_of(model, batching_policies()[3]);
+  ServingSystem system = tiered_system(model, batching_policies()[3]);
   ServingReplica& replica = system.replicas[0];
   replica.fairness = Fairness{.every = 20};
   replica.moves = {.swap = true, .keep_copies = true};
@@ -164,7 +162,7 @@ TEST_CASE("evicted blocks come back from below while that is sooner than computi
   for (const bool overlapped : {false, true}) {
     SimpleModel model; // 20 us a token: 32 of a block in 640 us
     const RequestStream stream = conversations(300, 12);
-    ServingSystem system = system_of(model, batching_policies()[3]);
+    ServingSystem system = tiered_system(model, batching_policies()[3]);
     ServingReplica& replica = system.replicas[0];
     replica.prefix_cache = true;
     replica.moves.overlapped = overlapped;
@@ -221,3 +219,5 @@ TEST_CASE("a transfer takes the longer of its bytes and its copies", "[contract]
   CHECK(tier.up(1).si() == Approx(2e-5));     // one
   CHECK(tier.down(8).si() == Approx(4.2e-5)); // bytes
 }
+
+} // namespace orrery::serving_memory_contract_test

@@ -4,7 +4,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::serving_polling_contract_test {
+
 using Catch::Detail::Approx;
 
 namespace {
@@ -54,3 +55,5 @@ TEST_CASE("while a batch decodes, requests wait half an interval on average", "[
   CHECK(at_once < 0.011);
   CHECK(polling == Approx(0.15).epsilon(0.25));
 }
+
+} // namespace orrery::serving_polling_contract_test

@@ -1,9 +1,8 @@
 // Scenarios that serve: every policy and router conserves requests, a seed repeats them, more hardware never serves worse.
-#include "scenarios/data_files.hpp"
-#include "scenarios/run.hpp"
 #include "scenarios/serving/serving_costs.hpp"
 #include "sim/base/diagnostics.hpp"
-#include "tests/temporary_folder.hpp"
+#include "tests/support/scenarios.hpp"
+#include "tests/support/temporary_folder.hpp"
 #include "tools/report_json.hpp"
 
 #include <catch2/catch.hpp>
@@ -11,11 +10,9 @@
 
 #include <algorithm>
 
-using namespace orrery;
+namespace orrery::serving_scenario_contract_test {
 
 namespace {
-
-using Overrides = std::vector<std::string>;
 
 Result run(const char* name, Overrides overrides) {
   overrides.insert(overrides.begin(), "jobs.0.serving.traffic.requests=400");
@@ -270,3 +267,5 @@ TEST_CASE("a prompt's iteration lists the scans of recurrent layers", "[contract
   CHECK(scans == 1);
   CHECK(4 * flops == Approx(breakdowns.front().cost.flops.si()).epsilon(0.02));
 }
+
+} // namespace orrery::serving_scenario_contract_test

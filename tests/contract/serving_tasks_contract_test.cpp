@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cmath>
 
-using namespace orrery;
+namespace orrery::serving_tasks_contract_test {
 
 namespace {
 
@@ -211,3 +211,5 @@ TEST_CASE("a tool alone is a queue of workers", "[closed_form][serving]") {
   const double deterministic = exponential / 2 * (1 + (1 - rho) * (2 - 1) * (std::sqrt(4 + 5.0 * 2) - 2) / (16 * rho * 2));
   CHECK(wait == Approx(deterministic).epsilon(0.06));
 }
+
+} // namespace orrery::serving_tasks_contract_test

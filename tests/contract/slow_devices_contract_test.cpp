@@ -1,9 +1,9 @@
 // What holds when devices are not all alike.
-#include "scenarios/data_files.hpp"
-#include "scenarios/run.hpp"
 #include "scenarios/slow_devices.hpp"
 #include "sim/base/diagnostics.hpp"
 #include "sim/engine/pipeline.hpp"
+#include "tests/support/refusal.hpp"
+#include "tests/support/scenarios.hpp"
 #include "tests/unit/engine/pipeline_cases.hpp"
 #include "tests/unit/hardware/clusters.hpp"
 
@@ -11,11 +11,9 @@
 
 #include <iterator>
 
-using namespace orrery;
+namespace orrery::slow_devices_contract_test {
 
 namespace {
-
-using Overrides = std::vector<std::string>;
 
 TrainingResult run_with(const char* name, const Overrides& overrides, Fidelity fidelity = Fidelity::simulate) {
   return run_scenario(load_scenario(data_file(std::string("scenarios/") + name + ".yaml"), overrides), {.fidelity = fidelity}).jobs.front();
@@ -26,7 +24,7 @@ double step(const char* name, const Overrides& overrides, Fidelity fidelity = Fi
 }
 
 LaneClocks clocks_of(const Overrides& overrides) {
-  const Scenario scenario = load_scenario(data_file("scenarios/quickstart.yaml"), overrides);
+  const Scenario scenario = quickstart(overrides);
   const Stages stages = stages_of(scenario, scenario.jobs.front());
   return lane_clocks(scenario.simulation.slow, scenario.cluster.node.devices, stages.graph, stages.costs);
 }
@@ -136,21 +134,14 @@ TEST_CASE("jitter makes every replica differ, so every one is simulated", "[cont
 }
 
 TEST_CASE("slow devices that are not there are answered with what is", "[diagnostics][slow]") {
-  const auto said = [](const std::string& slow) -> std::string {
-    try {
-      (void)load_scenario(data_file("scenarios/quickstart.yaml"), {"simulation.slow=" + slow});
-    } catch (const UserError& mistake) {
-      return mistake.what();
-    }
-    return {};
-  };
+  const auto said = [](const std::string& slow) { return refusal_of([&] { quickstart({"simulation.slow=" + slow}); }); };
   CHECK_THAT(said("[{ devices: [1024], factor: 0.5 }]"), Catch::Contains("0 to 1023: there are 1024 devices"));
   CHECK_THAT(said("[{ nodes: [128], factor: 0.5 }]"), Catch::Contains("0 to 127"));
   CHECK_THAT(said("[{ stage: 8, replica: 16, factor: 0.5 }]"),
              Catch::Contains("0 to 7: there are 8 stages") && Catch::Contains("0 to 15: there are 16 replicas"));
   CHECK_THAT(said("[{ factor: 0.5 }]"), Catch::Contains("no device named"));
   CHECK_THAT(said("[{ stage: 1, factor: 1.5 }]"), Catch::Contains("factor"));
-  CHECK(said("[{ stage: 1, factor: 1 }]").empty());
+  CHECK(said("[{ stage: 1, factor: 1 }]") == "no refusal");
 }
 
 TEST_CASE("the shipped unequal machine feels each of its faults", "[contract][slow]") {
@@ -161,3 +152,5 @@ TEST_CASE("the shipped unequal machine feels each of its faults", "[contract][sl
   CHECK(step("unequal-h100", {"cluster.fabric.paths=planned"}) < shipped);
   CHECK(step("unequal-h100", {"cluster.degraded=[]", "cluster.fabric.paths=planned"}) < 0.995 * whole);
 }
+
+} // namespace orrery::slow_devices_contract_test

@@ -5,8 +5,9 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
-using namespace orrery;
-using namespace orrery::testing;
+namespace orrery::topology_contract_test {
+
+using namespace testing;
 
 namespace {
 
@@ -260,3 +261,5 @@ TEST_CASE("every link is found by its name, and a degraded one is slower") {
   CHECK(rails.find("node3/nic1").size() == 2);
   CHECK(rails.find("node3").empty());
 }
+
+} // namespace orrery::topology_contract_test

@@ -5,23 +5,16 @@
 #include "sim/engine/pipeline.hpp"
 #include "sim/engine/step_traffic.hpp"
 #include "sim/engine/step_transfers.hpp"
+#include "tests/support/scenarios.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <map>
 #include <string>
 
-using namespace orrery;
+namespace orrery::training_contract_test {
 
 namespace {
-
-using Overrides = std::vector<std::string>;
-
-Scenario quickstart(Overrides overrides = {}) { return load_scenario(data_file("scenarios/quickstart.yaml"), overrides); }
-
-TrainingResult estimated(const Overrides& overrides = {}) {
-  return run_scenario(quickstart(overrides), {.fidelity = Fidelity::estimate}).jobs.front();
-}
 
 const Overrides one_device{"jobs.0.plan.tp=1",
                            "jobs.0.plan.pp=1",
@@ -52,7 +45,7 @@ TEST_CASE("shares of the step add up to it", "[contract][training]") {
 
 TEST_CASE("exchanges inside a pass are reported by what they exchange, as far as nothing hides them", "[contract][training]") {
   const auto shares_of = [](const Overrides& overrides) {
-    const TrainingResult job = estimated(overrides);
+    const TrainingResult job = estimated(quickstart(overrides));
     CAPTURE(job.violations);
     REQUIRE(job.violations.empty());
     std::map<std::string, double> shares;
@@ -81,16 +74,16 @@ TEST_CASE("exchanges inside a pass are reported by what they exchange, as far as
 }
 
 TEST_CASE("a faster part never slows the step", "[contract][training]") {
-  const double base = estimated().step_time.si();
+  const double base = estimated(quickstart()).step_time.si();
   for (const char* better : {"cluster.node.device.units.tensor.peak.bf16=1978 TFLOP/s", "cluster.node.device.memory.hbm.bandwidth=6.7 TB/s",
                              "cluster.node.scale_up.bandwidth=900 GB/s", "cluster.node.nics.bandwidth=100 GB/s"}) {
     CAPTURE(better);
-    CHECK(estimated({better}).step_time.si() <= base);
+    CHECK(estimated(quickstart({better})).step_time.si() <= base);
   }
 }
 
 TEST_CASE("one device has no communication and no bubble", "[contract][training]") {
-  const TrainingResult job = estimated(one_device);
+  const TrainingResult job = estimated(quickstart(one_device));
   REQUIRE(job.violations.empty());
   for (const TimeShare& share : job.time) {
     CAPTURE(share.name);
@@ -110,8 +103,8 @@ TEST_CASE("power lies between idle and the cap, and energy is its integral", "[c
 }
 
 TEST_CASE("a device cap slows compute alone, and saves energy", "[contract][training]") {
-  const TrainingResult base = estimated();
-  const TrainingResult capped = estimated({"power.device_cap=400 W"});
+  const TrainingResult base = estimated(quickstart());
+  const TrainingResult capped = estimated(quickstart({"power.device_cap=400 W"}));
   CHECK(capped.step_time > base.step_time);
   CHECK(capped.power.device_peak <= Watts{400.001});
   CHECK(capped.power.clock < 1);
@@ -126,11 +119,11 @@ TEST_CASE("a device cap slows compute alone, and saves energy", "[contract][trai
 }
 
 TEST_CASE("a device with a lower cap than that of its kernels is slower", "[contract][training]") {
-  const TrainingResult same = estimated();
-  const TrainingResult lower = estimated({"cluster.node.device.kernel_cap=700 W", "cluster.node.device.power_cap=500 W"});
+  const TrainingResult same = estimated(quickstart());
+  const TrainingResult lower = estimated(quickstart({"cluster.node.device.kernel_cap=700 W", "cluster.node.device.power_cap=500 W"}));
   CHECK(lower.step_time > same.step_time);
   CHECK(lower.power.device_peak <= Watts{500.001});
-  const TrainingResult own = estimated({"cluster.node.device.power_cap=500 W"});
+  const TrainingResult own = estimated(quickstart({"cluster.node.device.power_cap=500 W"}));
   CHECK(own.step_time == same.step_time);
 }
 
@@ -189,3 +182,5 @@ TEST_CASE("flows that collide on a spine break the symmetry: the folded replica 
   CHECK(unfolded <= folded);
   CHECK(unfolded == Approx(folded).epsilon(0.01));
 }
+
+} // namespace orrery::training_contract_test

@@ -1,33 +1,23 @@
 // What a scenario that cannot be read or cannot run says.
-#include "scenarios/data_files.hpp"
-#include "scenarios/run.hpp"
-#include "sim/base/diagnostics.hpp"
-#include "tests/temporary_folder.hpp"
+#include "tests/support/refusal.hpp"
+#include "tests/support/scenarios.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <algorithm>
 #include <filesystem>
 
-using namespace orrery;
+namespace orrery::scenario_test {
 
 namespace {
 
-using Overrides = std::vector<std::string>;
-
-std::string quickstart() { return data_file("scenarios/quickstart.yaml"); }
-
-std::string refusal_of(const std::string& file, const Overrides& overrides = {}) {
-  try {
-    load_scenario(file, overrides);
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "read without a mistake";
+std::string file_refusal(const std::string& file) {
+  return refusal_of([&] { load_scenario(file); });
 }
 
-std::vector<std::string> violations_of(const Overrides& overrides) {
-  return run_scenario(load_scenario(quickstart(), overrides), {.fidelity = Fidelity::estimate}).jobs.front().violations;
+std::string quickstart_refusal(const Overrides& overrides) {
+  return refusal_of([&] { quickstart(overrides); });
 }
 
 } // namespace
@@ -57,7 +47,7 @@ TEST_CASE("values that no scenario can have are refused where they stand", "[dia
   };
   for (const auto& [assignment, words] : cases) {
     CAPTURE(assignment, words);
-    CHECK_THAT(refusal_of(quickstart(), {assignment}), Catch::Contains(words));
+    CHECK_THAT(quickstart_refusal({assignment}), Catch::Contains(words));
   }
 }
 
@@ -77,7 +67,7 @@ TEST_CASE("plans that the machine or the model cannot carry are results with the
   };
   for (const auto& [overrides, words] : cases) {
     CAPTURE(overrides, words);
-    const std::vector<std::string> found = violations_of(overrides);
+    const std::vector<std::string> found = estimated(quickstart(overrides)).violations;
     CAPTURE(found);
     CHECK(std::any_of(found.begin(), found.end(), [&](const std::string& text) { return text.find(words) != std::string::npos; }));
   }
@@ -97,16 +87,16 @@ TEST_CASE("an operator in a precision that no unit has is infeasible, not free",
 }
 
 TEST_CASE("files that are none", "[diagnostics]") {
-  CHECK_THAT(refusal_of("does-not-exist.yaml"), Catch::Contains("no such file"));
-  CHECK_THAT(refusal_of(std::filesystem::temp_directory_path().string()), Catch::Contains("directory"));
+  CHECK_THAT(file_refusal("does-not-exist.yaml"), Catch::Contains("no such file"));
+  CHECK_THAT(file_refusal(std::filesystem::temp_directory_path().string()), Catch::Contains("directory"));
   const TemporaryFolder folder;
   const std::string empty = folder.write("empty.yaml", "");
-  CHECK_THAT(refusal_of(empty), Catch::Contains("empty.yaml"));
+  CHECK_THAT(file_refusal(empty), Catch::Contains("empty.yaml"));
   const std::string broken = folder.write("broken_config.json", "{ \"model_type\": \"gpt2\", \"n_layer\": ");
-  CHECK_THAT(refusal_of(quickstart(), {"jobs.0.training.model=" + broken}), Catch::Contains("broken_config.json:1"));
+  CHECK_THAT(quickstart_refusal({"jobs.0.training.model=" + broken}), Catch::Contains("broken_config.json:1"));
   const std::string odd =
       folder.write("odd_config.json", R"({ "model_type": "gpt2", "n_layer": -4, "n_embd": "wide", "n_head": 0, "vocab_size": 1 })");
-  const std::string text = refusal_of(quickstart(), {"jobs.0.training.model=" + odd});
+  const std::string text = quickstart_refusal({"jobs.0.training.model=" + odd});
   for (const char* key : {"n_layer", "n_embd", "n_head"})
     CHECK_THAT(text, Catch::Contains(key));
 }
@@ -116,6 +106,8 @@ TEST_CASE("every mistake of a file is reported at once", "[diagnostics]") {
   const std::string file =
       folder.write("mistakes.yaml", "name: x\nclustr: dgx-h100-superpod\nsoftware: megatron-core-2024\njobs:\n"
                                     "  - training: { model: gpt3-175b, sequence: 2048, global_batch: 0 }\n    plan: { tp: 8, tp: 4 }\n");
-  const std::string text = refusal_of(file);
+  const std::string text = file_refusal(file);
   CHECK_THAT(text, Catch::Contains("6:20"));
 }
+
+} // namespace orrery::scenario_test

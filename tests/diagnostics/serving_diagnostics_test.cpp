@@ -1,31 +1,26 @@
 // What a serving scenario that cannot be read or cannot run says.
-#include "scenarios/data_files.hpp"
-#include "scenarios/run.hpp"
 #include "sim/base/diagnostics.hpp"
-#include "tests/temporary_folder.hpp"
+#include "tests/support/refusal.hpp"
+#include "tests/support/scenarios.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <algorithm>
 
-using namespace orrery;
+namespace orrery::serving_diagnostics_test {
 
 namespace {
 
-using Overrides = std::vector<std::string>;
+Scenario chat(const Overrides& overrides) { return load_scenario(data_file("scenarios/serving-chat.yaml"), overrides); }
 
-std::string refusal_of(const Overrides& overrides) {
-  try {
-    load_scenario(data_file("scenarios/serving-chat.yaml"), overrides);
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "read without a mistake";
+std::string chat_refusal(const Overrides& overrides) {
+  return refusal_of([&] { chat(overrides); });
 }
 
-std::vector<std::string> violations_of(Overrides overrides) {
+std::vector<std::string> chat_violations(Overrides overrides) {
   overrides.emplace_back("jobs.0.serving.traffic.requests=50");
-  return run_scenario(load_scenario(data_file("scenarios/serving-chat.yaml"), overrides)).serving.front().violations;
+  return run_scenario(chat(overrides)).serving.front().violations;
 }
 
 /// The shipped chat with its requests from a file.
@@ -39,13 +34,9 @@ std::string with_trace(const TemporaryFolder& folder, const std::string& request
 
 std::string trace_refusal(const std::string& requests, const std::string& more = "") {
   const TemporaryFolder folder;
-  try {
-    run_scenario(load_scenario(with_trace(folder, requests, more)));
-  } catch (const UserError& error) {
-    std::string text = error.what();
-    const std::size_t at = text.find("requests.csv");
-    return at == std::string::npos ? text : text.substr(at);
-  }
+  const std::string text = refusal_of([&] { run_scenario(load_scenario(with_trace(folder, requests, more))); });
+  const std::size_t at = text.find("requests.csv");
+  return at == std::string::npos ? text : text.substr(at);
   return "ran";
 }
 
@@ -102,17 +93,17 @@ TEST_CASE("values that no serving job can have are refused where they stand", "[
   };
   for (const auto& [assignment, words] : cases) {
     CAPTURE(assignment, words);
-    CHECK_THAT(refusal_of({job + assignment}), Catch::Contains(words));
+    CHECK_THAT(chat_refusal({job + assignment}), Catch::Contains(words));
   }
-  CHECK_THAT(refusal_of({"jobs.0.serving.trace={ file: " + data_file("README.md") + " }"}),
+  CHECK_THAT(chat_refusal({"jobs.0.serving.trace={ file: " + data_file("README.md") + " }"}),
              Catch::Contains("jobs.0.serving: both 'traffic' and 'trace'; allowed: one of them"));
   CHECK_THAT(
-      refusal_of({job + "kv_tiers=[{ place: host }]", job + "prefix_cache=false"}),
+      chat_refusal({job + "kv_tiers=[{ place: host }]", job + "prefix_cache=false"}),
       Catch::Contains("jobs.0.serving.kv_tiers: without a prefix cache or swapping, nothing goes there; allowed: 'prefix_cache: true'"));
-  CHECK_THAT(refusal_of({job + "model=deepseek-v3", job + "kv_content=inputs"}),
+  CHECK_THAT(chat_refusal({job + "model=deepseek-v3", job + "kv_content=inputs"}),
              Catch::Contains("jobs.0.serving.kv_content: inputs of layers with latent attention, whose cache is narrower"));
-  CHECK_THAT(refusal_of({"simulation.jitter=0.1"}), Catch::Contains("simulation.jitter: beside a job that serves"));
-  CHECK_THAT(refusal_of({"expect.ttft_p98.max=1 s"}), Catch::Contains("did you mean 'ttft_p9"));
+  CHECK_THAT(chat_refusal({"simulation.jitter=0.1"}), Catch::Contains("simulation.jitter: beside a job that serves"));
+  CHECK_THAT(chat_refusal({"expect.ttft_p98.max=1 s"}), Catch::Contains("did you mean 'ttft_p9"));
 }
 
 TEST_CASE("deployments that the machine or the model cannot carry are results with their inequality", "[diagnostics][serving]") {
@@ -131,7 +122,7 @@ TEST_CASE("deployments that the machine or the model cannot carry are results wi
   };
   for (const auto& [overrides, words] : cases) {
     CAPTURE(overrides, words);
-    const std::vector<std::string> found = violations_of(overrides);
+    const std::vector<std::string> found = chat_violations(overrides);
     CAPTURE(found);
     CHECK(std::any_of(found.begin(), found.end(), [&](const std::string& text) { return text.find(words) != std::string::npos; }));
   }
@@ -157,3 +148,5 @@ TEST_CASE("traces without requests are mistakes, lines without one are counted",
   CHECK(job.served == 2);
   CHECK(job.refused == 1); // longer than the KV cache
 }
+
+} // namespace orrery::serving_diagnostics_test

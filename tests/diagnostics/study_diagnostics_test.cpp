@@ -1,20 +1,16 @@
 // What a study that cannot be run says.
+#include "tests/support/refusal.hpp"
 #include "tests/unit/scenarios/study_files.hpp"
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::study_diagnostics_test {
 
 namespace {
 
-std::string refusal_of(const std::string& text) {
+std::string study_refusal(const std::string& text) {
   const TemporaryFolder folder;
-  try {
-    static_cast<void>(load_study(folder.write("study.yaml", text)));
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "read without a mistake";
+  return refusal_of([&] { load_study(folder.write("study.yaml", text)); });
 }
 
 } // namespace
@@ -47,21 +43,23 @@ TEST_CASE("axes that make no points are refused where they stand", "[diagnostics
   };
   for (const auto& [axes, words] : cases) {
     CAPTURE(axes);
-    CHECK_THAT(refusal_of(study_text(axes)), Catch::Contains(words));
+    CHECK_THAT(study_refusal(study_text(axes)), Catch::Contains(words));
   }
 }
 
 TEST_CASE("the scenario of a study is read before any point runs", "[diagnostics][sweep]") {
   const std::string axes = "axes: [{ grid: { jobs.0.plan.tp: [1] } }]\n";
-  CHECK_THAT(refusal_of("name: x\nscenario: quikstart\n" + axes), Catch::Contains("did you mean 'quickstart'"));
-  CHECK_THAT(refusal_of("name: x\nscenario: missing.yaml\n" + axes), Catch::Contains("missing.yaml"));
-  CHECK_THAT(refusal_of("name: x\nscenario: { base: quickstart, softwar: y }\n" + axes), Catch::Contains("did you mean 'software'"));
-  CHECK_THAT(refusal_of("name: x\n" + axes), Catch::Contains("scenario: missing"));
-  CHECK_THAT(refusal_of("name: x\nscenario: quickstart\nmethod: guess\n" + axes), Catch::Contains("allowed: estimate, simulate"));
+  CHECK_THAT(study_refusal("name: x\nscenario: quikstart\n" + axes), Catch::Contains("did you mean 'quickstart'"));
+  CHECK_THAT(study_refusal("name: x\nscenario: missing.yaml\n" + axes), Catch::Contains("missing.yaml"));
+  CHECK_THAT(study_refusal("name: x\nscenario: { base: quickstart, softwar: y }\n" + axes), Catch::Contains("did you mean 'software'"));
+  CHECK_THAT(study_refusal("name: x\n" + axes), Catch::Contains("scenario: missing"));
+  CHECK_THAT(study_refusal("name: x\nscenario: quickstart\nmethod: guess\n" + axes), Catch::Contains("allowed: estimate, simulate"));
 }
 
 TEST_CASE("all mistakes of a study are reported at once", "[diagnostics][sweep]") {
-  const std::string text = refusal_of(study_text("  - grid: { jobs.0.plan.tpp: [1], cluster.pu: [2] }\n"));
+  const std::string text = study_refusal(study_text("  - grid: { jobs.0.plan.tpp: [1], cluster.pu: [2] }\n"));
   CHECK_THAT(text, Catch::Contains("did you mean 'tp'"));
   CHECK_THAT(text, Catch::Contains("did you mean 'pue'"));
 }
+
+} // namespace orrery::study_diagnostics_test

@@ -2,24 +2,21 @@
 #include "scenarios/run.hpp"
 #include "scenarios/traces/trace_graph.hpp"
 #include "sim/base/diagnostics.hpp"
+#include "tests/support/refusal.hpp"
 #include "tests/unit/workloads/chakra_cases.hpp"
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
-using namespace orrery;
-using namespace orrery::chakra_cases;
+namespace orrery::trace_test {
+
+using namespace chakra_cases;
 
 namespace {
 
 std::string refusal(const std::vector<Writer>& ranks, const TraceJob& job = {}) {
   const TraceFolder folder(ranks);
-  try {
-    (void)trace_graph(read_traces(trace_files(folder.pattern())), job);
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "replayed";
+  return refusal_of([&] { trace_graph(read_traces(trace_files(folder.pattern())), job); });
 }
 
 } // namespace
@@ -142,3 +139,5 @@ TEST_CASE("a scenario with a trace says what is wrong with it", "[diagnostics][t
   write("[rank.0.et, rank.1.et]");
   CHECK_THAT(said(), Catch::Contains("rank.1.et: byte "));
 }
+
+} // namespace orrery::trace_test

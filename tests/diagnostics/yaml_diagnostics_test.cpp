@@ -10,7 +10,8 @@
 #include <fstream>
 #include <iterator>
 
-using namespace orrery;
+namespace orrery::yaml_diagnostics_test {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -138,3 +139,5 @@ TEST_CASE("bad files give the exact words") {
     CHECK(words.empty() == (file.stem() == "good"));
   }
 }
+
+} // namespace orrery::yaml_diagnostics_test

@@ -11,7 +11,7 @@
 #include <map>
 #include <sstream>
 
-using namespace orrery;
+namespace orrery::scenario_golden_test {
 
 namespace {
 
@@ -91,3 +91,5 @@ TEST_CASE("shipped scenarios that serve give the figures they gave", "[golden][s
   REQUIRE(job.violations.empty());
   check_figures("serving-chat", figures_of(job));
 }
+
+} // namespace orrery::scenario_golden_test

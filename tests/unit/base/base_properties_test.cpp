@@ -8,7 +8,7 @@
 #include <cmath>
 #include <cstring>
 
-using namespace orrery;
+namespace orrery::base_properties_test {
 
 namespace {
 
@@ -126,3 +126,5 @@ TEST_CASE("any text is read or refused, and what is read can be written") {
     RC_ASSERT(yaml::to_yaml(back) == yaml::to_yaml(node));
   }));
 }
+
+} // namespace orrery::base_properties_test

@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::csv_test {
 
 TEST_CASE("a table is read with its rows", "[base][csv]") {
   Diagnostics diagnostics;
@@ -29,3 +29,5 @@ TEST_CASE("mistakes of a table are told with their line", "[base][csv]") {
   (void)parse_csv("", "t.csv", {"a"}, empty);
   CHECK(empty.size() == 1);
 }
+
+} // namespace orrery::csv_test

@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::diagnostics_test {
 
 TEST_CASE("a diagnostic leaves out what it does not have") {
   Diagnostic diagnostic{.file = "a.yaml", .line = 3, .column = 7, .path = "plan.tq", .message = "an unknown key"};
@@ -66,3 +66,5 @@ TEST_CASE("text is shown in one line and cut between characters") {
   CHECK(shown(std::string(100, 'x')) == "'" + std::string(57, 'x') + "...'");
   CHECK(shown(std::string(56, 'x') + "\xC3\xA9" + std::string(56, 'x')) == "'" + std::string(56, 'x') + "...'");
 }
+
+} // namespace orrery::diagnostics_test

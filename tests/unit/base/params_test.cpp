@@ -1,11 +1,12 @@
 #include "sim/base/params.hpp"
+#include "tests/support/yaml_text.hpp"
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 
-using namespace orrery;
+namespace orrery::params_test {
 
 namespace {
 
@@ -72,14 +73,6 @@ const Table<Box>& box_table() {
   return table;
 }
 
-yaml::Node parsed(const std::string& text, const std::string& name = "t.yaml") {
-  Diagnostics diagnostics;
-  yaml::Node node = yaml::parse_yaml(text, name, diagnostics);
-  INFO(diagnostics.render());
-  REQUIRE(diagnostics.empty());
-  return node;
-}
-
 const Catalogue& box_catalogue() {
   static const Catalogue catalogue{
       "box",
@@ -103,12 +96,6 @@ const Table<Shelf>& shelf_table() {
                                         .count("boxes", &Shelf::boxes, {.min = 1})
                                         .object("spare", &Shelf::spare, part_table());
   return table;
-}
-
-template <class T> std::string mistakes(const Table<T>& table, const std::string& text) {
-  Diagnostics diagnostics;
-  static_cast<void>(table.read(yaml::parse_yaml(text, "t.yaml", diagnostics), diagnostics));
-  return diagnostics.render();
 }
 
 template <class T> T good(const Table<T>& table, const std::string& text) {
@@ -252,3 +239,5 @@ TEST_CASE("schema and help come from the same declarations") {
   CHECK(row("parts.*.bandwidth").standard == "0 B/s");
   CHECK(row("cap").standard.empty());
 }
+
+} // namespace orrery::params_test

@@ -4,7 +4,7 @@
 
 #include <limits>
 
-using namespace orrery;
+namespace orrery::quantity_text_test {
 
 namespace {
 
@@ -147,3 +147,5 @@ TEST_CASE("dumped quantities are short where they can be") {
   CHECK(exact_number(-std::numeric_limits<double>::infinity()) == "-inf");
   CHECK(exact_number(std::numeric_limits<double>::quiet_NaN()) == "nan");
 }
+
+} // namespace orrery::quantity_text_test

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <functional>
 
-using namespace orrery;
+namespace orrery::random_test {
 
 namespace {
 
@@ -76,3 +76,5 @@ TEST_CASE("ranges of the distributions") {
   }
   CHECK(stream.below(1) == 0);
 }
+
+} // namespace orrery::random_test

@@ -1,33 +1,22 @@
 #include "sim/base/yaml.hpp"
-#include "tests/temporary_folder.hpp"
+#include "tests/support/refusal.hpp"
+#include "tests/support/temporary_folder.hpp"
+#include "tests/support/yaml_text.hpp"
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::yaml_test {
 
 namespace {
 
-yaml::Node parsed(const std::string& text) {
-  Diagnostics diagnostics;
-  yaml::Node node = yaml::parse_yaml(text, "t.yaml", diagnostics);
-  INFO(diagnostics.render());
-  REQUIRE(diagnostics.empty());
-  return node;
-}
-
-std::string mistakes(const std::string& text) {
+std::string text_mistakes(const std::string& text) {
   Diagnostics diagnostics;
   static_cast<void>(yaml::parse_yaml(text, "t.yaml", diagnostics));
   return diagnostics.render();
 }
 
 std::string file_mistakes(const std::string& path) {
-  try {
-    static_cast<void>(yaml::read_yaml_file(path));
-    return {};
-  } catch (const UserError& error) {
-    return error.what();
-  }
+  return refusal_of([&] { yaml::read_yaml_file(path); });
 }
 
 std::string repeated(const std::string& text, int times) {
@@ -78,30 +67,30 @@ TEST_CASE("documents that grow or nest without bound are refused") {
   std::string laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
   for (int i = 1; i < 12; ++i)
     laughs += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + repeated("*a" + std::to_string(i - 1) + ", ", 10) + "]\n";
-  CHECK(mistakes(laughs).find("too many values, aliases expanded; allowed: at most 1000000") != std::string::npos);
-  CHECK(mistakes(repeated("[", 100000)).find("nested too deeply; allowed: at most 64 levels") != std::string::npos);
-  CHECK(mistakes(repeated("{a: ", 100000)).find("nested too deeply") != std::string::npos);
-  CHECK(mistakes(repeated("- ", 100000)).find("nested too deeply") != std::string::npos);
-  CHECK(mistakes(repeated("? ", 100000)).find("nested too deeply") != std::string::npos);
+  CHECK(text_mistakes(laughs).find("too many values, aliases expanded; allowed: at most 1000000") != std::string::npos);
+  CHECK(text_mistakes(repeated("[", 100000)).find("nested too deeply; allowed: at most 64 levels") != std::string::npos);
+  CHECK(text_mistakes(repeated("{a: ", 100000)).find("nested too deeply") != std::string::npos);
+  CHECK(text_mistakes(repeated("- ", 100000)).find("nested too deeply") != std::string::npos);
+  CHECK(text_mistakes(repeated("? ", 100000)).find("nested too deeply") != std::string::npos);
   std::string deep = "a0: &a0 [x]\n";
   for (int i = 1; i < 80; ++i)
     deep += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [*a" + std::to_string(i - 1) + "]\n";
-  CHECK(mistakes(deep).find("nested too deeply") != std::string::npos);
-  CHECK(mistakes(std::string((8u << 20) + 1, '#')) == "t.yaml: 8388609 bytes; allowed: files of at most 8388608 bytes\n");
+  CHECK(text_mistakes(deep).find("nested too deeply") != std::string::npos);
+  CHECK(text_mistakes(std::string((8u << 20) + 1, '#')) == "t.yaml: 8388609 bytes; allowed: files of at most 8388608 bytes\n");
 }
 
 TEST_CASE("input on which yaml-cpp hands out documents without end is refused") {
-  CHECK_FALSE(mistakes(",,").empty());
-  CHECK_FALSE(mistakes(",").empty());
-  CHECK_FALSE(mistakes("]]").empty());
+  CHECK_FALSE(text_mistakes(",,").empty());
+  CHECK_FALSE(text_mistakes(",").empty());
+  CHECK_FALSE(text_mistakes("]]").empty());
 }
 
 TEST_CASE("bytes that are not text are placed") {
-  CHECK(mistakes(std::string("a: 1\nb: \0", 9)) == "t.yaml:2:4: a control character, byte 0x00; allowed: UTF-8 text\n");
-  CHECK(mistakes("a: \x1B") == "t.yaml:1:4: a control character, byte 0x1B; allowed: UTF-8 text\n");
+  CHECK(text_mistakes(std::string("a: 1\nb: \0", 9)) == "t.yaml:2:4: a control character, byte 0x00; allowed: UTF-8 text\n");
+  CHECK(text_mistakes("a: \x1B") == "t.yaml:1:4: a control character, byte 0x1B; allowed: UTF-8 text\n");
   for (const char* bytes :
        {"\xFF\xFE", "\xC3", "\xC0\x80", "\xE0\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xF8\x88\x80\x80\x80", "\x80"})
-    CHECK(mistakes(bytes).find("not UTF-8") != std::string::npos);
+    CHECK(text_mistakes(bytes).find("not UTF-8") != std::string::npos);
   CHECK(parsed("a: \xE2\x82\xAC\xF0\x9F\x98\x80").find("a")->text == "\xE2\x82\xAC\xF0\x9F\x98\x80");
 }
 
@@ -141,3 +130,5 @@ TEST_CASE("the writer's layout") {
                                "  - null\n");
   CHECK(parsed(yaml::to_yaml(node)) == node);
 }
+
+} // namespace orrery::yaml_test

@@ -37,6 +37,14 @@ private:
   std::map<int, DecodeCurve> curves_;
 };
 
+constexpr std::int64_t kv_blocks = 150; ///< 2,400 tokens: scarce, so that sequences are preempted
+
+inline ServingSystem scarce_system(IterationModel& model, const BatchingPolicy& policy, int replicas, int stages = 1) {
+  ServingReplica replica{.model = &model, .policy = policy, .kv_blocks = kv_blocks, .stages = stages};
+  replica.policy.max_sequences = std::min(replica.policy.max_sequences, 24);
+  return {.replicas = std::vector<ServingReplica>(static_cast<std::size_t>(replicas), replica)};
+}
+
 inline RequestStream random_stream(int count, double rate, std::uint64_t seed, std::uint32_t longest = 600) {
   RequestStream stream;
   RandomStream random(seed, "requests");

@@ -1,20 +1,13 @@
 #include "hardware/catalogue.hpp"
 #include "hardware/provenance.hpp"
 #include "hardware/tables.hpp"
+#include "tests/support/yaml_text.hpp"
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::tables_test {
 
 namespace {
-
-template <class T> std::string mistakes(const Table<T>& table, const std::string& text) {
-  Diagnostics diagnostics;
-  const yaml::Node node = yaml::parse_yaml(text, "t.yaml", diagnostics);
-  if (diagnostics.empty())
-    static_cast<void>(table.read(node, diagnostics));
-  return diagnostics.render();
-}
 
 const std::string small_device =
     "name: d\narchitecture: none\nunits:\n  - { name: u, kind: matrix, peak: { bf16: 1 TFLOP/s }, memory: m }\n"
@@ -130,3 +123,5 @@ TEST_CASE("a network too large to hold is refused, not built") {
   CHECK_THAT(mistakes(cluster_table(), "node: { base: mi300x-oam, scale_up: { domain: 1000000 } }\n"),
              Catch::Contains("a network of 1e+12 links"));
 }
+
+} // namespace orrery::tables_test

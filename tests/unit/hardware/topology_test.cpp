@@ -5,8 +5,9 @@
 
 #include <algorithm>
 
-using namespace orrery;
-using namespace orrery::testing;
+namespace orrery::topology_test {
+
+using namespace testing;
 
 namespace {
 
@@ -209,3 +210,5 @@ TEST_CASE("planned paths of a shift between leaves do not meet, hashed ones do")
     CHECK(most(PathKind::hashed) > 1);
   }
 }
+
+} // namespace orrery::topology_test

@@ -1,11 +1,12 @@
 #include "models/collective_cost.hpp"
+#include "tests/support/collective_kinds.hpp"
 #include "tests/unit/hardware/clusters.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <cmath>
 
-using namespace orrery;
+namespace orrery::collective_cost_test {
 
 namespace {
 
@@ -19,9 +20,6 @@ Cluster cluster(int nodes = 16) {
   cluster.fabric.hop_latency = Seconds{0.5e-6};
   return cluster;
 }
-
-constexpr CollectiveKind all_kinds[] = {CollectiveKind::all_reduce, CollectiveKind::all_gather, CollectiveKind::reduce_scatter,
-                                        CollectiveKind::all_to_all, CollectiveKind::broadcast};
 
 } // namespace
 
@@ -183,3 +181,5 @@ TEST_CASE("an exchange sends a row once to each node that holds one of its exper
   CHECK(sent({.count = 256, .top_k = 8, .groups = 8, .top_groups = 2}) == Approx(each * 4 * (1 - 6.0 / 8 * 5 / 7) / 7.2).epsilon(0.03));
   CHECK(sent({.count = 256, .top_k = 1}) == Approx(each)); // one expert lies in one node
 }
+
+} // namespace orrery::collective_cost_test

@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::decode_curve_test {
 
 namespace {
 
@@ -50,3 +50,5 @@ TEST_CASE("iterations above a limit are counted piece by piece as one by one", "
           CHECK(dips.longer(start, Seconds{limit}, count, step) == above);
         }
 }
+
+} // namespace orrery::decode_curve_test

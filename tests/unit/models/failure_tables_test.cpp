@@ -1,28 +1,17 @@
 // What `reliability:` of a scenario and the profiles of the catalogue may say.
 #include "models/failure_tables.hpp"
+#include "tests/support/yaml_text.hpp"
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::failure_tables_test {
 
 namespace {
 
-ReliabilityProfile profile(const std::string& name) {
-  Diagnostics diagnostics;
-  const auto value = read_reference(yaml::scalar(name), reliability_profile_table(), reliability_catalogue(), diagnostics);
-  INFO(diagnostics.render());
-  REQUIRE(diagnostics.empty());
-  return value;
-}
+ReliabilityProfile profile(const std::string& name) { return from_catalogue(name, reliability_profile_table(), reliability_catalogue()); }
 
 ReliabilityOptions options(const std::string& text, Diagnostics& diagnostics) {
   return reliability_table().read(yaml::parse_yaml(text, "test.yaml", diagnostics), diagnostics);
-}
-
-std::string mistakes(const std::string& text) {
-  Diagnostics diagnostics;
-  (void)options(text, diagnostics);
-  return diagnostics.render();
 }
 
 } // namespace
@@ -86,14 +75,22 @@ TEST_CASE("a reliability section reads", "[reliability][tables]") {
 
 TEST_CASE("mistakes in a reliability section are named", "[reliability][tables]") {
   const std::string head = "failures: none\nrestart: 1 min\ndetection: 1 min\n";
-  CHECK(mistakes(head + "checkpoint: { interval: 30, storage: 1 GB/s }\n").find("write '30 min'") != std::string::npos);
-  CHECK(mistakes(head + "checkpoint: { interval: young_dali, storage: 1 GB/s }\n").find("did you mean 'young_daly'?") != std::string::npos);
-  CHECK(mistakes(head + "checkpoint: { interval: [1], storage: 1 GB/s }\n").find("checkpoint.interval: a list") != std::string::npos);
-  CHECK(mistakes(head + "checkpoint: {}\n").find("no storage and no write_time") != std::string::npos);
-  CHECK(mistakes("failures: llama-2024\nrestart: 1 min\ndetection: 1 min\ncheckpoint: { storage: 1 GB/s }\n").find("llama3-2024") !=
+  CHECK(mistakes(reliability_table(), head + "checkpoint: { interval: 30, storage: 1 GB/s }\n").find("write '30 min'") !=
         std::string::npos);
-  CHECK(mistakes("failures: { classes: [{ name: gpu }] }\nrestart: 1 min\ndetection: 1 min\ncheckpoint: { storage: 1 GB/s }\n")
+  CHECK(
+      mistakes(reliability_table(), head + "checkpoint: { interval: young_dali, storage: 1 GB/s }\n").find("did you mean 'young_daly'?") !=
+      std::string::npos);
+  CHECK(mistakes(reliability_table(), head + "checkpoint: { interval: [1], storage: 1 GB/s }\n").find("checkpoint.interval: a list") !=
+        std::string::npos);
+  CHECK(mistakes(reliability_table(), head + "checkpoint: {}\n").find("no storage and no write_time") != std::string::npos);
+  CHECK(mistakes(reliability_table(), "failures: llama-2024\nrestart: 1 min\ndetection: 1 min\ncheckpoint: { storage: 1 GB/s }\n")
+            .find("llama3-2024") != std::string::npos);
+  CHECK(mistakes(reliability_table(),
+                 "failures: { classes: [{ name: gpu }] }\nrestart: 1 min\ndetection: 1 min\ncheckpoint: { storage: 1 GB/s }\n")
             .find("neither mtbf nor count") != std::string::npos);
-  CHECK(mistakes("failures: { classes: [{ name: gpu, count: 3 }] }\nrestart: 1 min\ndetection: 1 min\ncheckpoint: { storage: 1 GB/s }\n")
+  CHECK(mistakes(reliability_table(),
+                 "failures: { classes: [{ name: gpu, count: 3 }] }\nrestart: 1 min\ndetection: 1 min\ncheckpoint: { storage: 1 GB/s }\n")
             .find("a count without 'observed'") != std::string::npos);
 }
+
+} // namespace orrery::failure_tables_test

@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-using namespace orrery;
+namespace orrery::kernel_cost_test {
 
 namespace {
 
@@ -394,3 +394,5 @@ TEST_CASE("chains of a scan fill the multiprocessors in waves, and a chain is as
   CHECK(scan_time(forward, unit, curve).flops == Approx(2 * 8 * 1000 * 1e4));
   CHECK(scan_time(forward, unit, curve).bytes == Approx(2 * 8 * 1000 * 512.0));
 }
+
+} // namespace orrery::kernel_cost_test

@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::kernel_curves_test {
 
 TEST_CASE("curves are read back as they were written", "[models][curves]") {
   Calibration calibration;
@@ -27,3 +27,5 @@ TEST_CASE("a share above one is refused", "[models][curves]") {
   (void)read_calibration(yaml::parse_yaml("architectures: []\nnetwork: { share: 1.2 }\n", "curves.yaml", diagnostics), diagnostics);
   CHECK(diagnostics.size() == 1);
 }
+
+} // namespace orrery::kernel_curves_test

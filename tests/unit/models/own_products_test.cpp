@@ -10,7 +10,8 @@
 
 #include <algorithm>
 
-using namespace orrery;
+namespace orrery::own_products_test {
+
 using Catch::Detail::Approx;
 
 namespace {
@@ -65,3 +66,5 @@ TEST_CASE("sums in half precision are faster where the device says so", "[models
     CHECK(full / half == Approx(gain).epsilon(0.05));
   }
 }
+
+} // namespace orrery::own_products_test

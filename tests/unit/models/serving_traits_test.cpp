@@ -4,6 +4,7 @@
 #include "models/iteration_model.hpp"
 #include "models/serving_memory.hpp"
 #include "scenarios/data_files.hpp"
+#include "tests/support/models.hpp"
 #include "workloads/tables.hpp"
 
 #include <catch2/catch.hpp>
@@ -11,24 +12,17 @@
 #include <algorithm>
 #include <cmath>
 
-using namespace orrery;
+namespace orrery::serving_traits_test {
 
 namespace {
 
 ServingJob gpt_oss(const Device& device) {
-  Diagnostics diagnostics;
-  ServingJob job{.model = read_reference(yaml::scalar("gpt-oss-120b"), model_table(), model_catalogue(), diagnostics)};
-  diagnostics.throw_if_any();
+  ServingJob job{.model = model_named("gpt-oss-120b")};
   job.weights = format_on(device, *find_weight_format("mxfp4"), job.precision);
   return job;
 }
 
 Cluster one_node(const char* node) { return {.node = load_node(node), .nodes = 1}; }
-
-const Operator* named(const std::vector<Operator>& list, std::string_view name) {
-  const auto found = std::ranges::find(list, name, &Operator::name);
-  return found == list.end() ? nullptr : &*found;
-}
 
 } // namespace
 
@@ -54,9 +48,7 @@ TEST_CASE("a decoding batch runs as the next larger captured one", "[models][ser
 }
 
 TEST_CASE("shared experts on a second stream hide their starts, not their work", "[models][serving]") {
-  Diagnostics diagnostics;
-  const ServingJob job{.model = read_reference(yaml::scalar("deepseek-v3"), model_table(), model_catalogue(), diagnostics)};
-  diagnostics.throw_if_any();
+  const ServingJob job{.model = model_named("deepseek-v3")};
   SoftwareProfile beside = load_software("tensorrt-llm-pytorch-2026");
   SoftwareProfile after = beside;
   after.overlap_shared_experts = false;
@@ -133,13 +125,13 @@ TEST_CASE("attention-DP: tokens are gathered as the experts multiply them, or go
   };
   const auto bytes = [](const Operator* op) { return std::get<Collective>(op->shape).bytes.si(); };
   const double hidden = 2880;
-  CHECK(bytes(named(layer(), "expert_gather")) == Approx(128 * hidden));
-  CHECK(bytes(named(layer(), "expert_scatter")) == Approx(128 * hidden * 2));
+  CHECK(bytes(operator_named(layer(), "expert_gather")) == Approx(128 * hidden));
+  CHECK(bytes(operator_named(layer(), "expert_scatter")) == Approx(128 * hidden * 2));
   software.serving.expert_exchange = ExpertExchange::gather;
-  CHECK(bytes(named(layer(), "expert_gather")) == Approx(128 * hidden * 2));
+  CHECK(bytes(operator_named(layer(), "expert_gather")) == Approx(128 * hidden * 2));
   software.serving.expert_exchange = ExpertExchange::dispatch;
-  CHECK(named(layer(), "expert_gather") == nullptr);
-  CHECK(bytes(named(layer(), "dispatch")) == Approx(16 * ranks_reached(128, 4, 8) * hidden));
+  CHECK(operator_named(layer(), "expert_gather") == nullptr);
+  CHECK(bytes(operator_named(layer(), "dispatch")) == Approx(16 * ranks_reached(128, 4, 8) * hidden));
 }
 
 TEST_CASE("one prompt costs padded groups what a prompt in each would", "[models][serving]") {
@@ -159,10 +151,6 @@ TEST_CASE("one prompt costs padded groups what a prompt in each would", "[models
 }
 
 TEST_CASE("beside prompts FlashAttention-2 reads the keys once for each head", "[models][serving]") {
-  const auto read_in = [](const char* model_name) {
-    Diagnostics diagnostics;
-    return read_reference(yaml::scalar(model_name), model_table(), model_catalogue(), diagnostics);
-  };
   const auto slower = [&](const char* node, const ServingJob& job, bool prompts) {
     const Cluster cluster = one_node(node);
     SoftwareProfile software = load_software("vllm-v1-2025");
@@ -176,7 +164,7 @@ TEST_CASE("beside prompts FlashAttention-2 reads the keys once for each head", "
     software.serving.joint_attention = false;
     return joint - memory();
   };
-  const ServingJob job{.model = read_in("qwen3-14b")};
+  const ServingJob job{.model = model_named("qwen3-14b")};
   const TransformerModel& model = job.model;
   const double keys = 32.0 * 8192 * model.layers * 2 * model.head_dim * 2; // of one head
   const double lost = 1 - 40e6 / (keys / model.layers);                    // of one layer, 40 MB stay in the cache
@@ -188,28 +176,26 @@ TEST_CASE("beside prompts FlashAttention-2 reads the keys once for each head", "
 }
 
 TEST_CASE("a compiler joins the small kernels around latent attention", "[models][serving]") {
-  Diagnostics diagnostics;
-  const ServingJob job{.model = read_reference(yaml::scalar("deepseek-v3"), model_table(), model_catalogue(), diagnostics)};
+  const ServingJob job{.model = model_named("deepseek-v3")};
   const auto kernels = [&](const char* engine) {
     const ServingGraph graph(job, {.tp = 8}, load_software(engine));
-    return named(graph.decode(graph.kinds().front(), 8, 1024), "latent_copies")->kernels;
+    return operator_named(graph.decode(graph.kinds().front(), 8, 1024), "latent_copies")->kernels;
   };
   CHECK(kernels("vllm-2026") == kernels("sglang-2025"));
   CHECK(kernels("vllm-2026") < kernels("vllm-0.6"));
 }
 
 TEST_CASE("norms over all heads add up their squares over tensor-parallel ranks", "[models][serving]") {
-  Diagnostics diagnostics;
-  const ServingJob job{.model = read_reference(yaml::scalar("minimax-m2"), model_table(), model_catalogue(), diagnostics)};
+  const ServingJob job{.model = model_named("minimax-m2")};
   const auto layer = [&](int tp) {
     const ServingGraph graph(job, {.tp = tp}, load_software("vllm-2026"));
     return graph.layer(graph.kinds().front(), 32, 32);
   };
   const std::vector<Operator> split = layer(4);
-  REQUIRE(named(split, "qk_sum") != nullptr);
-  CHECK(std::get<Collective>(named(split, "qk_sum")->shape).bytes.si() == 32 * 8);
-  CHECK(named(layer(1), "qk_sum") == nullptr);
-  CHECK(named(layer(1), "qk_norm") != nullptr);
+  REQUIRE(operator_named(split, "qk_sum") != nullptr);
+  CHECK(std::get<Collective>(operator_named(split, "qk_sum")->shape).bytes.si() == 32 * 8);
+  CHECK(operator_named(layer(1), "qk_sum") == nullptr);
+  CHECK(operator_named(layer(1), "qk_norm") != nullptr);
 }
 
 TEST_CASE("every group of attention-DP has a host process for its own sequences", "[models][serving]") {
@@ -236,25 +222,29 @@ TEST_CASE("experts' rows: quantised before they travel, sorted on arrival, padde
   };
   ServingJob narrow = gpt_oss(cluster.node.device);
   // FP4 beside FP8: both sizes, of 2,880, are 12 times 256.
-  const auto up = std::get<GroupedMatmul>(named(layer(narrow), "expert_up")->shape);
+  const auto up = std::get<GroupedMatmul>(operator_named(layer(narrow), "expert_up")->shape);
   CHECK(up.n == 2 * 3072);
   CHECK(up.k == 3072);
-  CHECK(named(layer(narrow), "expert_sort") == nullptr);
+  CHECK(operator_named(layer(narrow), "expert_sort") == nullptr);
   narrow.weights = *find_weight_format("fp8");
   const std::vector<Operator> gathered = layer(narrow);
-  const auto rows = [](const std::vector<Operator>& list) { return std::get<GroupedMatmul>(named(list, "expert_up")->shape).rows; };
-  CHECK(std::get<GroupedMatmul>(named(gathered, "expert_up")->shape).k == 2880);
-  CHECK(moved(named(gathered, "expert_cast")) == Approx(16 * 2880 * (2 + 1)));
-  CHECK(moved(named(gathered, "expert_sort")) == Approx(2880 * (std::min(128.0, rows(gathered)) + rows(gathered))));
-  CHECK(moved(named(gathered, "expert_join")) == Approx(2 * 2880 * (rows(gathered) + 128)));
+  const auto rows = [](const std::vector<Operator>& list) {
+    return std::get<GroupedMatmul>(operator_named(list, "expert_up")->shape).rows;
+  };
+  CHECK(std::get<GroupedMatmul>(operator_named(gathered, "expert_up")->shape).k == 2880);
+  CHECK(moved(operator_named(gathered, "expert_cast")) == Approx(16 * 2880 * (2 + 1)));
+  CHECK(moved(operator_named(gathered, "expert_sort")) == Approx(2880 * (std::min(128.0, rows(gathered)) + rows(gathered))));
+  CHECK(moved(operator_named(gathered, "expert_join")) == Approx(2 * 2880 * (rows(gathered) + 128)));
   // Sent to their ranks alone, fewer tokens arrive, each once for a rank.
   software.serving.expert_exchange = ExpertExchange::dispatch;
   const std::vector<Operator> sent = layer(narrow);
   const double arriving = rows(sent) / 4 * ranks_reached(128, 4, 8);
-  CHECK(moved(named(sent, "expert_cast")) == Approx(16 * 2880 * (2 + 1)));
-  CHECK(moved(named(sent, "expert_join")) == Approx(2 * 2880 * (rows(sent) + arriving)));
+  CHECK(moved(operator_named(sent, "expert_cast")) == Approx(16 * 2880 * (2 + 1)));
+  CHECK(moved(operator_named(sent, "expert_join")) == Approx(2 * 2880 * (rows(sent) + arriving)));
   // Gathered in half precision, they are quantised where the experts are.
   software.serving.expert_exchange = ExpertExchange::gather;
   const std::vector<Operator> late = layer(narrow);
-  CHECK(moved(named(late, "expert_cast")) == Approx(std::min(128.0, rows(late)) * 2880 * (2 + 1)));
+  CHECK(moved(operator_named(late, "expert_cast")) == Approx(std::min(128.0, rows(late)) * 2880 * (2 + 1)));
 }
+
+} // namespace orrery::serving_traits_test

@@ -9,7 +9,8 @@
 
 #include <vector>
 
-using namespace orrery;
+namespace orrery::shared_kernels_test {
+
 using Catch::Detail::Approx;
 
 namespace {
@@ -81,3 +82,5 @@ TEST_CASE("results of narrow operands are written in 16 bits", "[models][kernels
   const UnitRates narrow{.peak = 1979e12, .bandwidth = 3.35e12, .multiprocessors = 132, .element = 1};
   CHECK(matmul_time(product(64, 4096, 1024), narrow, {}).bytes == Approx(64 * 1024 + 4096 * 1024 + 2 * 64 * 4096));
 }
+
+} // namespace orrery::shared_kernels_test

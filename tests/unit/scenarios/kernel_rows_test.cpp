@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::kernel_rows_test {
 
 namespace {
 
@@ -101,3 +101,5 @@ TEST_CASE("tables of no known format are said, those of the project are all read
   CHECK(scored + excluded == static_cast<int>(own.rows.size()));
   CHECK(excluded < 0.03 * static_cast<double>(own.rows.size()));
 }
+
+} // namespace orrery::kernel_rows_test

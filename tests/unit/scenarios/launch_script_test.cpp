@@ -3,7 +3,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::launch_script_test {
 
 namespace {
 
@@ -45,3 +45,5 @@ TEST_CASE("text that no shell would take ends", "[launch]") {
     CHECK_NOTHROW(launch_command(text, "--n"));
   CHECK(words_of("a.py --n $((" + std::string(100'000, '(') + "1))").size() == 3);
 }
+
+} // namespace orrery::launch_script_test

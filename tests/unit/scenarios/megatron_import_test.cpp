@@ -2,11 +2,12 @@
 #include "scenarios/imports/megatron_import.hpp"
 #include "scenarios/scenario_tables.hpp"
 #include "sim/base/diagnostics.hpp"
+#include "tests/support/refusal.hpp"
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
-using namespace orrery;
+namespace orrery::megatron_import_test {
 
 namespace {
 
@@ -28,12 +29,7 @@ Scenario scenario_of(const ImportedScenario& imported) {
 }
 
 std::string refusal(const std::string& command, const ImportOptions& options = {.machine = {.node = "dgx-h100"}}) {
-  try {
-    (void)imported(command, options);
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "imported";
+  return refusal_of([&] { imported(command, options); });
 }
 
 } // namespace
@@ -131,7 +127,7 @@ TEST_CASE("what a scenario does not say is refused by name", "[import]") {
   CHECK_THAT(refusal(small, {.machine = {.node = "dgx-h10"}}), Catch::Contains("did you mean 'dgx-h100'"));
   CHECK_THAT(refusal(small, {.machine = {.cluster = "selene", .node = "dgx-h100"}}), Catch::Contains("given beside --node"));
   CHECK(refusal(small + std::string("--tp-comm-overlap --frobnicate 3"),
-                {.machine = {.node = "dgx-h100"}, .dropped = {"--tp-comm-overlap", "--frobnicate"}}) == "imported");
+                {.machine = {.node = "dgx-h100"}, .dropped = {"--tp-comm-overlap", "--frobnicate"}}) == "no refusal");
 }
 
 TEST_CASE("the machine is that of the caller, as large as the command asks for", "[import]") {
@@ -145,3 +141,5 @@ TEST_CASE("the machine is that of the caller, as large as the command asks for",
   CHECK(scenario_of(imported(small, {.machine = {.node = "dgx-h100", .nodes = 3}})).cluster.devices() == 24);
   CHECK_THAT(refusal("torchrun --nproc_per_node 6 --nnodes 2 " + std::string(small)), Catch::Contains("12 ranks on nodes of 8 devices"));
 }
+
+} // namespace orrery::megatron_import_test

@@ -1,17 +1,18 @@
 #include "scenarios/data_files.hpp"
 #include "scenarios/run.hpp"
 #include "scenarios/search/plan_space_tables.hpp"
+#include "tests/support/scenarios.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <set>
 
-using namespace orrery;
+namespace orrery::plan_space_test {
 
 namespace {
 
 const Scenario& scenario() {
-  static const Scenario read = load_scenario(data_file("scenarios/quickstart.yaml"));
+  static const Scenario read = quickstart();
   return read;
 }
 
@@ -144,3 +145,5 @@ TEST_CASE("switches that the software does not have are not tried, unless they a
   asked.values["overlap_p2p"] = {1};
   CHECK(uses(asked, [](const Plan& plan) { return plan.overlap_p2p; }));
 }
+
+} // namespace orrery::plan_space_test

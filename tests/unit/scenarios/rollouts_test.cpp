@@ -4,7 +4,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::rollouts_test {
 
 namespace {
 
@@ -41,3 +41,5 @@ TEST_CASE("partial rollouts shorten the phase where lengths have a long tail, an
     CHECK(partial.steps[1].earlier_tokens > 0);
   }
 }
+
+} // namespace orrery::rollouts_test

@@ -5,7 +5,8 @@
 #include <string>
 #include <utility>
 
-using namespace orrery;
+namespace orrery::row_names_test {
+
 using Catch::Contains;
 
 namespace {
@@ -96,3 +97,5 @@ TEST_CASE("an engine is known by any spelling, and by date where its version is 
   CHECK(published_engine("Ollama", "", 0, false).family == EngineFamily::llama_cpp);
   CHECK(published_engine("LMDeploy", "0.4", 0, false).stand_in);
 }
+
+} // namespace orrery::row_names_test

@@ -3,7 +3,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::serving_metrics_test {
 
 namespace {
 
@@ -99,3 +99,5 @@ TEST_CASE("percentiles are interpolated between neighbours", "[serving]") {
   std::vector<double> one{7};
   CHECK(interpolated_percentile(one, 0.99) == 7);
 }
+
+} // namespace orrery::serving_metrics_test

@@ -5,7 +5,8 @@
 
 #include <utility>
 
-using namespace orrery;
+namespace orrery::serving_row_recipe_test {
+
 using Catch::Detail::Approx;
 
 namespace {
@@ -261,3 +262,5 @@ TEST_CASE("workspace of a batch is that of its prompts, not of its answers", "[s
   CHECK(refusal("128", "2048").empty());
   CHECK(!refusal("2048", "128").empty());
 }
+
+} // namespace orrery::serving_row_recipe_test

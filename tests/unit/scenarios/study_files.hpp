@@ -2,7 +2,7 @@
 #pragma once
 
 #include "scenarios/sweep/study.hpp"
-#include "tests/temporary_folder.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 #include <string>
 

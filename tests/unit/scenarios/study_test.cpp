@@ -10,7 +10,7 @@
 #include <cmath>
 #include <set>
 
-using namespace orrery;
+namespace orrery::study_test {
 
 namespace {
 
@@ -159,3 +159,5 @@ TEST_CASE("a file that an axis names counts with what is in it", "[sweep]") {
   folder.write("node.yaml", "base: dgx-h100\ndevices: 4\n");
   CHECK(study_fingerprint(load_study(file)) != before);
 }
+
+} // namespace orrery::study_test

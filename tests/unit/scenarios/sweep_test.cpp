@@ -1,6 +1,7 @@
 // Running, keeping and resuming the points of a study.
 #include "scenarios/sweep/sqlite.hpp"
 #include "scenarios/sweep/sweep.hpp"
+#include "tests/support/refusal.hpp"
 #include "tests/unit/scenarios/study_files.hpp"
 #include "tools/sweep_metrics.hpp"
 #include "tools/sweep_report.hpp"
@@ -11,7 +12,7 @@
 #include <csignal>
 #include <sstream>
 
-using namespace orrery;
+namespace orrery::sweep_test {
 
 namespace {
 
@@ -43,13 +44,8 @@ std::string swept(const Study& study, int workers) {
   return csv_of(study, store);
 }
 
-std::string refusal_of(const std::string& path, const Study& study, bool fresh = false) {
-  try {
-    const SweepStore store(path, study, fresh);
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "opened";
+std::string store_refusal(const std::string& path, const Study& study, bool fresh = false) {
+  return refusal_of([&] { const SweepStore store(path, study, fresh); });
 }
 
 std::size_t rows_with(const SweepStore& store, PointStatus status) {
@@ -168,9 +164,9 @@ TEST_CASE("a store goes on where it was, and belongs to one study", "[sweep]") {
     CHECK(store.done() == std::vector<bool>{false, true});
   }
   const Study other = study_of("  - grid: { jobs.0.plan.micro_batch: [1, 4] }\n");
-  CHECK_THAT(refusal_of(path, other), Catch::Contains("another study") && Catch::Contains("'a study'") && Catch::Contains("--fresh"));
-  CHECK(refusal_of(path, other, true) == "opened");
-  CHECK_THAT(refusal_of(path, study), Catch::Contains("another study"));
+  CHECK_THAT(store_refusal(path, other), Catch::Contains("another study") && Catch::Contains("'a study'") && Catch::Contains("--fresh"));
+  CHECK(store_refusal(path, other, true) == "no refusal");
+  CHECK_THAT(store_refusal(path, study), Catch::Contains("another study"));
 }
 
 TEST_CASE("a file that is no store is refused and left as it is, also where a fresh one is asked for", "[sweep]") {
@@ -182,10 +178,10 @@ TEST_CASE("a file that is no store is refused and left as it is, also where a fr
   for (const auto& [path, words] : {std::pair(text, "is no SQLite file"), std::pair(foreign, "not the store of a sweep")}) {
     const std::string before = read_file(path);
     for (const bool fresh : {false, true})
-      CHECK_THAT(refusal_of(path, study, fresh), Catch::Contains(words));
+      CHECK_THAT(store_refusal(path, study, fresh), Catch::Contains(words));
     CHECK(read_file(path) == before);
   }
-  CHECK_THAT(refusal_of(folder.file("no/such/folder"), study), Catch::Contains("No such file"));
+  CHECK_THAT(store_refusal(folder.file("no/such/folder"), study), Catch::Contains("No such file"));
 }
 
 TEST_CASE("a damaged store is refused and left as it is", "[sweep]") {
@@ -199,7 +195,7 @@ TEST_CASE("a damaged store is refused and left as it is", "[sweep]") {
   const std::string whole = read_file(path);
   const auto damaged = [&](const std::string& bytes) {
     std::ofstream(path, std::ios::binary) << bytes;
-    CHECK_THAT(refusal_of(path, study), Catch::Contains("damaged"));
+    CHECK_THAT(store_refusal(path, study), Catch::Contains("damaged"));
     CHECK(read_file(path) == bytes);
   };
   std::string overwritten = whole;
@@ -216,7 +212,7 @@ TEST_CASE("a damaged store is refused and left as it is", "[sweep]") {
     }
     damaged(read_file(path));
   }
-  CHECK(refusal_of(path, study, true) == "opened"); // a store of ours may be started again
+  CHECK(store_refusal(path, study, true) == "no refusal"); // a store of ours may be started again
 }
 
 TEST_CASE("columns are named by as much of their paths as tells them apart", "[sweep]") {
@@ -238,3 +234,5 @@ TEST_CASE("every figure that a sweep keeps is a metric by name", "[sweep]") {
   CHECK_FALSE(is_metric("step_time"));
   CHECK_FALSE(is_metric("time..time_s"));
 }
+
+} // namespace orrery::sweep_test

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-namespace orrery {
+namespace orrery::training_rows_test {
 namespace {
 
 /// The project's row of this name, its cell of `column` replaced.
@@ -120,4 +120,4 @@ TEST_CASE("replicas and shards that a row leaves blank follow from the rest", "[
 }
 
 } // namespace
-} // namespace orrery
+} // namespace orrery::training_rows_test

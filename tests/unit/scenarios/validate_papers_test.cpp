@@ -1,7 +1,8 @@
 #include "scenarios/published/validate_papers.hpp"
 
 #include "sim/base/diagnostics.hpp"
-#include "tests/temporary_folder.hpp"
+#include "tests/support/refusal.hpp"
+#include "tests/support/temporary_folder.hpp"
 #include "tools/papers_report.hpp"
 
 #include <catch2/catch.hpp>
@@ -9,7 +10,7 @@
 #include <set>
 #include <sstream>
 
-using namespace orrery;
+namespace orrery::validate_papers_test {
 
 namespace {
 
@@ -23,13 +24,8 @@ Claim read_claim(const std::string& body) {
 
 ClaimOutcome outcome(const std::string& body) { return check_claim(read_claim(body)); }
 
-std::string mistakes(const std::string& body) {
-  try {
-    static_cast<void>(read_claim(body));
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return {};
+std::string claim_refusal(const std::string& body) {
+  return refusal_of([&] { read_claim(body); });
 }
 
 /// 6 x 1e9 x 1e12 FLOPs of an A100 at half its 312 TFLOP/s for a day: 445.2 devices, and for ten.
@@ -136,14 +132,16 @@ TEST_CASE("a seed of one's own draws every run of a claim anew", "[papers]") {
 
 TEST_CASE("mistakes of a claim are told with their places", "[papers]") {
   using Catch::Contains;
-  CHECK_THAT(mistakes(fleets + "figures: []\n"), Contains("at least one figure"));
-  CHECK_THAT(mistakes(fleets + "figures:\n  - { name: a, metric: devices, runs: [dya], published: 1, within: 1 }\n"),
+  CHECK_THAT(claim_refusal(fleets + "figures: []\n"), Contains("at least one figure"));
+  CHECK_THAT(claim_refusal(fleets + "figures:\n  - { name: a, metric: devices, runs: [dya], published: 1, within: 1 }\n"),
              Contains("figures.0.runs.0: no run 'dya'; did you mean 'day'"));
-  CHECK_THAT(mistakes(fleets + "figures:\n  - { name: a, formula: ratio, runs: [day], published: 1, within: 1 }\n"), Contains("two runs"));
-  CHECK_THAT(mistakes(fleets + "figures:\n  - { name: a, runs: [day], published: 1 }\n"), Contains("not one check"));
-  CHECK_THAT(mistakes("runs: [{ name: a, from: b }]\nfigures:\n  - { name: u, says: x, needs: y }\n"), Contains("runs.0.from: no run 'b'"));
+  CHECK_THAT(claim_refusal(fleets + "figures:\n  - { name: a, formula: ratio, runs: [day], published: 1, within: 1 }\n"),
+             Contains("two runs"));
+  CHECK_THAT(claim_refusal(fleets + "figures:\n  - { name: a, runs: [day], published: 1 }\n"), Contains("not one check"));
+  CHECK_THAT(claim_refusal("runs: [{ name: a, from: b }]\nfigures:\n  - { name: u, says: x, needs: y }\n"),
+             Contains("runs.0.from: no run 'b'"));
   CHECK_THAT(
-      mistakes(trained + "  - { name: two, from: one, set: { jobs.0.plan.tpp: 2 } }\nfigures:\n  - { name: u, says: x, needs: y }\n"),
+      claim_refusal(trained + "  - { name: two, from: one, set: { jobs.0.plan.tpp: 2 } }\nfigures:\n  - { name: u, says: x, needs: y }\n"),
       Contains("did you mean 'tp'"));
 }
 
@@ -175,3 +173,5 @@ TEST_CASE("claims are written as text, CSV and JSON", "[papers]") {
   CHECK(json.str().find("\"simulated\": 446") != std::string::npos);
   CHECK(json.str().find("\"verdict\": \"not expressible\"") != std::string::npos);
 }
+
+} // namespace orrery::validate_papers_test

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-using namespace orrery;
+namespace orrery::validate_ranking_test {
 
 namespace {
 
@@ -49,3 +49,5 @@ TEST_CASE("the pooled ranking takes the groups that vary the plan, and leaves ou
   rows.front().refusal = "no node description";
   CHECK(pooled_rank_agreement(rows).settings == 0);
 }
+
+} // namespace orrery::validate_ranking_test

@@ -57,6 +57,10 @@ class Rooms(unittest.TestCase):
     def test_scenarios_do_no_formatting(self):
         self.refused({"scenarios/run.cpp": "#include <iostream>\n"}, "formats nothing")
 
+    def test_a_test_has_a_namespace_named_after_its_file(self):
+        self.refused({"tests/unit/a_test.cpp": "namespace orrery {\n"}, "tests/unit/a_test.cpp:1:", "namespace orrery::a_test {")
+        self.allowed({"tests/unit/a_test.cpp": "namespace orrery::a_test {\n"})
+
     def test_an_include_that_names_no_file_is_said(self):
         self.refused({"tools/main.cpp": '#include "report.hpp"\n', "tools/report.hpp": ""}, "written from the top of the checkout")
 

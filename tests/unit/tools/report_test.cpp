@@ -10,7 +10,8 @@
 #include <map>
 #include <sstream>
 
-using namespace orrery;
+namespace orrery::report_test {
+
 using Json = OrderedJson;
 
 namespace {
@@ -191,3 +192,5 @@ TEST_CASE("words are counted as they show") {
   CHECK(scaled(174.6e9) == "175 B");
   CHECK(csv_line({"a", "b,c", "d\"e"}) == "a,\"b,c\",\"d\"\"e\"\n");
 }
+
+} // namespace orrery::report_test

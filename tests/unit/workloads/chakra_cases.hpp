@@ -1,7 +1,7 @@
 // Chakra traces for tests, written through the classes of the schema.
 #pragma once
 
-#include "tests/temporary_folder.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 #include <chakra/et_def.pb.h>
 

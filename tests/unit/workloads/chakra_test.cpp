@@ -7,8 +7,9 @@
 
 #include <limits>
 
-using namespace orrery;
-using namespace orrery::chakra_cases;
+namespace orrery::chakra_test {
+
+using namespace chakra_cases;
 
 namespace {
 
@@ -134,3 +135,5 @@ TEST_CASE("damage of any kind ends in a message", "[chakra]") {
              (mistakes.find("byte ") != std::string::npos || mistakes.find("the file: ") != std::string::npos)));
   }
 }
+
+} // namespace orrery::chakra_test

@@ -1,5 +1,6 @@
 // config.json import: published models give their published parameter counts, and whatever is wrong or foreign is said at its place.
 #include "sim/base/catalogue.hpp"
+#include "tests/support/models.hpp"
 #include "workloads/config_json.hpp"
 #include "workloads/tables.hpp"
 
@@ -8,7 +9,7 @@
 #include <fstream>
 #include <sstream>
 
-namespace orrery {
+namespace orrery::config_json_test {
 namespace {
 
 struct Published {
@@ -129,8 +130,7 @@ TEST_CASE("models of several kinds of layers are read as the catalogue has them"
     auto model = read_config_json(path_of(file), diagnostics);
     INFO(diagnostics.render());
     REQUIRE(model.has_value());
-    TransformerModel known = read_reference(yaml::scalar(name), model_table(), model_catalogue(), diagnostics);
-    REQUIRE(diagnostics.empty());
+    TransformerModel known = model_named(name);
     if (known.ffn_hidden == 0) // files state a width that no layer has
       model->ffn_hidden = 0;
     model->name = known.name;
@@ -206,4 +206,4 @@ TEST_CASE("cut, tabbed and escaped files are read or refused, never more", "[wor
   CHECK(model->layers == 32);
 }
 
-} // namespace orrery
+} // namespace orrery::config_json_test

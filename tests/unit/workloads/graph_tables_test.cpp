@@ -1,20 +1,14 @@
 // The operator graph as YAML: what is written reads back to the same graph, short files get sensible defaults, mistakes are named.
 #include "sim/base/catalogue.hpp"
 #include "sim/base/random.hpp"
+#include "tests/support/yaml_text.hpp"
 #include "workloads/graph_tables.hpp"
 #include "workloads/tables.hpp"
 
 #include <catch2/catch.hpp>
 
-namespace orrery {
+namespace orrery::graph_tables_test {
 namespace {
-
-template <class T> T from_catalogue(const std::string& name, const Table<T>& table, const Catalogue& catalogue) {
-  Diagnostics diagnostics;
-  const T value = read_reference(yaml::scalar(name), table, catalogue, diagnostics);
-  diagnostics.throw_if_any();
-  return value;
-}
 
 void check_same(std::span<const Operator> a, std::span<const Operator> b) {
   REQUIRE(a.size() == b.size());
@@ -97,7 +91,7 @@ OpGraph read_text(const std::string& text, Diagnostics& diagnostics) {
   return read_graph(yaml::parse_yaml(text, "graph.yaml", diagnostics), diagnostics);
 }
 
-std::string mistakes(const std::string& text) {
+std::string graph_mistakes(const std::string& text) {
   Diagnostics diagnostics;
   static_cast<void>(read_text(text, diagnostics));
   return diagnostics.render();
@@ -204,14 +198,14 @@ TEST_CASE("strides follow from sizes", "[workloads][graph]") {
 }
 
 TEST_CASE("mistakes in a graph are named", "[workloads][graph]") {
-  const auto with = [](const std::string& more) { return mistakes(std::string(short_graph) + ", " + more + " }"); };
+  const auto with = [](const std::string& more) { return graph_mistakes(std::string(short_graph) + ", " + more + " }"); };
   const auto with_operator = [](const std::string& op) {
-    return mistakes("{ name: g, blocks: [{ name: b, forward: [{ name: x, " + op + " }] }] }");
+    return graph_mistakes("{ name: g, blocks: [{ name: b, forward: [{ name: x, " + op + " }] }] }");
   };
-  CHECK(mistakes(std::string(short_graph) + "}").empty());
-  CHECK_THAT(mistakes("{ name: g }"), Catch::Contains("blocks: missing"));
-  CHECK_THAT(mistakes("{ name: g, blocks: [] }"), Catch::Contains("blocks: no block"));
-  CHECK_THAT(mistakes("[]"), Catch::Contains("a list"));
+  CHECK(graph_mistakes(std::string(short_graph) + "}").empty());
+  CHECK_THAT(graph_mistakes("{ name: g }"), Catch::Contains("blocks: missing"));
+  CHECK_THAT(graph_mistakes("{ name: g, blocks: [] }"), Catch::Contains("blocks: no block"));
+  CHECK_THAT(graph_mistakes("[]"), Catch::Contains("a list"));
   CHECK_THAT(with("chunks: [{ name: c, blocks: [{ block: bb }] }]"),
              Catch::Contains("chunks.0.blocks.0.block: no block of the name 'bb'; allowed: b"));
   CHECK_THAT(with("chunks: [{ name: c, blocks: [] }]"), Catch::Contains("blocks: no block"));
@@ -233,4 +227,4 @@ TEST_CASE("mistakes in a graph are named", "[workloads][graph]") {
              Catch::Contains("4 key/value heads for 2 heads"));
 }
 
-} // namespace orrery
+} // namespace orrery::graph_tables_test

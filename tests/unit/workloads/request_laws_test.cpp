@@ -6,7 +6,7 @@
 #include <cmath>
 #include <map>
 
-using namespace orrery;
+namespace orrery::request_laws_test {
 
 namespace {
 
@@ -137,3 +137,5 @@ TEST_CASE("lengths of a histogram fall into its bins as often as it says", "[tra
   CHECK(counts[2] + counts[3] + counts[4] == Approx(0.3 * draws).epsilon(0.03));
   CHECK(counts[5] == Approx(0.5 * draws).epsilon(0.03));
 }
+
+} // namespace orrery::request_laws_test

@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-using namespace orrery;
+namespace orrery::request_trace_test {
 
 namespace {
 
@@ -230,3 +230,5 @@ TEST_CASE("what a trace gives does not depend on how it is cut", "[traffic]") {
     RC_ASSERT(whole.report.read == whole.report.accepted + whole.report.refused + whole.report.left_out);
   });
 }
+
+} // namespace orrery::request_trace_test

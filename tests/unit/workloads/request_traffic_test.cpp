@@ -7,7 +7,7 @@
 #include <map>
 #include <set>
 
-using namespace orrery;
+namespace orrery::request_traffic_test {
 
 namespace {
 
@@ -189,3 +189,5 @@ TEST_CASE("traffic ends with its number or its time", "[traffic]") {
   CHECK(loop.concurrency == 3);
   CHECK(loop.requests.size() == 5);
 }
+
+} // namespace orrery::request_traffic_test

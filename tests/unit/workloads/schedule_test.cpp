@@ -9,7 +9,7 @@
 #include <set>
 #include <tuple>
 
-using namespace orrery;
+namespace orrery::schedule_test {
 
 namespace {
 
@@ -190,3 +190,5 @@ TEST_CASE("the list scheduler finds the bubbles that Qi et al. print for their p
     CHECK(1 - work / busiest == Approx(row.rate).margin(0.007));
   }
 }
+
+} // namespace orrery::schedule_test

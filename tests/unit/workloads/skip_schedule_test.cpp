@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <vector>
 
-using namespace orrery;
+namespace orrery::skip_schedule_test {
 
 namespace {
 
@@ -85,3 +85,5 @@ TEST_CASE("paths that do not exist are named", "[schedule]") {
   CHECK(skip_problem(8, 16, 6) == "skip_stages 6 > pp 8 - first, last and one between");
   CHECK(skip_problem(8, 2, 2) == "micro-batches per replica 2 <= skip_stages 2: a stage would see none");
 }
+
+} // namespace orrery::skip_schedule_test

@@ -1,27 +1,14 @@
 // Parameter tables of the workloads: the catalogue reads without a mistake, what is read is written back, and mistakes are named.
+#include "tests/support/yaml_text.hpp"
 #include "workloads/tables.hpp"
 
 #include <catch2/catch.hpp>
 
-namespace orrery {
+namespace orrery::tables_test {
 namespace {
 
 template <class T> T read(const Table<T>& table, const std::string& text, Diagnostics& diagnostics) {
   return table.read(yaml::parse_yaml(text, "test.yaml", diagnostics), diagnostics);
-}
-
-template <class T> std::string mistakes(const Table<T>& table, const std::string& text) {
-  Diagnostics diagnostics;
-  read(table, text, diagnostics);
-  return diagnostics.render();
-}
-
-template <class T> T from_catalogue(const std::string& name, const Table<T>& table, const Catalogue& catalogue) {
-  Diagnostics diagnostics;
-  const T value = read_reference(yaml::scalar(name), table, catalogue, diagnostics);
-  INFO(diagnostics.render());
-  CHECK(diagnostics.empty());
-  return value;
 }
 
 std::string model_text(const std::string& changed = {}, const std::string& value = {}) {
@@ -117,4 +104,4 @@ TEST_CASE("mistakes in a plan are named", "[workloads][tables]") {
   CHECK_THAT(mistakes(plan_table(), "{ tp: 0, dp: -4 }"), Catch::Contains("tp: ") && Catch::Contains("dp: "));
 }
 
-} // namespace orrery
+} // namespace orrery::tables_test
