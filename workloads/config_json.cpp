@@ -25,7 +25,11 @@ std::string reason_against(const std::string& model_type) {
   static constexpr std::array reasons = {
       Reason{"moe", "a mixture of experts"},
       Reason{"dbrx", "a mixture of experts"},
+      Reason{"falcon_h1", "attention and a state space side by side in a layer"},
+      Reason{"gemma3n", "embeddings of every layer and alternating updates"},
       Reason{"jamba", "a state-space hybrid"},
+      Reason{"minimax_m1", "layers of lightning attention; write 'minimax-m1'"},
+      Reason{"step3", "queries in two factors over one head of keys"},
       Reason{"mamba", "a state-space model"},
       Reason{"rwkv", "a recurrent model"},
       Reason{"gemma3", "more than one network; take its text_config, of model_type gemma3_text"},

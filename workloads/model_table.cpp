@@ -132,14 +132,15 @@ const Table<LatentAttention>& latent_table() {
 const Table<RecurrentMixer>& recurrent_table() {
   using R = RecurrentMixer;
   static const Choices<RecurrentKind> kinds = {{"mamba2", RecurrentKind::mamba2}, {"gated_delta", RecurrentKind::gated_delta}};
-  static const Table<R> table = Table<R>("recurrent", "Layers whose tokens are mixed by a state that runs along the sequence.")
-                                    .choice("kind", &R::kind, kinds, {.help = "state space, or linear attention with the gated delta rule"})
-                                    .count("heads", &R::heads, part_of(1e5, "heads; 0 = no such layers"))
-                                    .count("head_dim", &R::head_dim, part_of(1e5, "width of a value"))
-                                    .count("key_heads", &R::key_heads, part_of(1e5, "heads of keys and queries (Mamba-2: groups)"))
-                                    .count("key_dim", &R::key_dim, part_of(1e5, "width of a key (Mamba-2: of the state)"))
-                                    .count("convolution", &R::convolution, part_of(100, "taps of the convolution before the scan"))
-                                    .count("chunk", &R::chunk, {.min = 1, .max = 1e5, .help = "tokens that the scan works on at once"});
+  static const Table<R> table =
+      Table<R>("recurrent", "Layers whose tokens are mixed by a state that runs along the sequence.")
+          .choice("kind", &R::kind, kinds, {.help = "state space, or linear attention with the gated delta rule"})
+          .count("heads", &R::heads, part_of(1e5, "heads; 0 = no such layers"))
+          .count("head_dim", &R::head_dim, part_of(1e5, "width of a value"))
+          .count("key_heads", &R::key_heads, part_of(1e5, "heads of keys and queries (Mamba-2: groups)"))
+          .count("key_dim", &R::key_dim, part_of(1e5, "width of a key (Mamba-2: of the state)"))
+          .count("convolution", &R::convolution, {.min = 1, .max = 100, .help = "taps of the convolution before the scan"})
+          .count("chunk", &R::chunk, {.min = 1, .max = 1e5, .help = "tokens that the scan works on at once"});
   return table;
 }
 

@@ -69,6 +69,7 @@ constexpr std::array machine_rules = {MachineRule{"-cpu-", "", "", "", "", proce
                                       MachineRule{"v100", "sxm3", "dgx-2"},
                                       MachineRule{"v100-32g", "sxm2", "jean-zay-v100"},
                                       MachineRule{"v100", "", "dgx-1-v100"},
+                                      MachineRule{"p100", "", workstation, "p100-pcie-16gb"},
                                       MachineRule{"mi250", "", "frontier"},
                                       MachineRule{"mi300x", "", "mi300x-oam"},
                                       MachineRule{"mi300a", "", "mi300x-oam", "mi300a"},

@@ -21,6 +21,11 @@ struct ModelRule {
   std::string_view refusal = {};
 };
 constexpr std::string_view unequal_layers = "layers of unequal shapes (neural architecture search) are not modelled";
+constexpr std::string_view factorised_queries =
+    "queries in two factors over one head of keys (multi-matrix factorization attention) are not modelled";
+constexpr std::string_view selective_scan = "the scan of Mamba-1, with a step for every channel, is not modelled";
+constexpr std::string_view mixed_heads = "attention and a state space side by side in a layer are not modelled";
+constexpr std::string_view layer_embeddings = "embeddings of every layer and alternating updates are not modelled";
 constexpr std::array model_rules = {
     ModelRule{"deepseek-r1-distill-llama-70b", "llama3-70b"},
     ModelRule{"deepseek-r1-distill-llama-8b", "llama3-8b"},
@@ -43,6 +48,12 @@ constexpr std::array model_rules = {
     ModelRule{"llama-3.1-nemotron-nano-8b", "llama3-8b"},
     ModelRule{"llama-3.3-nemotron", "", unequal_layers},
     ModelRule{"llama-3.1-nemotron", "", unequal_layers},
+    ModelRule{"step-3.5", "", "its dimensions are not in the catalogue"}, // another attention than Step-3's
+    ModelRule{"step-3", "", factorised_queries},
+    ModelRule{"jamba", "", selective_scan},
+    ModelRule{"falcon-h1", "", mixed_heads},
+    ModelRule{"hymba", "", mixed_heads},
+    ModelRule{"gemma-3n", "", layer_embeddings},
     ModelRule{"llama-3.1-8b", "llama3-8b"},
     ModelRule{"llama-3.1-70b", "llama3-70b"},
     ModelRule{"llama-3.3-70b", "llama3-70b"},
@@ -99,6 +110,7 @@ constexpr std::array model_rules = {
     ModelRule{"glm-4.7", "glm-4.5"},
     ModelRule{"glm-4.x", "glm-4.5"},
     ModelRule{"minimax-m2", "minimax-m2"},
+    ModelRule{"minimax-text-01", "minimax-m1"},
     ModelRule{"mistral-nemo", "mistral-nemo-12b"},
     ModelRule{"mistral-small", "mistral-small-24b"},
     ModelRule{"devstral-small", "mistral-small-24b"},

@@ -14,6 +14,7 @@ struct PromptRule {
   std::string_view source;
   std::string_view notes;
   int tokens = 0;
+  std::string_view model = {}; ///< MLPerf measures it with this data set, which notes need not name
   int samples = 1000;
   int longest = 1 << 20;
   bool guess = false; ///< near enough for a throughput; latencies at a rate near capacity would follow the guess
@@ -21,16 +22,19 @@ struct PromptRule {
 constexpr std::array prompt_rules = {PromptRule{"lm-arena-chat", "", 128},
                                      PromptRule{"task gpqa", "", 256},
                                      PromptRule{"sourcegraph-fim", "", 1024},
-                                     PromptRule{"MLPerf", "LongBench+RULER+GovReport", 9400, 8313, 20'000},
-                                     PromptRule{"MLPerf", "DeepSeek-R1 reasoning set", 800, 4388, 20'000},
-                                     PromptRule{"MLPerf", "OpenOrca+GSM8K", 200, 15'000, 2048, true},
-                                     PromptRule{"MLPerf", "OpenOrca", 300, 24'576, 1024, true},
-                                     PromptRule{"MLPerf", "CNN/DailyMail", 778, 13'368, 2540}};
+                                     PromptRule{"MLPerf", "LongBench+RULER+GovReport", 9400, "405b", 8313, 20'000},
+                                     PromptRule{"MLPerf", "DeepSeek-R1 reasoning set", 800, "deepseek-r1", 4388, 20'000},
+                                     PromptRule{"MLPerf", "OpenOrca+GSM8K", 200, "mixtral-8x7b", 15'000, 2048, true},
+                                     PromptRule{"MLPerf", "OpenOrca", 300, "2-70b", 24'576, 1024, true},
+                                     PromptRule{"MLPerf", "CNN/DailyMail", 778, "8b", 13'368, 2540}};
 
 PromptRule rule_of(const Cells& row) {
-  for (const PromptRule& rule : prompt_rules)
-    if (row.contains("source", rule.source) && row.contains("notes", rule.notes))
+  const bool named = row.contains("notes", "dataset");
+  for (const PromptRule& rule : prompt_rules) {
+    const bool fits = named || rule.model.empty() ? row.contains("notes", rule.notes) : row.mentions("model", rule.model);
+    if (fits && row.contains("source", rule.source))
       return rule;
+  }
   return {};
 }
 

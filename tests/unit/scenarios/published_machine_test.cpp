@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace orrery;
+namespace orrery::published_machine_test {
 
 TEST_CASE("publishers' names of accelerators find their node and device", "[scenarios]") {
   struct Named {
@@ -48,15 +48,18 @@ TEST_CASE("a processor alone is no accelerator", "[scenarios]") {
 }
 
 TEST_CASE("a device is known by its word where that stands in others' names", "[scenarios]") {
-  const auto [published, device] = GENERATE(
-      std::pair{"Apple M4", "m4-10"}, std::pair{"M4 Max 128GB", "m4-max-40"}, std::pair{"M1 Pro", "m1-pro-16"},
-      std::pair{"RX 7900XT", "rx-7900-xt"}, std::pair{"GB10 (DGX Spark)", "dgx-spark"},
-      std::pair{"Jetson AGX Orin 64GB", "jetson-agx-orin-64gb"}, std::pair{"H20-3e 141GB", "h20-141gb"},
-      std::pair{"H200-SXM-141GB", "h200-sxm"}, std::pair{"A100 40GB PCIe", "a100-pcie-40gb"}, std::pair{"HL-325L", "gaudi3"},
-      std::pair{"MI350X", "mi350x"}, std::pair{"inf2.48xlarge", "inferentia2"}, std::pair{"RTX 4060", "rtx-4060"},
-      std::pair{"Gaudi 3 128GB", "gaudi3"}, std::pair{"Trainium1 32GB", "trainium1"}, std::pair{"H100 80GB NVLink", "h100-sxm-80gb"},
-      std::pair{"RTX6000Pro", "rtx-pro-6000-blackwell"}, std::pair{"p5en.48xlarge", "h200-sxm"});
+  const auto [published, device] =
+      GENERATE(std::pair{"Apple M4", "m4-10"}, std::pair{"M4 Max 128GB", "m4-max-40"}, std::pair{"M1 Pro", "m1-pro-16"},
+               std::pair{"RX 7900XT", "rx-7900-xt"}, std::pair{"Tesla P40", "p40"}, std::pair{"Radeon RX 9070 XT 16GB", "rx-9070-xt"},
+               std::pair{"GB10 (DGX Spark)", "dgx-spark"}, std::pair{"Jetson AGX Orin 64GB", "jetson-agx-orin-64gb"},
+               std::pair{"H20-3e 141GB", "h20-141gb"}, std::pair{"H200-SXM-141GB", "h200-sxm"},
+               std::pair{"A100 40GB PCIe", "a100-pcie-40gb"}, std::pair{"HL-325L", "gaudi3"}, std::pair{"MI350X", "mi350x"},
+               std::pair{"inf2.48xlarge", "inferentia2"}, std::pair{"RTX 4060", "rtx-4060"}, std::pair{"Gaudi 3 128GB", "gaudi3"},
+               std::pair{"Trainium1 32GB", "trainium1"}, std::pair{"H100 80GB NVLink", "h100-sxm-80gb"},
+               std::pair{"RTX6000Pro", "rtx-pro-6000-blackwell"}, std::pair{"p5en.48xlarge", "h200-sxm"});
   CAPTURE(published);
   REQUIRE(published_machine(published).node.has_value());
   CHECK(published_machine(published).node->device.name == device);
 }
+
+} // namespace orrery::published_machine_test

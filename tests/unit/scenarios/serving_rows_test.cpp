@@ -1,6 +1,7 @@
 #include "tests/unit/scenarios/serving_row_cells.hpp"
 
-using namespace orrery;
+namespace orrery::serving_rows_test {
+
 using Catch::Contains;
 using Catch::Detail::Approx;
 
@@ -58,6 +59,8 @@ TEST_CASE("releases of a model have its shape", "[scenarios][serving]") {
                                               {"DeepSeek-R1-0528", "deepseek-v3"},
                                               {"Kimi-K2.5", "kimi-k2"},
                                               {"MiniMax-M2.5", "minimax-m2"},
+                                              {"MiniMax-M1-80k", "minimax-m1"},
+                                              {"MiniMax-Text-01", "minimax-m1"},
                                               {"GLM-4.5-Air", "glm-4.5-air"},
                                               {"Qwen3-235B-A22B-Thinking-2507-FP8", "qwen3-235b-a22b"},
                                               {"Qwen3-Coder-30B-A3B-Instruct", "qwen3-30b-a3b"},
@@ -67,6 +70,17 @@ TEST_CASE("releases of a model have its shape", "[scenarios][serving]") {
                                               {"BLOOM-176B", "bloom-176b"}}) {
     CAPTURE(published);
     CHECK(row_of({{"model", published}, {"devices", "8"}, {"tp", "1"}, {"dp", "8"}}).job.model.name == known);
+  }
+}
+
+TEST_CASE("models of other operators are refused with what is missing", "[scenarios][serving]") {
+  for (const auto& [published, missing] : Given{{"Llama-3_3-Nemotron-Super-49B-v1", "unequal shapes"},
+                                                {"Step-3-FP8", "queries in two factors"},
+                                                {"AI21-Jamba-1.5-Mini", "Mamba-1"},
+                                                {"Falcon-H1-34B-Instruct", "side by side"},
+                                                {"google/gemma-3n-E4B-it", "embeddings of every layer"}}) {
+    CAPTURE(published);
+    CHECK_THAT(row_of({{"model", published}}).refusal, Contains(missing));
   }
 }
 
@@ -221,6 +235,11 @@ TEST_CASE("what a row leaves blank follows from its other cells", "[scenarios][s
   unknown["kind"] = "mlperf_offline";
   unknown["out_tok_s"] = "1000";
   CHECK(row_of(unknown).refusal.empty());
+  unknown["notes"] = ""; // the benchmark of a model has its data set
+  unknown["model"] = "Llama-2-70B";
+  CHECK(row_of(unknown).traffic.requests == 24'576U);
   CHECK_THAT(row_of({{"accelerator", "AMD EPYC 9654"}}).refusal, Contains("processors"));
   CHECK(row_of({{"kind", "closed_loop_sharegpt"}}).kind == ServingKind::concurrency);
 }
+
+} // namespace orrery::serving_rows_test
