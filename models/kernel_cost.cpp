@@ -186,6 +186,7 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration, c
   const auto found = calibration.architectures.find(source);
   const ArchitectureCurves curves = found == calibration.architectures.end() ? ArchitectureCurves{} : found->second;
   const bool carried = source != device.architecture;
+  idle_tiles_ = curves.idle_tiles;
   const MatmulCurve half = curve_for(curves.matmul, Precision::bf16);
   if (!curves.matmul.empty() && half.sustained > no_sustained_loss)
     limit_ = {.sustained = half.sustained,
@@ -292,7 +293,7 @@ OpCost KernelModel::grouped_cost(const GroupedMatmul& shape, std::size_t precisi
     const bool measured = experts_ != ExpertKernel::grouped && !shape.weight_gradient;
     const bool by_blocks = experts_ == ExpertKernel::fused_moe && shape.weight_bytes > lane.rates.element;
     const MatmulCurve& curve = !measured ? lane.matmul : shape.mixed ? lane.grouped_mixed : by_blocks ? lane.grouped_blocks : lane.grouped;
-    OpCost cost = from_parts(grouped_matmul_time(shape, lane.rates, curve), unit.index);
+    OpCost cost = from_parts(grouped_matmul_time(shape, lane.rates, curve, idle_tiles_), unit.index);
     cost.assumed = curve.assumed || !measured;
     cost.extrapolated = cost.flops.si() > curve.largest_flops;
     return cost;

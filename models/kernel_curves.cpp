@@ -101,6 +101,16 @@ const Table<StreamingCurve>& streaming_table() {
   return table;
 }
 
+const Table<IdleTileCurve>& idle_table() {
+  using C = IdleTileCurve;
+  static const Table<C> table = Table<C>("idle tile curve", "Time of tiles of an experts' kernel over rows of other ranks.")
+                                    .quantity("small", &C::small, {.help = "of the whole device for each of fewer than 64 rows"})
+                                    .quantity("large", &C::large, {.help = "the same of more"})
+                                    .number("memory", &C::memory, share("share of the memory bandwidth at which they write zeros"))
+                                    .flag("assumed", &C::assumed);
+  return table;
+}
+
 const Table<ScanCurve>& scan_table() {
   using C = ScanCurve;
   static const Table<C> table = Table<C>("scan curve", "Achievable time of scans of a state along sequences.")
@@ -132,6 +142,7 @@ const Table<ArchitectureCurves>& architecture_table() {
           .object_map("fused_moe", &C::fused_moe, precision_words(), matmul_table())
           .object_map("fused_moe_blocks", &C::fused_moe_blocks, precision_words(), matmul_table())
           .object_map("fused_moe_widened", &C::fused_moe_widened, precision_words(), matmul_table())
+          .object("idle_tiles", &C::idle_tiles, idle_table(), {.help = "tiles of experts' kernels over rows of other ranks"})
           .object_map("attention", &C::attention, precision_words(), attention_table())
           .object_map("latent_attention", &C::latent_attention, precision_words(), attention_table())
           .object_map("streaming", &C::streaming, streaming_words(), streaming_table())

@@ -68,6 +68,15 @@ struct AttentionCurve {
   bool assumed = true;
 };
 
+/// Tiles of an experts' kernel that find their rows belong to another rank. Those of 64 rows and more multiply in tensor memory on
+/// Blackwell, which they claim and give back all the same.
+struct IdleTileCurve {
+  Seconds small{1e-9};  ///< of the whole device for each of fewer than 64 rows
+  Seconds large{1e-9};  ///< the same of more
+  double memory = 0.80; ///< share of the memory bandwidth at which they write zeros
+  bool assumed = true;
+};
+
 /// Operators that pass over their operands once.
 struct StreamingCurve {
   double memory = 0.80; ///< share of the memory bandwidth over large operands
@@ -118,6 +127,7 @@ struct ArchitectureCurves {
   /// The same of integer experts that Triton widens (vLLM's moe_wna16). No profile runs it: engines that can, widen them by Marlin, of
   /// which no table is known (models/kernel_time.hpp has the arithmetic).
   std::map<Precision, MatmulCurve> fused_moe_widened;
+  IdleTileCurve idle_tiles;
   std::map<OpClass, StreamingCurve> streaming;
   std::optional<ScanCurve> scan;
   std::map<CollectiveKind, CollectiveCurve> collective;

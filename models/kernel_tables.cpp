@@ -131,7 +131,8 @@ void read_fused_moe(Reader file, KernelTables& tables) {
     if (known_device(file, i, tables))
       tables.fused_moe.push_back({file.text(i, 0), file.text(i, 1), file.text(i, 2), file.precision(i, 3), file.positive(i, 4),
                                   file.text(i, 5) == "balanced", file.positive(i, 6), file.positive(i, 7), file.positive(i, 8),
-                                  file.positive(i, 9), file.positive(i, 10), file.positive(i, 11), micro * file.positive(i, 12)});
+                                  file.positive(i, 9), file.positive(i, 10), file.positive(i, 11), file.number(i, 12), file.number(i, 13),
+                                  micro * file.positive(i, 14)});
 }
 
 void read_streaming(Reader file, KernelTables& tables) {
@@ -197,7 +198,7 @@ KernelTables parse_kernel_tables(const std::map<std::string, std::string>& files
   read_fused_moe({files,
                   "fused_moe.csv",
                   {"source", "device", "kernel", "precision", "weight_bytes", "routing", "tokens", "rows", "slots", "groups", "hidden",
-                   "intermediate", "time_us"},
+                   "intermediate", "tile_rows", "tile_columns", "time_us"},
                   diagnostics},
                  tables);
   read_streaming(

@@ -6,6 +6,7 @@
 #include "sim/base/diagnostics.hpp"
 #include "workloads/graph.hpp"
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <vector>
@@ -52,7 +53,12 @@ struct FusedMoeRow {
   double groups = 0; ///< experts on this rank
   double hidden = 0;
   double intermediate = 0; ///< on this rank
+  double tile_rows = 0;    ///< of the products' tiles where the engine's defaults set them; 0 = tuned for the shape
+  double tile_columns = 0;
   double time = 0;
+
+  /// Experts of other ranks that get tokens, where all get as many.
+  [[nodiscard]] double other_groups() const { return std::min(groups * (slots / rows - 1), slots - rows); }
 };
 
 struct ScanRow {

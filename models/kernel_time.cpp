@@ -30,6 +30,7 @@ constexpr double smallest_split = 256;     // elements of k that one part of a s
 constexpr std::int64_t row_alignment = 16; // bytes
 constexpr double half_bytes = 2;           // results of narrower operands are in half precision
 constexpr double widening_rows = 64;       // of a tile that shares a widened weight
+constexpr double tensor_memory_rows = 64;  // of a tile that multiplies there, on Blackwell
 constexpr double widening_flops = 3;       // slots of the vector unit: 1.5 instructions of two FLOPs
 
 /// std::ceil without a call; shapes are far below 2^63.
@@ -110,10 +111,7 @@ double grouped_flops(const GroupedMatmul& shape, bool widened, double multiproce
   const double depth = gradient ? mean : shape.k;
   const double m = gradient ? shape.n : mean;
   const double n = gradient ? shape.k : shape.n;
-  double best = std::numeric_limits<double>::infinity();
-  for (const Tile tile : tiles) {
-    if (widened && tile.rows > widening_rows)
-      continue;
+  const auto work = [&](const Tile& tile) {
     const double slowdown = slowdown_of(tile, curve);
     const double down = m * tile.per_row;
     const double per_group = gradient || alike ? ceiling(down) : std::max(1.0, down + 0.5);
@@ -122,9 +120,15 @@ double grouped_flops(const GroupedMatmul& shape, bool widened, double multiproce
     const double whole = alike ? ceiling(waves - 1e-7) : waves + 0.5 * (count > multiprocessors ? 1 : 0);
     const double deepest = gradient ? std::max(whole * (depth + curve.tile_overhead), shape.busiest + curve.tile_overhead)
                                     : whole * (depth + curve.tile_overhead);
-    best = std::min(best, tile.rows * tile.columns * deepest * slowdown);
-  }
-  return 2 * best * multiprocessors;
+    return 2 * tile.rows * tile.columns * deepest * slowdown * multiprocessors;
+  };
+  if (shape.tile_rows > 0 && shape.tile_columns > 0)
+    return work({shape.tile_rows, shape.tile_columns});
+  double best = std::numeric_limits<double>::infinity();
+  for (const Tile& tile : tiles)
+    if (!widened || tile.rows <= widening_rows)
+      best = std::min(best, work(tile));
+  return best;
 }
 
 /// Seconds in which the vector lanes widen weights that are kept in fewer bits than they are multiplied in, once for each block of rows.
@@ -184,7 +188,7 @@ TimeParts matmul_time(const Matmul& shape, const UnitRates& unit, const MatmulCu
   return product_time(parts, unit.multiprocessors > 1 ? tiled_flops(shape, unit.multiprocessors, tiled) : parts.flops, slow, unit, curve);
 }
 
-TimeParts grouped_matmul_time(const GroupedMatmul& shape, const UnitRates& unit, const MatmulCurve& curve) {
+TimeParts grouped_matmul_time(const GroupedMatmul& shape, const UnitRates& unit, const MatmulCurve& curve, const IdleTileCurve& idle) {
   TimeParts parts;
   parts.flops = 2 * shape.rows * shape.n * shape.k;
   const double weight = shape.weight_bytes > 0 ? shape.weight_bytes : unit.element;
@@ -192,8 +196,17 @@ TimeParts grouped_matmul_time(const GroupedMatmul& shape, const UnitRates& unit,
   const double groups = std::min(shape.groups, shape.rows);
   parts.bytes = shape.rows * (unit.element * shape.k + std::max(half_bytes, unit.element) * shape.n) + weight * groups * shape.n * shape.k;
   parts.compute = widening_time(groups * shape.k * shape.n, shape.rows / groups, shape.weight_bytes, shape.mixed, unit);
-  return product_time(parts, unit.multiprocessors > 1 ? grouped_flops(shape, widened, unit.multiprocessors, curve) : parts.flops, false,
-                      unit, curve);
+  parts = product_time(parts, unit.multiprocessors > 1 ? grouped_flops(shape, widened, unit.multiprocessors, curve) : parts.flops, false,
+                       unit, curve);
+  if (shape.idle.count > 0) {
+    const double zeros = half_bytes * shape.idle.rows * shape.n;
+    const double start = (shape.idle.tile_rows < tensor_memory_rows ? idle.small : idle.large).si();
+    const double time = shape.idle.count * start + zeros / (unit.bandwidth * idle.memory);
+    parts.bytes += zeros;
+    parts.floor += time;
+    parts.time += time;
+  }
+  return parts;
 }
 
 TimeParts attention_time(const FusedAttention& shape, const UnitRates& unit, const AttentionCurve& curve) {

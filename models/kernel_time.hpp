@@ -16,7 +16,8 @@
 // Grouped product. Matrices of experts are padded to that alignment when they are loaded. One kernel deals the tiles of all groups to the
 // multiprocessors, so a group that is larger than the others costs no more than its tiles. Where groups are alike, each ends in a whole
 // number of tiles; else half a tile of each is empty on average. No k is split. A group without rows reads no matrix. Weight gradients are
-// groups products of their own depth; none ends before the deepest.
+// groups products of their own depth; none ends before the deepest. Tiles over rows of other ranks' experts cost the device their start
+// and the zeros that they write, beside the others (IdleTileCurve).
 //
 // Fused attention. Blocks of 128 queries of one head walk over their keys: FLOPs 4 (d + softmax) per score, d the mean width of keys and
 // values, plus k0 keys per block; a causal block skips the keys beyond its own queries, a window those out of its reach. With few queries,
@@ -62,7 +63,7 @@ struct TimeParts {
 };
 
 TimeParts matmul_time(const Matmul& shape, const UnitRates& unit, const MatmulCurve& curve);
-TimeParts grouped_matmul_time(const GroupedMatmul& shape, const UnitRates& unit, const MatmulCurve& curve);
+TimeParts grouped_matmul_time(const GroupedMatmul& shape, const UnitRates& unit, const MatmulCurve& curve, const IdleTileCurve& idle = {});
 TimeParts attention_time(const FusedAttention& shape, const UnitRates& unit, const AttentionCurve& curve);
 TimeParts scan_time(const ChunkScan& shape, const UnitRates& unit, const ScanCurve& curve);
 TimeParts streaming_time(const Streaming& shape, int kernels, const UnitRates& unit, const StreamingCurve& curve);

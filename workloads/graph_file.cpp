@@ -51,6 +51,15 @@ const Table<Matmul>& matmul_table() {
   return table;
 }
 
+const Table<IdleTiles>& idle_table() {
+  using I = IdleTiles;
+  static const Table<I> table = Table<I>("idle tiles", "Tiles over rows of other ranks' experts.")
+                                    .number("count", &I::count, positive("how many", false))
+                                    .number("tile_rows", &I::tile_rows, {.max = 1024, .help = "rows of one"})
+                                    .number("rows", &I::rows, {.max = 1e15, .help = "rows that they fill with zeros"});
+  return table;
+}
+
 const Table<GroupedMatmul>& grouped_table() {
   using G = GroupedMatmul;
   static const Table<G> table =
@@ -62,7 +71,10 @@ const Table<GroupedMatmul>& grouped_table() {
           .number("k", &G::k, positive("length of the inner products"))
           .flag("weight_gradient", &G::weight_gradient, {.help = "the inner products run over the rows"})
           .number("weight_bytes", &G::weight_bytes, {.max = 8, .help = "memory per element of a matrix; 0 = as the rows"})
-          .flag("mixed", &G::mixed, {.help = "weights in fewer bits are multiplied as they are kept"});
+          .flag("mixed", &G::mixed, {.help = "weights in fewer bits are multiplied as they are kept"})
+          .number("tile_rows", &G::tile_rows, {.max = 1024, .help = "rows of the kernel's tiles; 0 = what suits best"})
+          .number("tile_columns", &G::tile_columns, {.max = 1024, .help = "columns of the same"})
+          .object("idle", &G::idle, idle_table(), {.help = "tiles over rows of other ranks' experts"});
   return table;
 }
 

@@ -1,5 +1,6 @@
 #include "workloads/serving_graph.hpp"
 
+#include "workloads/expert_tiles.hpp"
 #include "workloads/recurrent.hpp"
 
 #include <algorithm>
@@ -210,7 +211,7 @@ void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const 
   const RoutingLoad load = routing_load(job_.routing, all, e.count, e.top_k, plan_.ep);
   const double rows = all * e.top_k / plan_.ep * load.rank;
   const double touched = held * touched_share(all * load.rank, e.count, e.top_k);
-  // Triton's passes go over the rows of other ranks' experts too, where their tokens are here; its products write zeros for them.
+  // Triton's kernels go over the rows of other ranks' experts too, where their tokens are here.
   const bool gathered = plan_.attention_dp == 1 || software_.serving.expert_exchange != ExpertExchange::dispatch || plan_.ep == 1;
   const bool triton = software_.experts == ExpertKernel::fused_moe && job_.weights.operand != Precision::fp4 && !job_.weights.mixed;
   const double slots = triton && gathered ? std::max(rows, all * e.top_k) : rows;
@@ -241,6 +242,10 @@ void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const 
     const double operand = element_bytes(job_.weights.casts ? job_.weights.operand : job_.precision);
     b.streaming(list, "expert_sort", OpClass::elementwise, std::min(arriving, rows) * s.hidden * operand, rows * s.hidden * operand);
   }
+  const bool widened = job_.weights.weight_bytes < element_bytes(job_.weights.operand);
+  const ExpertTile tile =
+      triton && !widened && plan_.ep > 1 ? default_tile(software_.expert_tiles, job_.weights.block_scaled(), arriving, held) : ExpertTile{};
+  const double others = e.count * touched_share(all, e.count, e.top_k) - touched;
   const auto product = [&](const char* name, double in, double out) {
     list.push_back({.name = name,
                     .op_class = OpClass::gemm,
@@ -251,7 +256,10 @@ void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const 
                                            .n = out,
                                            .k = in,
                                            .weight_bytes = job_.weights.weight_bytes,
-                                           .mixed = job_.weights.mixed}});
+                                           .mixed = job_.weights.mixed,
+                                           .tile_rows = tile.rows,
+                                           .tile_columns = tile.columns,
+                                           .idle = idle_tiles(tile, arriving, others, slots - rows, out)}});
   };
   if (!early)
     quantise(b, list, "expert_cast", std::min(all, rows) * outer, true);
@@ -259,8 +267,6 @@ void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const 
   b.streaming(list, "expert_act", OpClass::elementwise, b.gates() * slots * inner * s.element, slots * inner * s.element);
   quantise(b, list, "expert_act_cast", slots * inner, true);
   product("expert_down", inner, outer);
-  if (slots > rows)
-    b.streaming(list, "expert_zeros", OpClass::elementwise, 0, (slots - rows) * (b.gates() * width + s.hidden) * s.element, 0);
   b.streaming(list, "expert_join", OpClass::elementwise, (slots + (shared > 0 ? s.tokens : 0)) * s.hidden * s.element,
               arriving * s.hidden * s.element);
   exchange(b, list, all, true);

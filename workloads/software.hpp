@@ -26,6 +26,13 @@ enum class ExpertKernel {
   tuned_moe   ///< as fused_moe, but scales by block cost no more than one for each tensor (DeepGEMM, trtllm-gen; no table has them)
 };
 
+/// What sets the tiles of the fused experts' kernel where no one tuned them for the shape (workloads/expert_tiles.hpp).
+enum class ExpertTiles {
+  tuned,      ///< nothing: all shapes are tuned
+  by_experts, ///< vLLM to 0.14: whether more tokens enter than the rank holds experts
+  by_tokens   ///< vLLM 0.19: the tokens that enter
+};
+
 /// Whose matrix products run in fewer than 16 bits. Wider ones are the vendor's everywhere.
 enum class NarrowProducts {
   library, ///< the vendor's library (cuBLASLt)
@@ -114,6 +121,7 @@ struct SoftwareProfile {
   ServingTraits serving;
   AttentionKernel attention = AttentionKernel::flash;
   ExpertKernel experts = ExpertKernel::grouped;
+  ExpertTiles expert_tiles = ExpertTiles::tuned;
   NarrowProducts narrow_products = NarrowProducts::library;
   bool hidden_dropout = false;
   bool attention_dropout = false;

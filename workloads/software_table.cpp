@@ -30,6 +30,8 @@ const Table<SoftwareProfile>& software_table() {
                                                 {"fused_moe", ExpertKernel::fused_moe},
                                                 {"per_expert", ExpertKernel::per_expert},
                                                 {"tuned_moe", ExpertKernel::tuned_moe}};
+  static const Choices<ExpertTiles> tiles = {
+      {"tuned", ExpertTiles::tuned}, {"by_experts", ExpertTiles::by_experts}, {"by_tokens", ExpertTiles::by_tokens}};
   static const Choices<AttentionKernel> attention = {{"unfused", AttentionKernel::unfused},
                                                      {"flash1", AttentionKernel::flash1},
                                                      {"triton", AttentionKernel::triton},
@@ -111,6 +113,8 @@ const Table<SoftwareProfile>& software_table() {
                            "FlashAttention-3 or cuDNN 9"})
           .choice("experts", &S::experts, experts,
                   {.help = "one library kernel, the serving engines' kernel, or one product after the other"})
+          .choice("expert_tiles", &S::expert_tiles, tiles,
+                  {.help = "what sets the tiles of the serving engines' kernel where experts are not split and so not tuned for"})
           .choice("narrow_products", &S::narrow_products, narrow, {.help = "whose products run in fewer than 16 bits"})
           .flag("hidden_dropout", &S::hidden_dropout, {.help = "dropout after attention, feed-forward network and embedding"})
           .flag("attention_dropout", &S::attention_dropout, {.help = "dropout on the attention scores"})

@@ -101,6 +101,9 @@ void round_curves(ArchitectureCurves& curves) {
     round_digits(c.memory);
     round_digits(c.floor);
   }
+  round_digits(curves.idle_tiles.small);
+  round_digits(curves.idle_tiles.large);
+  round_digits(curves.idle_tiles.memory);
   if (curves.scan) {
     round_digits(curves.scan->rate);
     round_digits(curves.scan->start);

@@ -1,8 +1,10 @@
 #include "models/fits/fit_calibration.hpp"
 #include "models/fits/fit_least_squares.hpp"
+#include "workloads/expert_tiles.hpp"
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 namespace orrery {
 
@@ -43,39 +45,66 @@ MatmulCurve fit_rows(const Rows& rows, const MeasuredDevice& device, const Calib
   return curve;
 }
 
-/// What casts by blocks reach, beside the curve of the products: known where they go over slots that no product follows. Elsewhere the
-/// same, assumed.
-void fit_block_cast(const KernelTables& tables, FitRows rows, Calibration& calibration) {
+/// Fits what stands beside the products, with a curve for those, to the rows of one kind: only where some are of one rank among many.
+/// `take` puts the last parameters into `trial`. Whether it could.
+bool fit_beside(const KernelTables& tables, FitRows rows, const MeasuredDevice& device, ExpertCurves kind, Precision precision,
+                const std::vector<double>& own_start, const std::vector<Bounds>& own_bounds, Calibration& trial,
+                const std::function<void(ArchitectureCurves&, const double*)>& take) {
+  Rows own;
+  bool among = false;
+  for (const FusedMoeRow& row : tables.fused_moe)
+    if (row.device == device.name && row.precision == precision && expert_curves(row) == kind && (rows == FitRows::all || !held_out(row))) {
+      own.push_back(&row);
+      among = among || row.slots > row.rows;
+    }
+  if (!among)
+    return false;
   std::vector<double> start = curve_start;
   std::vector<Bounds> bounds = curve_bounds;
-  start.push_back(0.5);
-  bounds.push_back({0.02, 1});
+  start.insert(start.end(), own_start.begin(), own_start.end());
+  bounds.insert(bounds.end(), own_bounds.begin(), own_bounds.end());
+  ArchitectureCurves& curves = trial.architectures[device.architecture];
+  const Residuals residuals = [&](const std::vector<double>& p, std::vector<double>& out) {
+    take(curves, &p[curve_start.size()]);
+    const MatmulCurve curve = curve_from(p);
+    for (std::size_t i = 0; i < own.size(); ++i)
+      out[i] = std::log(fused_moe_time(*own[i], device, curve, trial) / own[i]->time);
+  };
+  const std::vector<double> found = fit_parameters(residuals, own.size(), start, bounds);
+  take(curves, &found[curve_start.size()]);
+  return true;
+}
+
+/// Tiles that other ranks' experts start in vain, known from rows without casts, then what casts by blocks reach. Devices without such
+/// rows take what the one of the nearest bandwidth has, assumed.
+void fit_all_beside(const KernelTables& tables, FitRows rows, Calibration& calibration) {
+  std::map<std::string, ArchitectureCurves> measured;
   for (const auto& [name, device] : tables.devices) {
-    Rows own;
-    bool beside = false;
-    for (const FusedMoeRow& row : tables.fused_moe)
-      if (row.device == name && by_blocks(row) && (rows == FitRows::all || !held_out(row))) {
-        own.push_back(&row);
-        beside = beside || row.slots > row.rows;
-      }
-    if (!beside)
-      continue;
     Calibration trial = calibration;
-    StreamingCurve& cast = trial.architectures[device.architecture].streaming[OpClass::block_cast];
-    cast = streaming_curve(calibration, device, OpClass::cast);
-    const Residuals residuals = [&](const std::vector<double>& p, std::vector<double>& out) {
-      cast.memory = p.back();
-      const MatmulCurve curve = curve_from(p);
-      for (std::size_t i = 0; i < own.size(); ++i)
-        out[i] = std::log(fused_moe_time(*own[i], device, curve, trial) / own[i]->time);
+    const auto idle = [](ArchitectureCurves& curves, const double* p) {
+      curves.idle_tiles = {.small = Seconds{p[0]}, .large = Seconds{p[1]}, .memory = p[2], .assumed = false};
     };
-    cast.memory = fit_parameters(residuals, own.size(), start, bounds).back();
-    for (const auto& [other, target] : tables.devices) {
-      StreamingCurve curve = streaming_curve(calibration, target, OpClass::cast);
-      curve.memory = cast.memory;
-      curve.assumed = target.architecture != device.architecture;
-      calibration.architectures[target.architecture].streaming[OpClass::block_cast] = curve;
-    }
+    if (!fit_beside(tables, rows, device, &ArchitectureCurves::fused_moe, Precision::bf16, {1e-9, 1e-9, 0.5},
+                    {{1e-11, 1e-7}, {1e-11, 1e-7}, {0.05, 1}}, trial, idle))
+      continue;
+    trial.architectures[device.architecture].streaming[OpClass::block_cast] = streaming_curve(calibration, device, OpClass::cast);
+    const auto cast = [](ArchitectureCurves& curves, const double* p) { curves.streaming.at(OpClass::block_cast).memory = *p; };
+    if (fit_beside(tables, rows, device, &ArchitectureCurves::fused_moe_blocks, Precision::fp8, {0.5}, {{0.02, 1}}, trial, cast))
+      measured.emplace(name, trial.architectures.at(device.architecture));
+  }
+  if (measured.empty())
+    return;
+  for (const auto& [name, device] : tables.devices) {
+    const double bandwidth = device.bandwidth;
+    const auto away = [&](const auto& entry) { return std::abs(std::log(tables.devices.at(entry.first).bandwidth / bandwidth)); };
+    const ArchitectureCurves& nearest = std::ranges::min_element(measured, {}, away)->second;
+    ArchitectureCurves& curves = calibration.architectures[device.architecture];
+    StreamingCurve cast = streaming_curve(calibration, device, OpClass::cast);
+    cast.memory = nearest.streaming.at(OpClass::block_cast).memory;
+    cast.assumed = !measured.contains(name);
+    curves.streaming[OpClass::block_cast] = cast;
+    curves.idle_tiles = nearest.idle_tiles;
+    curves.idle_tiles.assumed = cast.assumed;
   }
 }
 
@@ -93,10 +122,20 @@ double fused_moe_time(const FusedMoeRow& row, const MeasuredDevice& device, cons
   UnitRates unit = device.rates(row.precision);
   unit.unaligned_peak = device.vector_peak;
   const double busiest = row.balanced ? 0 : 2 * row.rows / row.groups; // only whether groups differ counts
+  const auto known = calibration.architectures.find(device.architecture);
+  const IdleTileCurve idle = known == calibration.architectures.end() ? IdleTileCurve{} : known->second.idle_tiles;
   const auto product = [&](double n, double k) {
-    return grouped_matmul_time(
-               {.groups = row.groups, .rows = row.rows, .busiest = busiest, .n = n, .k = k, .weight_bytes = row.weight_bytes}, unit, curve)
-        .time;
+    const GroupedMatmul shape{.groups = row.groups,
+                              .rows = row.rows,
+                              .busiest = busiest,
+                              .n = n,
+                              .k = k,
+                              .weight_bytes = row.weight_bytes,
+                              .tile_rows = row.tile_rows,
+                              .tile_columns = row.tile_columns,
+                              .idle =
+                                  idle_tiles({row.tile_rows, row.tile_columns}, row.tokens, row.other_groups(), row.slots - row.rows, n)};
+    return grouped_matmul_time(shape, unit, curve, idle).time;
   };
   const auto pass = [&](OpClass op_class, double read, double written) {
     return streaming_time({.read = Bytes{read}, .written = Bytes{written}}, 1, device.rates(Precision::fp16),
@@ -108,10 +147,6 @@ double fused_moe_time(const FusedMoeRow& row, const MeasuredDevice& device, cons
   time += 2 * streaming_curve(calibration, device, OpClass::elementwise).floor.si(); // top-k of the routing and the sorting of tokens
   time += pass(OpClass::elementwise, element * 2 * row.slots * row.intermediate, element * row.slots * row.intermediate);
   time += pass(OpClass::elementwise, element * row.slots * row.hidden, element * row.tokens * row.hidden);
-  if (row.slots > row.rows) // for which the products' kernels write zeros
-    time += streaming_time({.written = Bytes{element * (row.slots - row.rows) * (2 * row.intermediate + row.hidden)}}, 0,
-                           device.rates(Precision::fp16), streaming_curve(calibration, device, OpClass::elementwise))
-                .time;
   if (row.precision == Precision::fp8 || row.precision == Precision::fp4)
     for (const double operand : {row.tokens * row.hidden, row.slots * row.intermediate})
       time += pass(by_blocks(row) ? OpClass::block_cast : OpClass::cast, element * operand, element_bytes(row.precision) * operand);
@@ -119,7 +154,7 @@ double fused_moe_time(const FusedMoeRow& row, const MeasuredDevice& device, cons
 }
 
 void fit_grouped(const KernelTables& tables, FitRows rows, Calibration& calibration) {
-  fit_block_cast(tables, rows, calibration);
+  fit_all_beside(tables, rows, calibration);
   for (const auto& [name, device] : tables.devices)
     for (const ExpertCurves curves :
          {&ArchitectureCurves::fused_moe, &ArchitectureCurves::fused_moe_blocks, &ArchitectureCurves::fused_moe_widened})

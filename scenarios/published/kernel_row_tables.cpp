@@ -105,13 +105,16 @@ void add_own_tables(const KernelTables& tables, KernelRows& rows) {
                            .busiest = row.balanced ? 0 : 2 * row.rows / row.groups,
                            .n = 2 * row.intermediate,
                            .k = row.hidden,
-                           .weight_bytes = row.weight_bytes};
+                           .weight_bytes = row.weight_bytes,
+                           .tile_rows = row.tile_rows,
+                           .tile_columns = row.tile_columns};
     out.widened = expert_curves(row) == &ArchitectureCurves::fused_moe_widened;
     if (out.widened)
       out.precision = "w4a16";
     else if (expert_curves(row) == &ArchitectureCurves::fused_moe_blocks)
       out.precision = "fp8_block";
-    out.operators = kernel_experts(row.precision, word(row.precision) != "half", up, row.tokens, row.intermediate, row.slots);
+    out.operators =
+        kernel_experts(row.precision, word(row.precision) != "half", up, row.tokens, row.intermediate, row.slots, row.other_groups());
   }
   line = 1;
   for (const StreamingRow& row : tables.streaming) {

@@ -1,6 +1,7 @@
 #include "scenarios/published/kernel_rows.hpp"
 
 #include "scenarios/data_files.hpp"
+#include "workloads/expert_tiles.hpp"
 
 #include <algorithm>
 #include <cctype>
@@ -28,12 +29,15 @@ Operator kernel_collective(CollectiveKind kind, double bytes) {
   return {.name = "collective", .op_class = OpClass::communication, .shape = Collective{.kind = kind, .bytes = Bytes{bytes}}};
 }
 
-std::vector<Operator> kernel_experts(Precision precision, bool narrow, GroupedMatmul up, double tokens, double intermediate, double slots) {
+std::vector<Operator> kernel_experts(Precision precision, bool narrow, GroupedMatmul up, double tokens, double intermediate, double slots,
+                                     double others) {
   constexpr double half = 2;
   const double hidden = up.k;
   GroupedMatmul down = up;
   down.n = hidden;
   down.k = intermediate;
+  for (GroupedMatmul* product : {&up, &down})
+    product->idle = idle_tiles({up.tile_rows, up.tile_columns}, tokens, others, slots - up.rows, product->n);
   std::vector<Operator> list{kernel_pass(OpClass::elementwise, 0, 0, 2)};
   const OpClass cast = precision == Precision::fp8 && up.weight_bytes > element_bytes(precision) ? OpClass::block_cast : OpClass::cast;
   if (narrow)
@@ -43,9 +47,6 @@ std::vector<Operator> kernel_experts(Precision precision, bool narrow, GroupedMa
   list.push_back(kernel_pass(OpClass::elementwise, half * 2 * slots * intermediate, half * slots * intermediate));
   list.push_back({.name = "down", .op_class = OpClass::gemm, .precision = precision, .shape = down});
   list.push_back(kernel_pass(OpClass::elementwise, half * slots * hidden, half * tokens * hidden));
-  // The products' kernels write zeros for slots of other ranks' experts.
-  if (slots > up.rows)
-    list.push_back(kernel_pass(OpClass::elementwise, 0, half * (slots - up.rows) * (up.n + hidden), 0));
   return list;
 }
 

@@ -59,7 +59,8 @@ Operator kernel_pass(OpClass op_class, double read, double written, int kernels 
 Operator kernel_attention(Precision precision, FusedAttention shape);
 Operator kernel_collective(CollectiveKind kind, double bytes);
 /// The routed experts of one rank: routing, both products of gated experts, their activation, the sum over a token's experts; casts where
-/// `narrow`. `slots` = tokens x experts each, on all ranks: the passes go over those of other ranks too.
-std::vector<Operator> kernel_experts(Precision precision, bool narrow, GroupedMatmul up, double tokens, double intermediate, double slots);
+/// `narrow`. `slots` = tokens x experts each, on all ranks: the kernels go over those of other ranks too, of `others` experts.
+std::vector<Operator> kernel_experts(Precision precision, bool narrow, GroupedMatmul up, double tokens, double intermediate, double slots,
+                                     double others);
 
 } // namespace orrery

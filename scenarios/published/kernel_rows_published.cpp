@@ -1,5 +1,6 @@
 #include "scenarios/published/kernel_rows.hpp"
 #include "scenarios/published/training_row_cells.hpp"
+#include "workloads/expert_tiles.hpp"
 #include "workloads/routing.hpp"
 #include "workloads/serving_graph.hpp"
 #include "workloads/tables.hpp"
@@ -115,16 +116,25 @@ void read_experts(const Cells& cells, KernelRow row, Lines& out) {
   const double rows = tokens * top_k / ep * load.rank;
   const double touched = balanced ? 1 : touched_share(tokens * load.rank, static_cast<int>(count), static_cast<int>(top_k));
   const double groups = std::max(1.0, std::min(count / ep * touched, rows));
+  // Tuned: on A100 8 experts in up to 8 parts; later, assumed, whatever is split by TP (workloads/expert_tiles.hpp).
+  const bool older = cells.text("framework").starts_with("vllm-0.14");
+  const bool tuned = ep == 1 && (!older || (count <= 8 && width >= 1792));
+  const bool by_blocks = numbers->precision == Precision::fp8 && numbers->kept > 1;
+  const ExpertTiles rule = older ? ExpertTiles::by_experts : ExpertTiles::by_tokens;
+  const ExpertTile tile = tuned ? ExpertTile{} : default_tile(rule, by_blocks, tokens, count / ep);
   const GroupedMatmul up{.groups = groups,
                          .rows = rows,
                          .busiest = balanced ? 0 : 2 * rows / groups,
                          .n = 2 * width,
                          .k = cells.number("hidden"),
-                         .weight_bytes = numbers->kept};
+                         .weight_bytes = numbers->kept,
+                         .tile_rows = tile.rows,
+                         .tile_columns = tile.columns};
   row.widened = numbers->kept > 0 && !numbers->casts;
   // TensorRT-LLM's kernels in four bits pass over the rows of their own experts alone.
-  row.operators =
-      kernel_experts(numbers->precision, numbers->casts, up, tokens, width, numbers->precision == Precision::fp4 ? rows : tokens * top_k);
+  row.operators = kernel_experts(
+      numbers->precision, numbers->casts, up, tokens, width, numbers->precision == Precision::fp4 ? rows : tokens * top_k,
+      std::min(count * (balanced ? 1 : touched_share(tokens, static_cast<int>(count), static_cast<int>(top_k))), tokens * top_k) - groups);
   out.push_back(std::move(row));
 }
 
@@ -347,7 +357,9 @@ const std::vector<Format>& formats() {
       {{"gpu", "attn_dtype", "kv_cache_dtype", "batch_size", "new_tokens", "past_tokens", "n_q", "n_kv", "head_dim", "latency_us"},
        "gpu",
        read_attention},
-      {{"gpu", "dtype", "tokens", "hidden", "intermediate", "experts", "topk", "tp", "ep", "routing", "latency_us"}, "gpu", read_experts},
+      {{"gpu", "framework", "dtype", "tokens", "hidden", "intermediate", "experts", "topk", "tp", "ep", "routing", "latency_us"},
+       "gpu",
+       read_experts},
       {{"gpu", "framework", "scope", "phase", "attn_dtype", "kv_cache_dtype", "gemm_dtype", "batch_size", "new_tokens", "past_tokens",
         "n_heads", "latency_us"},
        "gpu",

@@ -114,7 +114,10 @@ TEST_CASE("errors on held-out kernels", "[calibration]") {
       {"b200-sxm", "aic", "fp4 64 rows an expert and more", 0.12},
       {"h100-sxm-80gb", "aic", "fp8 blocks balanced", 0.10},
       {"h100-sxm-80gb", "aic", "fp8 blocks 64 rows an expert and more", 0.06},
-      {"b200-sxm", "aic", "fp8 blocks balanced", 0.15},
+      {"a100-sxm-80gb", "aic", "half skewed", 0.12},
+      {"h100-sxm-80gb", "aic", "half balanced", 0.08},
+      {"b200-sxm", "aic", "half balanced", 0.09},
+      {"b200-sxm", "aic", "fp8 blocks balanced", 0.08},
       {"b200-sxm", "aic", "fp8 blocks 64 rows an expert and more", 0.10},
       {"h100-sxm-80gb", "aic", "w4a16 64 rows an expert and more", 0.08},
       {"b200-sxm", "aic", "w4a16 64 rows an expert and more", 0.08},
@@ -127,28 +130,37 @@ TEST_CASE("errors on held-out kernels", "[calibration]") {
   }
 }
 
-TEST_CASE("slots of other ranks' experts tell what casts by blocks reach", "[calibration]") {
+TEST_CASE("slots of other ranks' experts tell what tiles in vain, their zeros and casts by blocks cost", "[calibration]") {
   KernelTables tables;
-  const MeasuredDevice device = kernel_tables().devices.at("h100-sxm-80gb");
+  const MeasuredDevice device = kernel_tables().devices.at("b200-sxm");
   tables.devices[device.name] = device;
   const MatmulCurve products{.rate = 0.4, .tile_overhead = 500, .edge = 3, .sustained = 0, .memory = 0.85, .exposed = 1};
   Calibration truth;
-  truth.architectures[device.architecture].streaming[OpClass::block_cast] = {.memory = 0.25};
-  for (const double tokens : {64.0, 512.0, 4096.0, 16384.0})
-    for (const double ranks : {1.0, 8.0, 32.0})
-      for (const double width : {768.0, 2048.0}) {
-        FusedMoeRow row{.source = "aic", .device = device.name, .kernel = "triton", .precision = Precision::fp8, .weight_bytes = 1.0002};
-        row.tokens = tokens;
-        row.slots = 8 * tokens;
-        row.rows = row.slots / ranks;
-        row.groups = 256 / ranks;
-        row.hidden = 7168;
-        row.intermediate = width;
-        row.time = fused_moe_time(row, device, products, truth);
-        tables.fused_moe.push_back(row);
-      }
-  const Calibration fit = fit_calibration(tables);
-  const StreamingCurve& cast = fit.architectures.at(device.architecture).streaming.at(OpClass::block_cast);
+  ArchitectureCurves& curves = truth.architectures[device.architecture];
+  curves.streaming[OpClass::block_cast] = {.memory = 0.25};
+  curves.idle_tiles = {.small = Seconds{0.7e-9}, .large = Seconds{4e-9}, .memory = 0.3};
+  for (const double tokens : {16.0, 64.0, 512.0, 4096.0, 16384.0})
+    for (const double ranks : {1.0, 8.0, 32.0, 128.0})
+      for (const double width : {768.0, 2048.0})
+        for (const bool blocks : {false, true}) {
+          FusedMoeRow row{.source = "aic", .device = device.name, .kernel = "triton"};
+          row.precision = blocks ? Precision::fp8 : Precision::bf16;
+          row.weight_bytes = blocks ? 1.0002 : 2;
+          row.tokens = tokens;
+          row.slots = 8 * tokens;
+          row.rows = row.slots / ranks;
+          row.groups = 256 / ranks;
+          row.hidden = 7168;
+          row.intermediate = width;
+          row.time = fused_moe_time(row, device, products, truth);
+          tables.fused_moe.push_back(row);
+        }
+  const ArchitectureCurves fit = fit_calibration(tables).architectures.at(device.architecture);
+  CHECK(fit.idle_tiles.small.si() == Approx(0.7e-9).epsilon(0.1));
+  CHECK(fit.idle_tiles.large.si() == Approx(4e-9).epsilon(0.05));
+  CHECK(fit.idle_tiles.memory == Approx(0.3).epsilon(0.05));
+  CHECK_FALSE(fit.idle_tiles.assumed);
+  const StreamingCurve& cast = fit.streaming.at(OpClass::block_cast);
   CHECK(cast.memory == Approx(0.25).epsilon(0.05));
   CHECK_FALSE(cast.assumed);
 }

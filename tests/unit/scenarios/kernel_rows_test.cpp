@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+
 namespace orrery::kernel_rows_test {
 
 namespace {
@@ -69,19 +71,30 @@ TEST_CASE("tokens go once to each rank that holds one of their experts, in eight
   CHECK_FALSE(rows.rows[2].refusal.empty());
 }
 
-TEST_CASE("passes around the experts of one rank go over the rows of all ranks", "[unit][kernels]") {
-  const auto traffic = [](const char* ep) {
-    const KernelRows rows = published(std::string("gpu,dtype,tokens,hidden,intermediate,experts,topk,tp,ep,routing,latency_us\n") +
-                                      "h100_sxm,fp8_block,1024,4096,1536,128,8,1," + ep + ",balanced,90\n");
+TEST_CASE("kernels of the experts of one rank go over the rows of all ranks", "[unit][kernels]") {
+  const auto operators = [](const char* ep) {
+    return published(std::string("gpu,framework,dtype,tokens,hidden,intermediate,experts,topk,tp,ep,routing,latency_us\n") +
+                     "h100_sxm,vllm-0.19.0,fp8_block,1024,4096,1536,128,8,1," + ep + ",balanced,90\n")
+        .rows.at(0)
+        .operators;
+  };
+  const auto traffic = [&](const char* ep) {
     double bytes = 0;
-    for (const Operator& op : rows.rows.at(0).operators)
+    for (const Operator& op : operators(ep))
       if (const auto* pass = std::get_if<Streaming>(&op.shape); pass && op.op_class == OpClass::elementwise)
         bytes += (pass->read + pass->written).si();
     return bytes;
   };
-  const double rows = 1024.0 * 8;
-  const double zeros = 2 * rows * (1 - 1.0 / 8) * (2 * 1536 + 4096);
-  CHECK(traffic("8") == Approx(traffic("1") + zeros));
+  CHECK(traffic("8") == traffic("1"));
+  const auto up = [&](const char* ep) {
+    const std::vector<Operator> list = operators(ep);
+    return std::get<GroupedMatmul>(std::ranges::find(list, "up", &Operator::name)->shape);
+  };
+  CHECK(up("1").idle.count == 0);
+  CHECK(up("8").idle.rows == 1024 * 8 * 7 / 8.0);
+  CHECK(up("8").idle.count == 112 * 2 * 1536 / 128); // 64 rows each, one tile down
+  CHECK(up("8").tile_rows == 64);
+  CHECK(up("1").tile_rows == 0);
 }
 
 TEST_CASE("tables of no known format are said, those of the project are all read", "[unit][kernels]") {
