@@ -192,6 +192,8 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration, c
     limit_ = {.sustained = half.sustained,
               .largest = std::max(half.largest_flops, limiter_window * half.rate * half_peak(device)),
               .relief = device.power_cap && device.kernel_cap ? *device.power_cap / *device.kernel_cap : 1.0};
+  const auto searched = calibration.devices.find(device.name);
+  const DeviceRates own = carried || searched == calibration.devices.end() ? DeviceRates{} : searched->second;
   bool has_streaming_unit = false;
   for (const ComputeUnit& unit : device.units)
     has_streaming_unit = has_streaming_unit || unit.kind != UnitKind::matrix;
@@ -240,6 +242,8 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration, c
           curve->narrow_cache = curve->cache;
         *curve = of_generation(*curve, software.attention);
       }
+      if (fitted_kind)
+        lane.scale(is_narrow(precision) ? own.narrow : own.half);
     }
     for (std::size_t c = 0; c < op_classes; ++c) {
       unit.streaming[c] = assumed_streaming(static_cast<OpClass>(c));
@@ -250,6 +254,12 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration, c
     }
     units_.push_back(std::move(unit));
   }
+}
+
+void KernelModel::Lane::scale(double rate) {
+  for (double* share :
+       {&matmul.rate, &grouped.rate, &grouped_blocks.rate, &grouped_mixed.rate, &attention.rate, &latent_attention.rate, &scan.rate})
+    *share = std::min(1.0, *share * rate);
 }
 
 template <class Time> OpCost KernelModel::quickest(std::size_t precision, Time time) const {

@@ -88,6 +88,8 @@ private:
     AttentionCurve latent_attention;
     ScanCurve scan;
     bool usable = false;
+
+    void scale(double rate); ///< of all arithmetic
   };
   struct Unit {
     int index = 0;       ///< in Device::units

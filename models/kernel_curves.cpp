@@ -13,8 +13,15 @@ struct Named {
   ArchitectureCurves curves;
 };
 
+/// A device with its rates.
+struct NamedRates {
+  std::string name;
+  DeviceRates rates;
+};
+
 struct CurvesFile {
   std::vector<Named> architectures;
+  std::vector<NamedRates> devices;
   NetworkCurve network;
 };
 
@@ -168,12 +175,24 @@ const Table<NetworkCurve>& network_table() {
   return table;
 }
 
+const Table<DeviceRates>& rates_table() {
+  using C = DeviceRates;
+  static const Table<C> table = Table<C>("device rates", "Arithmetic of a device over what the curves of its architecture stand for.")
+                                    .number("half", &C::half, {.above = 0, .help = "in 16 bits and more"})
+                                    .number("narrow", &C::narrow, {.above = 0, .help = "in fewer bits"});
+  return table;
+}
+
 const Table<CurvesFile>& file_table() {
   static const Table<Named> named = Table<Named>("architecture", "Curves of one architecture.")
                                         .text("name", &Named::name, {.required = true, .help = "as in Device::architecture"})
                                         .object("curves", &Named::curves, architecture_table(), {.required = true});
+  static const Table<NamedRates> device = Table<NamedRates>("device", "What searches found on one device.")
+                                              .text("name", &NamedRates::name, {.required = true, .help = "as in Device::name"})
+                                              .object("rates", &NamedRates::rates, rates_table(), {.required = true});
   static const Table<CurvesFile> table = Table<CurvesFile>("curves", "Constants of the achievable-time models.")
                                              .list("architectures", &CurvesFile::architectures, named, {.required = true})
+                                             .list("devices", &CurvesFile::devices, device)
                                              .object("network", &CurvesFile::network, network_table());
   return table;
 }
@@ -186,6 +205,8 @@ Calibration read_calibration(const yaml::Node& node, Diagnostics& diagnostics) {
   calibration.network = file.network;
   for (Named& named : file.architectures)
     calibration.architectures[named.name] = std::move(named.curves);
+  for (NamedRates& named : file.devices)
+    calibration.devices[named.name] = named.rates;
   return calibration;
 }
 
@@ -194,6 +215,8 @@ yaml::Node write_calibration(const Calibration& calibration) {
   file.network = calibration.network;
   for (const auto& [name, curves] : calibration.architectures)
     file.architectures.push_back({name, curves});
+  for (const auto& [name, rates] : calibration.devices)
+    file.devices.push_back({name, rates});
   return file_table().write(file);
 }
 

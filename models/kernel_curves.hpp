@@ -1,7 +1,7 @@
 // Constants of the achievable-time models: what models/fits/*.cpp derives from models/calibration/kernels/*.csv, and
 // models/calibration/curves.yaml keeps. Plain values.
 //
-// Which curve an architecture takes, in this order:
+// Which curve an architecture takes, in this order (DeviceRates then tell its devices apart):
 //   1. its own, fitted to rows of its devices (ampere, hopper, blackwell, volta);
 //   2. of products, the assumed curve with the mean share of the best product that a search found on its devices as its rate (cdna3, cdna4,
 //      gaudi); fused attention then keeps the assumed ratio to products, since power and clocks bound both;
@@ -148,8 +148,15 @@ struct NetworkCurve {
   bool assumed = true;
 };
 
+/// Arithmetic of a device over what the curves of its architecture stand for: power and clocks differ where the silicon is the same.
+struct DeviceRates {
+  double half = 1;   ///< 16 bits and more
+  double narrow = 1; ///< fewer
+};
+
 struct Calibration {
   std::map<std::string, ArchitectureCurves> architectures; ///< by Device::architecture
+  std::map<std::string, DeviceRates> devices;              ///< by Device::name, of what searches were made on
   NetworkCurve network;
 };
 

@@ -1,29 +1,63 @@
 #include "models/fits/fit_calibration.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace orrery {
 
 namespace {
 
-/// Architectures of which only the best product is known: the assumed curve with the mean share of their devices as its rate.
-void take_best_matmul(const KernelTables& tables, Calibration& calibration) {
-  std::map<std::string, std::map<Precision, std::vector<double>>> shares;
-  for (const BestMatmul& best : tables.best_matmul)
-    shares[best.architecture][best.precision].push_back(best.share);
-  for (const auto& [architecture, by_precision] : shares) {
-    if (calibration.architectures.contains(architecture))
+/// Four digits are more than any of the constants is worth, and keep the file the same across compilers.
+void round_digits(double& value) {
+  if (value <= 0)
+    return;
+  const double unit = std::pow(10.0, std::floor(std::log10(value)) - 3);
+  value = unit < 1 ? std::round(value / unit) / std::round(1 / unit) : std::round(value / unit) * unit;
+}
+
+/// The share of the peak that the curves of an architecture stand for: that of the best product found on the device whose kernels were
+/// measured, else the mean over its devices. Nothing where no search was made.
+std::optional<double> curve_share(const KernelTables& tables, const std::string& architecture, Precision precision) {
+  double sum = 0;
+  int count = 0;
+  for (const BestMatmul& best : tables.best_matmul) {
+    if (best.architecture != architecture || best.precision != precision)
       continue;
-    for (const auto& [precision, values] : by_precision) {
-      MatmulCurve curve;
-      double sum = 0;
-      for (const double share : values)
-        sum += share;
-      curve.rate = std::min(1.0, sum / static_cast<double>(values.size()));
-      curve.sustained = 0; // the search found its best among large products
-      calibration.architectures[architecture].matmul[precision] = curve;
-    }
+    if (tables.devices.contains(best.device))
+      return best.share;
+    sum += best.share;
+    ++count;
+  }
+  return count > 0 ? std::optional(sum / count) : std::nullopt;
+}
+
+/// Architectures of which only best products are known: the assumed curve with the share that stands for them as its rate.
+void take_best_matmul(const KernelTables& tables, Calibration& calibration) {
+  for (const BestMatmul& best : tables.best_matmul) {
+    const bool measured = std::ranges::any_of(tables.devices, [&](const auto& d) { return d.second.architecture == best.architecture; });
+    if (measured)
+      continue;
+    MatmulCurve curve;
+    curve.rate = std::min(1.0, *curve_share(tables, best.architecture, best.precision));
+    curve.sustained = 0; // the search found its best among large products
+    calibration.architectures[best.architecture].matmul[best.precision] = curve;
+  }
+}
+
+/// What searches found on each device, over what its architecture's curves stand for; in a precision without a search as in the other.
+void take_device_rates(const KernelTables& tables, Calibration& calibration) {
+  std::map<std::string, std::array<double, 2>> devices; // half, narrow; 0 = not searched
+  for (const BestMatmul& best : tables.best_matmul) {
+    double rate = best.share / *curve_share(tables, best.architecture, best.precision);
+    round_digits(rate);
+    devices[best.device][best.precision == Precision::bf16 ? 0 : 1] = rate;
+  }
+  for (const auto& [name, found] : devices) {
+    const auto [half, narrow] = found;
+    const DeviceRates rates{.half = half > 0 ? half : narrow, .narrow = narrow > 0 ? narrow : half};
+    if (rates.half != 1 || rates.narrow != 1)
+      calibration.devices[name] = rates;
   }
 }
 
@@ -60,14 +94,6 @@ void carry_engine_collective(const KernelTables& tables, std::optional<Collectiv
     own = measured;
     own->assumed = true;
   }
-}
-
-/// Four digits are more than any of the constants is worth, and keep the file the same across compilers.
-void round_digits(double& value) {
-  if (value <= 0)
-    return;
-  const double unit = std::pow(10.0, std::floor(std::log10(value)) - 3);
-  value = unit < 1 ? std::round(value / unit) / std::round(1 / unit) : std::round(value / unit) * unit;
 }
 
 void round_digits(Seconds& value) {
@@ -138,6 +164,7 @@ Calibration fit_calibration(const KernelTables& tables, FitRows rows) {
   for (const auto kind : {&C::one_shot, &C::two_shot, &C::exchange, &C::exchange_low_latency})
     carry_engine_collective(tables, kind, calibration);
   take_best_matmul(tables, calibration);
+  take_device_rates(tables, calibration);
   take_attention(calibration);
   for (auto& [architecture, curves] : calibration.architectures)
     round_curves(curves);

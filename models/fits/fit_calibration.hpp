@@ -5,9 +5,9 @@
 // three times.
 //          The shape of a curve comes from the largest source of a device. Sources of one device differ by 5 to 15% in large products
 //          (library generation, operand values and so clocks), so the rate is then moved to the mean of the sources' medians, each source
-//          counting once. Below 16 bits the rows are a serving engine's own kernels; the vendor's library takes the shape of its products
-//          in half precision, whose tiles start and end in the same time, and the rate of the searches for the best product, less what
-//          those find above the curve in half precision.
+//          counting once, and no higher than the best product that a search found on the device. Below 16 bits the rows are a serving
+//          engine's own kernels; the vendor's library takes the shape of its products in half precision, whose tiles start and end in the
+//          same time, and the rate of the searches for the best product, less what those find above the curve in half precision.
 // Source:  models/calibration/kernels. Never end-to-end measurements.
 #pragma once
 

@@ -58,33 +58,25 @@ double median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[half] : 0.5 * (values[half - 1] + values[half]);
 }
 
-/// Mean log(measured / predicted) of the best products that searches found on the devices of an architecture; nothing without searches.
-std::optional<double> search_shift(const KernelTables& tables, const MeasuredDevice& device, Precision precision,
-                                   const MatmulCurve& curve) {
-  double sum = 0;
-  int count = 0;
-  const UnitRates unit = device.rates(precision);
-  for (const BestMatmul& best : tables.best_matmul) {
-    if (best.architecture != device.architecture || best.precision != precision)
-      continue;
-    const TimeParts parts = matmul_time(best.shape, unit, curve);
-    sum += std::log(parts.flops / (parts.time * unit.peak * best.share));
-    ++count;
-  }
-  return count > 0 ? std::optional(sum / count) : std::nullopt;
+/// The fastest product that a search found on a measured device; nothing where there was none.
+const BestMatmul* searched(const KernelTables& tables, const MeasuredDevice& device, Precision precision) {
+  const auto found = std::ranges::find_if(
+      tables.best_matmul, [&](const BestMatmul& best) { return best.device == device.name && best.precision == precision; });
+  return found == tables.best_matmul.end() ? nullptr : &*found;
 }
 
-/// The rate at which the best products of the searches, of any depth, would lose nothing but the start and the end of their tiles.
-double search_bound(const KernelTables& tables, const MeasuredDevice& device, Precision precision, const MatmulCurve& curve) {
-  double sum = 0;
-  int count = 0;
-  for (const BestMatmul& best : tables.best_matmul) {
-    if (best.architecture != device.architecture || best.precision != precision)
-      continue;
-    sum += best.share * (1 + curve.tile_overhead / best.shape.k);
-    ++count;
-  }
-  return count > 0 ? sum / count : 1.0;
+/// log(measured / predicted) of that product.
+double search_shift(const BestMatmul& best, const UnitRates& unit, const MatmulCurve& curve) {
+  const TimeParts parts = matmul_time(best.shape, unit, curve);
+  return std::log(parts.flops / (parts.time * unit.peak * best.share));
+}
+
+/// How deep the searches went.
+constexpr double searched_depth = 16384;
+
+/// A search tries large products too, many times over and with random operands: none that it could try is faster than what it found.
+double bounded_rate(const BestMatmul& best, const MatmulCurve& curve) {
+  return std::min(curve.rate, best.share * (1 + curve.tile_overhead / searched_depth));
 }
 
 /// The vendor's library in a narrow precision, where a serving engine's kernels have `curve`: the tiles of the same library in half
@@ -99,12 +91,13 @@ MatmulCurve library_curve(const KernelTables& tables, const MeasuredDevice& devi
   MatmulCurve shaped = half->second;
   shaped.largest_flops = curve.largest_flops;
   shaped.tile_overhead *= device.rates(precision).peak / device.rates(Precision::bf16).peak;
-  const std::optional<double> found = search_shift(tables, device, precision, shaped);
-  const std::optional<double> above = search_shift(tables, device, Precision::bf16, half->second);
+  const BestMatmul* found = searched(tables, device, precision);
+  const BestMatmul* above = searched(tables, device, Precision::bf16);
   if (!found || !above)
     return curve;
-  // A search tries large products too: none is faster than what it found.
-  shaped.rate = std::min(shaped.rate / std::exp(*found - *above), search_bound(tables, device, precision, shaped));
+  shaped.rate /=
+      std::exp(search_shift(*found, device.rates(precision), shaped) - search_shift(*above, device.rates(Precision::bf16), half->second));
+  shaped.rate = bounded_rate(*found, shaped);
   return shaped;
 }
 
@@ -171,6 +164,8 @@ void fit_matmul(const KernelTables& tables, FitRows rows, Calibration& calibrati
       curve.rate = std::min(1.0, curve.rate / std::exp(source_shift(sources, unit, curve)));
       ArchitectureCurves& curves = calibration.architectures[device.architecture];
       if (precision == Precision::bf16) {
+        if (const BestMatmul* best = searched(tables, device, precision))
+          curve.rate = bounded_rate(*best, curve);
         curves.matmul[Precision::bf16] = curve;
         curves.matmul[Precision::fp16] = curve;
       } else {
