@@ -56,22 +56,35 @@ void exchange_context(const BlockBuilder& b, List& list, bool backward) {
                        b.plan.context == ContextParallel::ring ? Overlap::next : Overlap::none);
 }
 
-/// What follows attention that is computed part by part: the parts' outputs are merged by their log-sum-exps in fp32, those gradients are
-/// added up in fp32, and the ones of keys and values go round part by part. All by elementary operators.
+/// What follows attention that is computed part by part, in a ring or by blocks: the outputs of the parts are merged by their log-sum-exps
+/// in fp32, and gradients are added up.
 void merge_context(const BlockBuilder& b, List& list, bool backward) {
-  if (b.plan.cp == 1 || b.plan.context == ContextParallel::ulysses || !b.software.blockwise_context)
+  const bool blockwise = b.software.blockwise_context;
+  if (b.plan.cp == 1 || b.plan.context == ContextParallel::ulysses || (b.plan.context == ContextParallel::all_gather && !blockwise))
     return;
   const Sizes& s = b.size;
   const double rows = s.tokens * s.context;
   const double merges = b.plan.cp - 1;
+  const char* name = backward ? "attention_backward_merge" : "attention_merge";
+  if (!blockwise) { // one kernel for each part; of the queries three quarters on average see a part that another rank sent
+    const double merged = 0.75 * merges * rows;
+    const double keys = merges * s.tokens * key_value_width(s);
+    const double added = 2 * (merged + keys) * s.element;
+    if (backward) // gradients of the queries, and of the keys and values that travel
+      return b.streaming(list, name, OpClass::elementwise, added, added / 2, 3 * (b.plan.cp - 1));
+    // The first part to fp32, the others onto it, the sum back.
+    return b.streaming(list, name, OpClass::elementwise, (rows + merged) * (s.element + fp32_bytes),
+                       (rows + merged) * fp32_bytes + rows * s.element, b.plan.cp + 1);
+  }
+  // By elementary operators; gradients in fp32, and those of keys and values go round part by part.
   if (backward) { // of the queries, and of half of the keys and of the values
     b.context_collective(list, "key_gradients_rotation", CollectiveKind::all_gather, b.plan.cp * 2 * rows * fp32_bytes, Overlap::none);
-    return b.streaming(list, "attention_backward_merge", OpClass::elementwise, merges * 2 * (rows * s.element + 2 * rows * fp32_bytes),
+    return b.streaming(list, name, OpClass::elementwise, merges * 2 * (rows * s.element + 2 * rows * fp32_bytes),
                        merges * 2 * 2 * rows * fp32_bytes, 6 * (b.plan.cp - 1));
   }
   // To fp32; difference from what is there, times the share of the part, taken from what is there.
-  b.streaming(list, "attention_merge", OpClass::elementwise, merges * (rows * s.element + 5 * rows * fp32_bytes),
-              merges * 4 * rows * fp32_bytes, 4 * (b.plan.cp - 1));
+  b.streaming(list, name, OpClass::elementwise, merges * (rows * s.element + 5 * rows * fp32_bytes), merges * 4 * rows * fp32_bytes,
+              4 * (b.plan.cp - 1));
 }
 
 /// Attention that others compute: queries, keys and values leave and the output returns, or their gradients. Two halves of a micro-batch

@@ -101,6 +101,7 @@ constexpr std::array machine_rules = {MachineRule{"-cpu-", "", "", "", "", proce
                                       MachineRule{"-w7900-", "", workstation, "radeon-pro-w7900"},
                                       MachineRule{"800i-a2", "", "atlas-800i-a2"},
                                       MachineRule{"800t-a2", "", "atlas-800i-a2"},
+                                      MachineRule{"900-a2", "", "atlas-800i-a2"},
                                       MachineRule{"910b", "", "atlas-800i-a2"},
                                       MachineRule{"910c", "", "cloudmatrix384"},
                                       MachineRule{"cloudmatrix", "", "cloudmatrix384"},

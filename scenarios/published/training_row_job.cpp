@@ -170,7 +170,7 @@ bool find_job(const Cells& row, TrainingRow& out) {
     out.refusal = "precision " + row.text("precision") + " is not modelled in training";
     return false;
   }
-  out.job.precision = precision.empty() ? Precision::fp16 : rule->precision;
+  out.job.precision = precision.empty() ? Precision::bf16 : rule->precision;
   out.job.recipe = precision.empty() ? Recipe::none : rule->recipe;
   const Device& device = out.cluster.node.device;
   for (const auto& [stated, other] : {std::pair{Precision::fp16, Precision::bf16}, std::pair{Precision::bf16, Precision::fp16}})

@@ -203,10 +203,28 @@ std::vector<int> zero_stages(const Cells& row, const SoftwareProfile& software) 
 /// Replicas: stated, or what the other degrees leave.
 int stated_replicas(const Cells& row, int others) { return row.count("dp", std::max(1, row.count("devices") / std::max(1, others))); }
 
+/// Devices that the stated degrees leave belong to a degree that is not stated: TP inside a node, else the pipeline, else CP.
+void take_rest(const Cells& row, Plan& plan) {
+  const int known = plan.tp * plan.cp * plan.pp * plan.dp;
+  const int rest = row.count("devices") / known;
+  if (rest < 2 || row.count("devices") % known != 0)
+    return;
+  if (!row.given("tp") && rest <= row.count("devices_per_node", 8))
+    plan.tp = rest;
+  else if (!row.given("pp"))
+    plan.pp = rest;
+  else if (!row.given("cp"))
+    plan.cp = rest;
+}
+
 Plan stated_plan(const Cells& row, const TrainingRow& out) {
   Plan plan{
       .tp = row.count("tp", 1), .cp = row.count("cp", 1), .pp = row.count("pp", 1), .ep = row.count("ep", 1), .etp = row.count("etp")};
   plan.dp = stated_replicas(row, plan.tp * plan.cp * plan.pp);
+  take_rest(row, plan);
+  // A rank's experts are split as its attention is, but where so many ranks are not there.
+  if (!row.given("etp") && plan.cp * plan.dp % plan.ep != 0)
+    plan.etp = 1;
   const SoftwareAbilities& able = out.software.abilities;
   const bool divides = out.job.sequence % (plan.tp * plan.cp) == 0;
   plan.sequence_parallel = plan.tp > 1 && switch_of(row, "sp", able.sequence_parallel && divides);

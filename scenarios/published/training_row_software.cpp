@@ -69,6 +69,7 @@ constexpr SoftwareRule software_rules[] = {
     {"openrlhf", "torchtitan-2025"},
     {"unsloth", "torchtitan-2025"},
     {"torchtune", "torchtitan-2025"},
+    {"trl", "torchtitan-2025"},
     {"litgpt", "torchtitan-2025"},
     {"lit-gpt", "torchtitan-2025"},
     {"lightning", "torchtitan-2025"},
@@ -88,6 +89,10 @@ constexpr SoftwareRule software_rules[] = {
     {"alpa", "megatron-2021"},
     {"", "megatron-core-2024", true}};
 
+/// Models since LLaMA (arXiv 2302.13971, whose attention never stored its scores) train with fused attention and drop nothing, whatever
+/// the age of the framework that is named.
+bool has_gated_ffn(const Cells& row) { return row.mentions("ffn_kind", "glu"); }
+
 } // namespace
 
 bool descends_from_megatron(const SoftwareProfile& software) {
@@ -105,7 +110,11 @@ void find_software(const Cells& row, TrainingRow& out) {
     const bool fused = row.text("flash_attention") != "0";
     if (fused != is_fused(out.software.attention))
       out.software.attention = fused ? AttentionKernel::flash : AttentionKernel::unfused;
+  } else if (has_gated_ffn(row) && !is_fused(out.software.attention)) {
+    out.software.attention = AttentionKernel::flash;
   }
+  if (has_gated_ffn(row))
+    out.software.hidden_dropout = out.software.attention_dropout = false;
   if (rule->fp32_gradients_for_bf16 && lower_case(row.text("precision")) == "bf16")
     out.software.gradient = out.software.reduction = Precision::fp32;
   // Composer reduces in the autocast type; parameters and buffers are in it (PURE) or in fp32 (DEFAULT).

@@ -95,7 +95,7 @@ TEST_CASE("scales of rows and of columns each need a maximum", "[closed_form][se
   CHECK(cast_reads(c, "ffn_up_input_cast") == Approx(2 * again)); // the maximum of columns first
 }
 
-TEST_CASE("attention part by part gathers every head and merges in fp32", "[closed_form][sequence_shards]") {
+TEST_CASE("attention part by part gathers every head, or what travels round, and merges in fp32", "[closed_form][sequence_shards]") {
   Case c;
   c.plan.tp = 1;
   c.plan.sequence_parallel = false;
@@ -111,6 +111,10 @@ TEST_CASE("attention part by part gathers every head and merges in fp32", "[clos
   c.software.blockwise_context = true;
   CHECK(gathered(c) == Approx((2 + 2 + 2 * 2) * c.plan.cp * local)); // gradients in fp32
   CHECK(merges() == Approx((4 + 4) * 2 * (c.plan.cp - 1) * local));  // four tensors in fp32 each way
+  // In a ring, by one kernel for each of three parts, of which the queries see three quarters.
+  c.software.blockwise_context = false;
+  c.plan.context = ContextParallel::ring;
+  CHECK(merges() == Approx(((1 + 2.25) * 2 + 1 + 2.25 + 3 * 2 / grouped) * local)); // output; gradients of queries, keys and values
   c.plan.cp = 1;
   CHECK(merges() == 0);
 }

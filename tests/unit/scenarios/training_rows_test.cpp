@@ -114,6 +114,23 @@ TEST_CASE("adapters are read from what the row says besides its columns", "[unit
   CHECK(tuning("full SFT").adapter_rank == 0);
 }
 
+TEST_CASE("devices that the stated degrees leave belong to the one that is not stated", "[unit][training_rows]") {
+  const std::string id = "bridge25.11-llama3-70b-h100-fp8-cs-gb128-n64";
+  CHECK(row_with(id, "tp", "").plans.front().tp == 4);
+  CHECK(row_with(id, "pp", "").plans.front().pp == 8);
+  CHECK(row_with("titan-t2-8b-cp4", "cp", "").plans.front().cp == 4);
+  // 16 replicas have no room for 32 experts' ranks of TP 2 each.
+  CHECK(row_with("bridge25.11-qwen3-235b-a22b-h100-fp8-cs-gb2048-n256", "etp", "").plans.front().etp == 1);
+}
+
+TEST_CASE("gated models fuse their attention and drop nothing", "[unit][training_rows]") {
+  CHECK_FALSE(is_fused(row_with("vtrain-m-3.6b-t1d64p1mb8", "ffn_kind", "gelu").software.attention));
+  const SoftwareProfile gated = row_with("vtrain-m-3.6b-t1d64p1mb8", "ffn_kind", "swiglu").software;
+  CHECK(is_fused(gated.attention));
+  CHECK_FALSE(gated.hidden_dropout);
+  CHECK_FALSE(gated.attention_dropout);
+}
+
 TEST_CASE("replicas and shards that a row leaves blank follow from the rest", "[unit][training_rows]") {
   CHECK(row_with("titan-atp-8b-bf16-0", "dp", "").plans.front().dp == 8);
   CHECK(row_with("titan-atp-8b-bf16-0", "zero_stage", "").plans.front().zero == 3);
