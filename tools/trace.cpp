@@ -1,5 +1,7 @@
 #include "tools/trace.hpp"
 
+#include "tools/serving_json.hpp"
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -28,33 +30,30 @@ public:
   /// A process per replica: its iterations, a row for each batch in flight; its state as counters; its requests as rows of waiting, prefill
   /// and decode.
   void serving(const ServingResult& job, const std::string& prefix) {
-    std::map<std::uint32_t, int> known;
-    const auto process_of = [&](std::uint32_t replica) {
-      const auto [found, fresh] = known.try_emplace(replica, last_process_ + 1);
-      if (fresh) {
-        ++last_process_;
-        event(fmt::format(R"({{"ph":"M","name":"process_name","pid":{},"tid":0,"args":{{"name":{}}}}})", found->second,
-                          quoted(fmt::format("{}replica {}", prefix, replica))));
+    const int first = last_process_ + 1;
+    for (const PoolResult& pool : job.pools)
+      for (int i = 0; i < pool.plan.replicas; ++i) {
+        const std::string kind = pool.pool == Pool::both ? "" : pool_word(pool.pool) + " ";
+        const std::string service = pool.service.empty() ? "" : " of " + pool.service;
+        new_process(fmt::format("{}{}replica {}{}", prefix, kind, last_process_ + 1 - first, service));
       }
-      return found->second;
-    };
     std::set<std::pair<int, std::uint32_t>> rows;
     for (const ServingSpan& span : job.spans) {
-      const int process = process_of(span.replica);
+      const int process = first + static_cast<int>(span.replica);
       if (rows.emplace(process, span.slot).second)
         event(fmt::format(R"({{"ph":"M","name":"thread_name","pid":{},"tid":{},"args":{{"name":"batch {}"}}}})", process, span.slot + 1,
                           span.slot));
       iterations(process, span);
     }
     for (const ServingSample& sample : job.samples) {
-      const int process = process_of(sample.replica);
+      const int process = first + static_cast<int>(sample.replica);
       counter(process, "waiting", "requests", sample.time, sample.waiting);
       counter(process, "running", "requests", sample.time, sample.running);
       counter(process, "KV cache", "blocks", sample.time, static_cast<double>(sample.blocks));
     }
     for (std::size_t i = 0; i < job.rows.size(); ++i)
       if (const RequestRecord& record = job.rows[i].record; record.outcome == Outcome::served)
-        request(process_of(record.replica), i, job.rows[i]);
+        request(first + static_cast<int>(record.replica), i, job.rows[i]);
   }
 
   void finish() { out_ << "\n]}\n"; }
@@ -130,15 +129,18 @@ private:
     first_ = false;
   }
 
+  /// Viewers show processes in the order in which they are named here.
+  int new_process(const std::string& name) {
+    event(fmt::format(R"({{"ph":"M","name":"process_name","pid":{},"tid":0,"args":{{"name":{}}}}})", ++last_process_, quoted(name)));
+    event(fmt::format(R"({{"ph":"M","name":"process_sort_index","pid":{0},"tid":0,"args":{{"sort_index":{0}}}}})", last_process_));
+    return last_process_;
+  }
+
   Process& process_of(const RecordedSpan& span, const std::string& prefix) {
     const auto [found, fresh] = processes_.try_emplace({span.replica, span.stage});
-    if (fresh) {
-      found->second.id = ++last_process_;
-      const std::string name =
-          replayed_ ? fmt::format("{}rank {}", prefix, span.stage) : fmt::format("{}replica {} stage {}", prefix, span.replica, span.stage);
-      event(fmt::format(R"({{"ph":"M","name":"process_name","pid":{},"tid":0,"args":{{"name":{}}}}})", found->second.id, quoted(name)));
-      event(fmt::format(R"({{"ph":"M","name":"process_sort_index","pid":{0},"tid":0,"args":{{"sort_index":{0}}}}})", found->second.id));
-    }
+    if (fresh)
+      found->second.id = new_process(replayed_ ? fmt::format("{}rank {}", prefix, span.stage)
+                                               : fmt::format("{}replica {} stage {}", prefix, span.replica, span.stage));
     return found->second;
   }
 

@@ -25,24 +25,25 @@ struct Format {
   Read read;
 };
 
+/// What a published word for the numbers of a kernel means.
 struct Numbers {
-  std::string word;
-  Precision precision;
-  double kept = 0; ///< bytes of a weight, where fewer than of an operand
-  bool casts = false;
+  std::string word; ///< of reports
+  WeightFormat format;
 };
 
 std::optional<Numbers> numbers_of(const std::string& name) {
-  static const std::map<std::string, Numbers> known{{"bfloat16", {"half", Precision::bf16}},
-                                                    {"float16", {"half", Precision::fp16}},
-                                                    {"half", {"half", Precision::fp16}},
-                                                    {"fp16", {"half", Precision::fp16}},
-                                                    {"fp8", {"fp8", Precision::fp8, 0, true}},
-                                                    {"fp8_block", {"fp8_block", Precision::fp8, 1 + 4.0 / (128 * 128), true}},
-                                                    {"nvfp4", {"fp4", Precision::fp4, 0.5625, true}},
-                                                    {"int4_wo", {"w4a16", Precision::bf16, 0.515625}}};
+  struct Rule {
+    const char* word;
+    const char* format;
+  };
+  static const std::map<std::string, Rule> known{{"bfloat16", {"half", "bf16"}}, {"float16", {"half", "bf16"}},
+                                                 {"half", {"half", "bf16"}},     {"fp16", {"half", "bf16"}},
+                                                 {"fp8", {"fp8", "fp8"}},        {"fp8_block", {"fp8_block", "fp8_block"}},
+                                                 {"nvfp4", {"fp4", "nvfp4"}},    {"int4_wo", {"w4a16", "w4a16"}}};
   const auto found = known.find(name);
-  return found == known.end() ? std::nullopt : std::optional(found->second);
+  if (found == known.end())
+    return std::nullopt;
+  return Numbers{found->second.word, *find_weight_format(found->second.format)};
 }
 
 void refuse(KernelRow row, std::string why, Lines& out) {
@@ -57,10 +58,10 @@ void read_gemm(const Cells& cells, KernelRow row, Lines& out) {
   row.precision = numbers ? numbers->word : cells.text("dtype");
   if (!numbers)
     return refuse(row, "precision " + row.precision, out);
-  const Matmul shape{.m = cells.number("m"), .n = cells.number("n"), .k = cells.number("k"), .weight_bytes = numbers->kept};
-  if (numbers->casts) // a linear layer of the engine, with the quantisation of its input
-    row.operators.push_back(kernel_pass(OpClass::cast, 2 * shape.m * shape.k, element_bytes(numbers->precision) * shape.m * shape.k));
-  row.operators.push_back(kernel_matmul(numbers->precision, shape));
+  const Matmul shape{.m = cells.number("m"), .n = cells.number("n"), .k = cells.number("k"), .weight_bytes = numbers->format.weight_bytes};
+  if (numbers->format.casts) // a linear layer of the engine, with the quantisation of its input
+    row.operators.push_back(kernel_pass(OpClass::cast, 2 * shape.m * shape.k, element_bytes(numbers->format.operand) * shape.m * shape.k));
+  row.operators.push_back(kernel_matmul(numbers->format.operand, shape));
   out.push_back(std::move(row));
 }
 
@@ -87,8 +88,8 @@ void read_attention(const Cells& cells, KernelRow row, Lines& out) {
   row.precision = numbers && kept ? numbers->word + ", " + kept->word + " cache" : cells.text("attn_dtype");
   if (!numbers || !kept)
     return refuse(row, "precision " + cells.text("attn_dtype") + " with a cache in " + cells.text("kv_cache_dtype"), out);
-  shape.kept_bytes = element_bytes(kept->precision);
-  row.operators = {kernel_attention(numbers->precision, shape)};
+  shape.kept_bytes = element_bytes(kept->format.operand);
+  row.operators = {kernel_attention(numbers->format.operand, shape)};
   out.push_back(std::move(row));
 }
 
@@ -119,21 +120,20 @@ void read_experts(const Cells& cells, KernelRow row, Lines& out) {
   // Tuned: on A100 8 experts in up to 8 parts; later, assumed, whatever is split by TP (workloads/expert_tiles.hpp).
   const bool older = cells.text("framework").starts_with("vllm-0.14");
   const bool tuned = ep == 1 && (!older || (count <= 8 && width >= 1792));
-  const bool by_blocks = numbers->precision == Precision::fp8 && numbers->kept > 1;
   const ExpertTiles rule = older ? ExpertTiles::by_experts : ExpertTiles::by_tokens;
-  const ExpertTile tile = tuned ? ExpertTile{} : default_tile(rule, by_blocks, tokens, count / ep);
+  const ExpertTile tile = tuned ? ExpertTile{} : default_tile(rule, numbers->format.block_scaled(), tokens, count / ep);
   const GroupedMatmul up{.groups = groups,
                          .rows = rows,
                          .busiest = balanced ? 0 : 2 * rows / groups,
                          .n = 2 * width,
                          .k = cells.number("hidden"),
-                         .weight_bytes = numbers->kept,
+                         .weight_bytes = numbers->format.weight_bytes,
                          .tile_rows = tile.rows,
                          .tile_columns = tile.columns};
-  row.widened = numbers->kept > 0 && !numbers->casts;
+  row.widened = numbers->format.weight_bytes < element_bytes(numbers->format.operand);
   // TensorRT-LLM's kernels in four bits pass over the rows of their own experts alone.
   row.operators = kernel_experts(
-      numbers->precision, numbers->casts, up, tokens, width, numbers->precision == Precision::fp4 ? rows : tokens * top_k,
+      numbers->format.operand, numbers->format.casts, up, tokens, width, numbers->format.operand == Precision::fp4 ? rows : tokens * top_k,
       std::min(count * (balanced ? 1 : touched_share(tokens, static_cast<int>(count), static_cast<int>(top_k))), tokens * top_k) - groups);
   out.push_back(std::move(row));
 }
@@ -162,10 +162,8 @@ void read_latent(const Cells& cells, KernelRow row, Lines& out) {
     return refuse(row, "attention in " + cells.text("attn_dtype") + " with a cache in " + cells.text("kv_cache_dtype"), out);
   if (cells.text("framework").starts_with("vllm-0.14"))
     return refuse(row, "timed without a CUDA graph: the host's launch shows", out);
-  ServingJob job{.model = deepseek_v3(), .kv = kept->precision};
-  job.weights.operand = products->precision;
-  job.weights.weight_bytes = products->kept > 0 ? products->kept : element_bytes(products->precision);
-  job.weights.casts = products->casts;
+  ServingJob job{.model = deepseek_v3(), .kv = kept->format.operand};
+  job.weights = products->format;
   const ServingPlan plan{.tp = std::max(1, static_cast<int>(128 / cells.number("n_heads")))};
   SoftwareProfile software;
   software.serving.fused_quantisation = false;

@@ -27,6 +27,9 @@ NamedEngine engine_of(const Cells& row, bool latent) {
 /// Accelerators", August 2024, from memory).
 bool is_mlperf_vllm(const Cells& row) { return row.contains("kind", "mlperf") && row.contains("engine", "vLLM"); }
 
+/// DeepSeek-V3 and its kin, and MiniMax-M2: FP8 files with a scale for each block, NVFP4 files of the experts alone.
+bool published_by_blocks(const TransformerModel& model) { return model.latent.kv_rank > 0 || model.name == "minimax-m2"; }
+
 /// The format that the row names, or that its model is published in: DeepSeek-V3 and its kin, and Qwen's own FP8 files, have a scale for
 /// each block; gpt-oss has MXFP4 experts whatever the row calls them; integers beside activations in half precision are widened.
 const WeightFormat* stated_format(const Cells& row, const TransformerModel& model) {
@@ -38,8 +41,8 @@ const WeightFormat* stated_format(const Cells& row, const TransformerModel& mode
                                                            : format_of_files(model, row.text("model"));
   if (format == nullptr)
     return nullptr;
-  const bool blocks = model.latent.kv_rank > 0 || model.name.starts_with("minimax") || row.contains("notes", "fp8_block") ||
-                      (row.contains("model", "Qwen") && row.contains("model", "FP8"));
+  const bool blocks =
+      published_by_blocks(model) || row.contains("notes", "fp8_block") || (row.contains("model", "Qwen") && row.contains("model", "FP8"));
   if (format->name == "fp8" && blocks)
     return find_weight_format("fp8_block");
   const bool wide = row.contains("a_prec", "16") && !row.contains("a_prec", "8");
@@ -132,8 +135,7 @@ bool find_serving_model(const Cells& row, ServingRow& out) {
   const bool fp16 = supports(device, Precision::fp16) && (format->operand == Precision::fp16 || !supports(device, Precision::bf16));
   out.job.precision = fp16 ? Precision::fp16 : Precision::bf16;
   out.job.weights = format_on(device, *format, out.job.precision);
-  const bool published_experts = out.job.model.latent.kv_rank > 0 || out.job.model.name.starts_with("minimax");
-  if (out.job.model.experts.count > 0 && (format->name == "w4a16" || (format->name == "nvfp4" && published_experts)))
+  if (out.job.model.experts.count > 0 && (format->name == "w4a16" || (format->name == "nvfp4" && published_by_blocks(out.job.model))))
     out.job.weights.experts_only = true;
   out.job.kv = kv_precision(row, out);
   return true;

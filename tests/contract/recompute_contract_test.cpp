@@ -1,5 +1,6 @@
 // Every way to recompute leaves the forward pass as it is, adds only forward operators to the backward pass, and keeps no more than the one
 // before.
+#include "scenarios/data_files.hpp"
 #include "tests/support/models.hpp"
 #include "workloads/layer.hpp"
 #include "workloads/tables.hpp"

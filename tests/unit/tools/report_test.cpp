@@ -181,6 +181,27 @@ TEST_CASE("a trace is JSON whose spans of a thread never overlap") {
   CHECK(out.str().find("\"data 2\"") != std::string::npos);
 }
 
+TEST_CASE("a trace of serving names the replicas of every pool in their order") {
+  ServingResult job;
+  job.pools = {{.pool = Pool::prefill, .plan = {.replicas = 2}}, {.service = "judge", .pool = Pool::both, .plan = {.replicas = 1}}};
+  job.spans = {{.replica = 2, .end = Seconds{1}}, {.replica = 0, .end = Seconds{1}}};
+  Result result;
+  result.serving = {job};
+  std::ostringstream out;
+  write_trace(out, result);
+  const Json trace = Json::parse(out.str());
+  std::vector<std::string> names;
+  std::vector<int> processes;
+  for (const Json& event : trace["traceEvents"]) {
+    if (event["name"] == "process_name")
+      names.push_back(event["args"]["name"]);
+    if (event["ph"] == "X")
+      processes.push_back(event["pid"]);
+  }
+  CHECK(names == std::vector<std::string>{"prefill replica 0", "prefill replica 1", "replica 2 of judge"});
+  CHECK(processes == std::vector<int>{3, 1});
+}
+
 TEST_CASE("words are counted as they show") {
   CHECK(display_width("\x1b[1mTP 8 · PP\x1b[0m") == 9);
   CHECK(wrap("  one two three", 9, 4) == "  one two\n    three");
