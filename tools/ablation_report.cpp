@@ -21,8 +21,7 @@ std::string job_text(const JobAblation& job, const std::string& kind, const Styl
   std::string out = style.heading(fmt::format("Ablation of {}", job.job)) + "  " +
                     style.faint(fmt::format("{}, one feature off at a time", kind)) + "\n\n";
   Columns columns({Align::left, Align::right, Align::right, Align::right, Align::right, Align::left});
-  columns.row(
-      {style.faint("without"), style.faint("step"), style.faint("it buys"), "", style.faint("memory"), style.faint("what it does")});
+  columns.row(style.header({"without", "step", "it buys", "", "memory", "what it does"}));
   columns.row({"(all on)", time(job.step), "", "", fixed(job.memory), ""});
   const auto add = [&](const AblationRow& row) {
     const std::size_t room = page_width - 65;
@@ -39,7 +38,7 @@ std::string job_text(const JobAblation& job, const std::string& kind, const Styl
     if (!row.violation.empty())
       impossible += "  " + wrap(fmt::format("{}: {}", row.feature, row.violation), page_width - 2, 4) + "\n";
   if (!impossible.empty())
-    out += "\n" + style.heading("Cannot run without") + "\n" + impossible;
+    out += style.section("Cannot run without") + impossible;
   if (job.all && !job.all->violation.empty())
     out += "\n  " + wrap(fmt::format("with all of them off: {}", job.all->violation), page_width - 2, 4) + "\n";
   return out;

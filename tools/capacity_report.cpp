@@ -52,18 +52,14 @@ std::vector<std::size_t> shown_frontier(const CapacityResult& result) {
 
 std::string frontier_text(const CapacityResult& result, const Style& style) {
   Columns columns({Align::left, Align::left, Align::right, Align::right, Align::right, Align::right, Align::left, Align::left});
-  std::vector<std::string> header = {"", "node", "nodes", "days", "cost", "energy", "best plan", "what binds"};
-  for (std::string& cell : header)
-    cell = style.faint(cell);
-  columns.row(header);
+  columns.row(style.header({"", "node", "nodes", "days", "cost", "energy", "best plan", "what binds"}));
   for (const std::size_t i : shown_frontier(result)) {
     const CapacityPoint& point = result.points[i];
     columns.row({i == result.best ? ">" : "", point.node, std::to_string(point.nodes),
                  fmt::format("{:.1f}", point.budget.time.si() / 86400), cost_text(point.budget), fixed(point.budget.energy),
                  degrees(point.plan), clip(point.binds, 30)});
   }
-  return "\n" + style.heading("Nodes against days") + "  " + style.faint("clusters that finish before every smaller one of their type") +
-         "\n" + columns.str();
+  return style.section("Nodes against days", "clusters that finish before every smaller one of their type") + columns.str();
 }
 
 /// Clusters without a feasible plan, by reason.
@@ -85,7 +81,7 @@ std::string ruled_out(const CapacityResult& result, const Style& style) {
   if (runs.empty())
     return {};
   constexpr std::size_t most = 6;
-  std::string out = "\n" + style.heading("Clusters without a feasible plan") + "\n";
+  std::string out = style.section("Clusters without a feasible plan");
   Columns columns({Align::left, Align::right, Align::left});
   for (std::size_t i = 0; i < std::min(most, runs.size()); ++i) {
     const Run& run = runs[i];

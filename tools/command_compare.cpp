@@ -67,7 +67,7 @@ int compare_jobs(const OrderedJson& before, const OrderedJson& after, std::optio
   const std::map<std::string, double> b = numbers_of(after);
   int regressions = 0;
   Columns columns({Align::left, Align::right, Align::right, Align::right, Align::left});
-  columns.row({style.faint("metric"), style.faint("A"), style.faint("B"), style.faint("change"), ""});
+  columns.row(style.header({"metric", "A", "B", "change", ""}));
   const auto row = [&](const std::string& path, const std::string& label, std::optional<Better> better) {
     const auto x = a.find(path);
     const auto y = b.find(path);

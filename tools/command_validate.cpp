@@ -57,7 +57,7 @@ std::string ranking(const TrainingValidation& validation, const Style& style) {
     add(group, rank_agreement(rows));
   }
   add("pooled", pooled);
-  return "\n" + style.heading("Order of plans at equal model, devices and batch") + "\n" + columns.str() + "  " +
+  return style.section("Order of plans at equal model, devices and batch") + columns.str() + "  " +
          style.faint(wrap(fmt::format("pairs measured more than {:.0f}% apart; regret: how much slower than the fastest measured plan the "
                                       "plan predicted fastest is",
                                       100 * ranking_resolution),

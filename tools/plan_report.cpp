@@ -45,12 +45,8 @@ double causal_mfu(const TrainingResult& result) {
   return 0;
 }
 
-std::string heading(const Style& style, const std::string& title, const std::string& note = {}) {
-  return "\n" + style.heading(title) + (note.empty() ? "" : "  " + style.faint(note)) + "\n";
-}
-
 std::string space_text(const PlanSearch& search, const Style& style) {
-  std::string out = heading(style, "Space", fmt::format("{} plans within the bounds", grouped(search.enumerated)));
+  std::string out = style.section("Space", fmt::format("{} plans within the bounds", grouped(search.enumerated)));
   Columns columns({Align::right, Align::left});
   columns.row({grouped(search.costed), "feasible, each costed in closed form"});
   constexpr std::size_t most = 8;
@@ -112,9 +108,7 @@ std::string finalists_text(const PlanSearch& search, const Style& style) {
   Columns columns(aligns);
   std::vector<std::string> header = {"", "step", "behind", "vs est.", "MFU", "memory", "energy"};
   std::ranges::copy(differing.header(), std::back_inserter(header));
-  for (std::string& cell : header)
-    cell = style.faint(cell);
-  columns.row(header);
+  columns.row(style.header(std::move(header)));
   const double best = search.finalists.front().objective;
   for (std::size_t i = 0; i < search.finalists.size(); ++i) {
     const Finalist& finalist = search.finalists[i];
@@ -130,7 +124,7 @@ std::string finalists_text(const PlanSearch& search, const Style& style) {
     columns.row(cells);
   }
   std::string out =
-      heading(style, "Finalists", fmt::format("simulated; the closed form is off by {} at most", percent(search.largest_difference))) +
+      style.section("Finalists", fmt::format("simulated; the closed form is off by {} at most", percent(search.largest_difference))) +
       columns.str();
   if (!differing.common().empty())
     out += "  " + style.faint(wrap("all: " + differing.common(), page_width, 2)) + "\n";
@@ -157,7 +151,7 @@ std::string runner_up_text(const PlanSearch& search, const Style& style) {
   if (search.objective != Objective::time)
     text += fmt::format(" It draws {} per step, the best {}.", fixed(second.simulated.power.energy_per_step, 4),
                         fixed(best.simulated.power.energy_per_step, 4));
-  return heading(style, "Why the runner-up lost") + "  " + wrap(text, page_width - 2, 2) + "\n";
+  return style.section("Why the runner-up lost") + "  " + wrap(text, page_width - 2, 2) + "\n";
 }
 
 std::string changes_text(const PlanSearch& search, const Style& style) {
@@ -172,7 +166,7 @@ std::string changes_text(const PlanSearch& search, const Style& style) {
                                                                   : signed_percent(change.relative);
     columns.row({change.key, what, effect, clip(why, 54)});
   }
-  return heading(style, "One change at a time", "in closed form, against the best plan") + columns.str();
+  return style.section("One change at a time", "in closed form, against the best plan") + columns.str();
 }
 
 std::string pareto_text(const PlanSearch& search, const Style& style) {
@@ -190,9 +184,7 @@ std::string pareto_text(const PlanSearch& search, const Style& style) {
   Columns columns(std::vector<Align>(3 + differing.header().size(), Align::right));
   std::vector<std::string> header = {"step", by_cost ? "cost" : "energy", "memory"};
   std::ranges::copy(differing.header(), std::back_inserter(header));
-  for (std::string& cell : header)
-    cell = style.faint(cell);
-  columns.row(header);
+  columns.row(style.header(std::move(header)));
   for (const CostedPlan* plan : shown) {
     std::vector<std::string> cells = {fixed(plan->step, 4), by_cost ? money(plan->cost) : fixed(plan->energy, 4), fixed(plan->memory)};
     std::ranges::copy(differing.cells(plan->plan), std::back_inserter(cells));
@@ -200,7 +192,7 @@ std::string pareto_text(const PlanSearch& search, const Style& style) {
   }
   const std::string note = fmt::format("{} plans that no other beats in time, {} and memory at once{}", search.pareto.size(),
                                        by_cost ? "cost" : "energy", count < search.pareto.size() ? fmt::format("; {} shown", count) : "");
-  std::string out = heading(style, "Trade-offs", note) + columns.str();
+  std::string out = style.section("Trade-offs", note) + columns.str();
   if (!differing.common().empty())
     out += "  " + style.faint(wrap("all: " + differing.common(), page_width, 2)) + "\n";
   return out;

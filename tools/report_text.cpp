@@ -18,10 +18,6 @@ namespace {
 constexpr std::size_t bar_width = 32;
 constexpr std::size_t assumption_lines = 10;
 
-std::string heading(const Style& style, std::string_view title, std::string_view note = {}) {
-  return "\n" + style.heading(title) + (note.empty() ? "" : "  " + style.faint(note)) + "\n";
-}
-
 /// At most so many ranks are shown one by one; of more, the mean and the extremes.
 constexpr std::size_t most_ranks_shown = 16;
 
@@ -43,7 +39,7 @@ std::string trace_ranks(const TrainingResult& job, const Style& style) {
     row(fmt::format("{} waits least", least->rank), *least);
     row(fmt::format("{} waits most", most->rank), *most);
   }
-  return heading(style, "Ranks", "communication that compute does not cover is exposed") + columns.str();
+  return style.section("Ranks", "communication that compute does not cover is exposed") + columns.str();
 }
 
 std::string trace_path(const TrainingResult& job, const Style& style) {
@@ -53,7 +49,7 @@ std::string trace_path(const TrainingResult& job, const Style& style) {
   for (const TracePath& row : job.trace->path)
     columns.row({row.kind, clip(row.name, name_width), grouped(static_cast<double>(row.nodes)) + "x", time_text(row.time),
                  percent(row.time / job.step_time), style.bars(bar(row.time / job.trace->path.front().time, bar_width / 2))});
-  return heading(style, "Critical path", "the chain of nodes that the whole waits for") + columns.str();
+  return style.section("Critical path", "the chain of nodes that the whole waits for") + columns.str();
 }
 
 std::string trace_text(const TrainingResult& job, const Style& style) {
@@ -90,7 +86,7 @@ std::string throughput(const TrainingResult& job, const Style& style) {
     return out;
   const SameUnit rate_text(job.flop_rates.front().per_device);
   Columns rates({Align::left, Align::right, Align::right, Align::left});
-  rates.row({style.faint("FLOPs counted as"), style.faint("per device"), style.faint("of peak"), ""});
+  rates.row(style.header({"FLOPs counted as", "per device", "of peak", ""}));
   for (const FlopRate& rate : job.flop_rates)
     rates.row({rate.convention, rate_text(rate.per_device), percent(rate.utilisation), style.faint(rate.meaning)});
   return out + rates.str();
@@ -131,7 +127,7 @@ std::string where_time_goes(const TrainingResult& job, const Style& style) {
       columns.row({parts.size() > 1 ? "" : time_kind_word(kind), name, time_text(time), percent(time / job.step_time),
                    style.bars(bar(time / longest, bar_width))});
   }
-  return heading(style, "Where the step goes", "mean over ranks") + columns.str();
+  return style.section("Where the step goes", "mean over ranks") + columns.str();
 }
 
 std::string memory(const TrainingResult& job, const Style& style) {
@@ -155,7 +151,7 @@ std::string memory(const TrainingResult& job, const Style& style) {
     columns.row({"in host memory", bytes_text(m.host), "", ""});
   if (m.storage > Bytes{})
     columns.row({"on drives", bytes_text(m.storage), "", ""});
-  return heading(style, "Memory", note) + columns.str();
+  return style.section("Memory", note) + columns.str();
 }
 
 std::string power(const TrainingResult& job, const Style& style) {
@@ -166,7 +162,7 @@ std::string power(const TrainingResult& job, const Style& style) {
   columns.row({"energy", fixed(p.energy_per_step), "per step", fixed(p.energy_per_token), "per token"});
   if (p.clock < 1)
     columns.row({"clock", percent(p.clock), "lowest, held down by the power cap", "", ""});
-  return heading(style, "Power") + columns.str();
+  return style.section("Power") + columns.str();
 }
 
 std::string goodput_text(const TrainingResult& job, const Style& style) {
@@ -180,7 +176,7 @@ std::string goodput_text(const TrainingResult& job, const Style& style) {
   columns.row({"  work done again", percent(g.lost_share), ""});
   columns.row({"  detection", percent(g.detection_share), ""});
   columns.row({"  restart", percent(g.restart_share), ""});
-  return heading(style, "Goodput", "over " + format_quantity(job.goodput_run_length)) + columns.str();
+  return style.section("Goodput", "over " + format_quantity(job.goodput_run_length)) + columns.str();
 }
 
 std::string budget_text(const TrainingResult& job, const Style& style) {
@@ -190,8 +186,8 @@ std::string budget_text(const TrainingResult& job, const Style& style) {
   columns.row({"energy", fixed(b.energy), "at the facility's feed"});
   columns.row({"cost", b.priced ? money(b.cost) : "-",
                b.priced ? "capital " + money(b.capital) + ", electricity " + money(b.electricity) : "the cluster states no prices"});
-  return heading(style, "To " + scaled(b.tokens) + " tokens",
-                 job.goodput ? "failures and checkpoints included" : "nothing fails, no checkpoints") +
+  return style.section("To " + scaled(b.tokens) + " tokens",
+                       job.goodput ? "failures and checkpoints included" : "nothing fails, no checkpoints") +
          columns.str();
 }
 
@@ -206,7 +202,7 @@ std::string how_made(const TrainingResult& job, const Style& style) {
     rows.emplace_back("network", m.network);
   if (!m.fold.empty())
     rows.emplace_back("fold", m.fold);
-  std::string out = heading(style, "How it was made");
+  std::string out = style.section("How it was made");
   for (const auto& [name, value] : rows)
     out += wrap(fmt::format("  {:<9}{}", name, value), page_width, 11) + "\n";
   return out;
@@ -277,11 +273,11 @@ std::string assumptions(const Result& result, const Style& style) {
   }
   if (left_out > 0)
     lines += fmt::format("  and {} more\n", left_out);
-  return heading(style, fmt::format("Rests on {} assumed figures", result.assumptions.size()), "reasons: --format json") + lines;
+  return style.section(fmt::format("Rests on {} assumed figures", result.assumptions.size()), "reasons: --format json") + lines;
 }
 
 std::string expectations(const Result& result, const Style& style) {
-  std::string out = heading(style, "Expectations");
+  std::string out = style.section("Expectations");
   for (const ExpectationOutcome& outcome : result.expectations)
     out += fmt::format("  {} {}\n", outcome.met ? style.good("met    ") : style.bad("NOT MET"), expectation_text(outcome));
   return out;

@@ -40,10 +40,7 @@ void add_row(Columns& columns, const DeploymentPoint& point, const char* mark) {
 std::string table(const ServingCapacity& result, const std::vector<std::size_t>& shown, const Style& style) {
   Columns columns(
       {Align::left, Align::left, Align::right, Align::left, Align::right, Align::right, Align::right, Align::right, Align::right});
-  std::vector<std::string> header = {"", "node", "devices", "replicas", "batch", "in bounds", "p90 TTFT", "TPOT", "tok/s/dev", "$/M tok"};
-  for (std::string& cell : header)
-    cell = style.faint(cell);
-  columns.row(header);
+  columns.row(style.header({"", "node", "devices", "replicas", "batch", "in bounds", "p90 TTFT", "TPOT", "tok/s/dev", "$/M tok"}));
   for (std::size_t k = 0; k < std::min(most_rows, shown.size()); ++k)
     add_row(columns, result.points[shown[k]], shown[k] == result.best ? ">" : "");
   const std::size_t more = shown.size() - std::min(most_rows, shown.size());
@@ -60,8 +57,8 @@ std::string missed(const ServingCapacity& result, const Style& style) {
       columns.row({std::to_string(point.devices), layout(point), batch_text(point), clip(point.binds, 62)});
   if (shown == 0)
     return {};
-  return "\n" + style.heading("What binds") + "  " + style.faint("deployments that miss the bounds: devices, replicas, batch") + "\n" +
-         columns.str() + (shown > most ? fmt::format("  and {} more: --format csv\n", shown - most) : "");
+  return style.section("What binds", "deployments that miss the bounds: devices, replicas, batch") + columns.str() +
+         (shown > most ? fmt::format("  and {} more: --format csv\n", shown - most) : "");
 }
 
 OrderedJson plan_json(const ServingPlan& plan) {
@@ -109,11 +106,10 @@ std::string serving_capacity_text(const ServingCapacity& result, const Style& st
       met.push_back(i);
   std::ranges::stable_sort(met, {}, [&](std::size_t i) { return result.points[i].devices; });
   if (!met.empty())
-    out += "\n" + style.heading("Deployments that do") + "  " + style.faint("replicas: prefill + decode where they are apart") + "\n" +
-           table(result, met, style);
+    out += style.section("Deployments that do", "replicas: prefill + decode where they are apart") + table(result, met, style);
   if (!result.frontier.empty())
-    out += "\n" + style.heading("Tokens per device against time per token") + "  " +
-           style.faint("of those that do, none is better in both") + "\n" + table(result, result.frontier, style);
+    out += style.section("Tokens per device against time per token", "of those that do, none is better in both") +
+           table(result, result.frontier, style);
   return out + missed(result, style);
 }
 

@@ -15,10 +15,6 @@ namespace {
 
 constexpr std::array<const char*, 9> eighths = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
 
-std::string heading(const Style& style, std::string_view title, std::string_view note = {}) {
-  return "\n" + style.heading(title) + (note.empty() ? "" : "  " + style.faint(note)) + "\n";
-}
-
 std::string count(std::uint64_t number) { return grouped(static_cast<double>(number)); }
 
 /// How its replicas are laid out.
@@ -57,7 +53,7 @@ std::string title(const Result& result, const ServingResult& job, const Style& s
 }
 
 std::string trace_text(const RequestTraceReport& trace, const Style& style) {
-  std::string out = heading(style, "Trace", trace.format + fmt::format(", {} requests read", count(trace.read)));
+  std::string out = style.section("Trace", trace.format + fmt::format(", {} requests read", count(trace.read)));
   out += fmt::format("  {} taken", count(trace.accepted));
   if (trace.left_out > 0)
     out += fmt::format(", {} left out as the scenario says", count(trace.left_out));
@@ -103,8 +99,7 @@ std::string throughput(const ServingResult& job, const Style& style) {
 
 std::string latencies(const ServingLatencies& l, const LatencySummary& itl, const Style& style, std::string_view name) {
   Columns columns({Align::left, Align::right, Align::right, Align::right, Align::right, Align::right, Align::right});
-  columns.row(
-      {"", style.faint("mean"), style.faint("p50"), style.faint("p90"), style.faint("p95"), style.faint("p99"), style.faint("max")});
+  columns.row(style.header({"", "mean", "p50", "p90", "p95", "p99", "max"}));
   const auto row = [&](const char* what, const LatencySummary& s) {
     if (s.count > 0)
       columns.row({what, fixed(s.mean), fixed(s.p50), fixed(s.p90), fixed(s.p95), fixed(s.p99), fixed(s.max)});
@@ -114,7 +109,7 @@ std::string latencies(const ServingLatencies& l, const LatencySummary& itl, cons
   row("end to end", l.end_to_end);
   row("queueing", l.queueing);
   row("between tokens", itl);
-  return heading(style, name, "per output token: (last - first) / (tokens - 1)") + columns.str();
+  return style.section(name, "per output token: (last - first) / (tokens - 1)") + columns.str();
 }
 
 std::string share_text(double share, Seconds bound) {
@@ -153,7 +148,7 @@ std::string classes(const ServingResult& job, const Style& style) {
     line({row.bounds.name, count(row.requests), share_text(row.ttft_met, row.bounds.ttft), share_text(row.tpot_met, row.bounds.tpot),
           share_text(row.end_to_end_met, row.bounds.end_to_end)},
          gaps_text(row), percent(row.attainment));
-  std::string out = heading(style, "Service levels") + "  " + (met ? style.good(whole) : style.bad(whole)) + "\n" + columns.str();
+  std::string out = style.section("Service levels") + "  " + (met ? style.good(whole) : style.bad(whole)) + "\n" + columns.str();
   if (job.classes.size() > 1)
     for (const ClassResult& row : job.classes)
       if (row.served > 0)
@@ -163,9 +158,9 @@ std::string classes(const ServingResult& job, const Style& style) {
 
 std::string goodput(const ServingResult& job, const Style& style) {
   const ServingGoodput& g = *job.goodput;
-  std::string out = heading(style, "Goodput", fmt::format("the highest rate at which {} keep their bounds", percent(job.attainment_due)));
+  std::string out = style.section("Goodput", fmt::format("the highest rate at which {} keep their bounds", percent(job.attainment_due)));
   Columns columns({Align::right, Align::right, Align::right, Align::right, Align::left});
-  columns.row({style.faint("requests/s"), style.faint("within bounds"), style.faint("p90 first token"), style.faint("p90 per token"), ""});
+  columns.row(style.header({"requests/s", "within bounds", "p90 first token", "p90 per token", ""}));
   std::vector<GoodputPoint> points = g.points;
   std::ranges::sort(points, {}, &GoodputPoint::rate);
   for (const GoodputPoint& p : points)
@@ -191,7 +186,7 @@ std::string replicas(const ServingResult& job, const Style& style) {
                                grouped(pool.peak_sequences))});
       columns.row({"weights", fixed(pool.weights),
                    fmt::format("per device; activations of {} images {}", grouped(pool.policy.max_sequences), fixed(pool.workspace))});
-      out += heading(style, name, layout(pool) + " on " + pool.node) + columns.str();
+      out += style.section(name, layout(pool) + " on " + pool.node) + columns.str();
       continue;
     }
     columns.row({"busy", percent(pool.busy),
@@ -212,7 +207,7 @@ std::string replicas(const ServingResult& job, const Style& style) {
                    fmt::format("came back, {} written, {} still there; iterations waited {} of the time", count(pool.swapped_out),
                                count(pool.reused), percent(pool.moving))});
     columns.row({"weights", fixed(pool.weights), "per device, the fullest; " + fixed(pool.kv_room) + " for its KV cache"});
-    out += heading(style, name, serving_plan_text(pool.plan) + " on " + pool.node) + columns.str();
+    out += style.section(name, serving_plan_text(pool.plan) + " on " + pool.node) + columns.str();
   }
   return out;
 }
@@ -231,7 +226,7 @@ std::string tasks(const ServingResult& job, const Style& style) {
     columns.row({tool.name.empty() ? "tools" : tool.name, percent(tool.busy),
                  fmt::format("busy; {} at once, {}", grouped(tool.most),
                              tool.workers > 0 ? "of " + grouped(tool.workers) + " workers" : std::string("no limit"))});
-  return heading(style, "Tasks", fmt::format("{} of {} served, {} stages each", count(t.served), count(t.count), t.stages)) + columns.str();
+  return style.section("Tasks", fmt::format("{} of {} served, {} stages each", count(t.served), count(t.count), t.stages)) + columns.str();
 }
 
 /// Most of each of `columns` equal parts of the time, over all replicas at once, as a line of bars.
@@ -269,7 +264,7 @@ std::string course(const ServingResult& job, const Style& style) {
   row("waiting", [](const ServingSample& s) { return static_cast<double>(s.waiting); }, "");
   row("running", [](const ServingSample& s) { return static_cast<double>(s.running); }, "");
   row("KV cache", [](const ServingSample& s) { return static_cast<double>(s.blocks); }, " blocks");
-  return heading(style, "Over time", "all replicas, " + format_quantity(job.samples.back().time)) + rows.str();
+  return style.section("Over time", "all replicas, " + format_quantity(job.samples.back().time)) + rows.str();
 }
 
 std::string devices(const ServingResult& job, const Style& style) {
@@ -290,13 +285,13 @@ std::string devices(const ServingResult& job, const Style& style) {
                                                           : job.tasks ? "tasks"
                                                                       : "requests")
                           : std::string("the cluster states no prices")});
-  return heading(style, "Devices") + columns.str();
+  return style.section("Devices") + columns.str();
 }
 
 std::string how_made(const ServingResult& job, const Style& style) {
-  return heading(style, "How it was made") +
-         fmt::format("  method   simulate, {} events for {} iterations, {} per request\n  fold     {}\n", count(job.method.events),
-                     count(job.method.iterations), scaled(job.iterations_per_request), job.method.fold);
+  return style.section("How it was made") + fmt::format("  method   simulate, {} events for {} iterations, {} per request\n  fold     {}\n",
+                                                        count(job.method.events), count(job.method.iterations),
+                                                        scaled(job.iterations_per_request), job.method.fold);
 }
 
 } // namespace
@@ -310,7 +305,7 @@ std::string rollouts(const RolloutResult& r, const Style& style) {
   columns.row({"generation", fixed(r.generation), fmt::format("mean of {} steps", r.steps)});
   columns.row({"carried on", scaled(r.carried), "responses into the next step"});
   columns.row({"off policy", fmt::format("{:.1f} %", 100 * r.earlier_policy), "of the tokens, sampled by an earlier policy"});
-  return heading(style, "Rollouts") + columns.str();
+  return style.section("Rollouts") + columns.str();
 }
 
 } // namespace

@@ -99,12 +99,12 @@ std::string order_word(const SweepView& view, const std::optional<Metric>& headl
 std::string table_of(const std::vector<StoredRow>& rows, const std::vector<std::string>& paths, const std::vector<std::string>& metrics,
                      const Style& style) {
   Columns columns(std::vector<Align>(1 + paths.size() + metrics.size(), Align::right));
-  std::vector<std::string> head = {style.faint("point")};
+  std::vector<std::string> head = {"point"};
   for (const std::string& name : short_names(paths))
-    head.push_back(style.faint(name));
+    head.push_back(name);
   for (const std::string& metric : metrics)
-    head.push_back(style.faint(label_of(metric)));
-  columns.row(std::move(head));
+    head.push_back(label_of(metric));
+  columns.row(style.header(std::move(head)));
   for (const StoredRow& row : rows) {
     std::vector<std::string> cells = {std::to_string(row.point)};
     for (std::size_t i = 0; i < paths.size(); ++i)

@@ -154,6 +154,16 @@ std::string Columns::str() const {
   return out;
 }
 
+std::string Style::section(std::string_view title, std::string_view note) const {
+  return "\n" + heading(title) + (note.empty() ? "" : "  " + faint(note)) + "\n";
+}
+
+std::vector<std::string> Style::header(std::vector<std::string> cells) const {
+  for (std::string& cell : cells)
+    cell = faint(cell);
+  return cells;
+}
+
 std::string Style::wrapped(std::string_view text, std::string_view code) const {
   return colour && !text.empty() ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : std::string(text);
 }

@@ -88,6 +88,10 @@ struct Style {
   [[nodiscard]] std::string good(std::string_view text) const { return wrapped(text, "32"); }
   [[nodiscard]] std::string bad(std::string_view text) const { return wrapped(text, "31"); }
   [[nodiscard]] std::string bars(std::string_view text) const { return wrapped(text, "36"); }
+  /// The heading of a section behind an empty line, with a note beside it.
+  [[nodiscard]] std::string section(std::string_view title, std::string_view note = {}) const;
+  /// The cells above a table's columns.
+  [[nodiscard]] std::vector<std::string> header(std::vector<std::string> cells) const;
 
 private:
   [[nodiscard]] std::string wrapped(std::string_view text, std::string_view code) const;

@@ -61,7 +61,7 @@ std::string request_run_text(const RequestRunScore& run, const Style& style) {
                  signed_percent(each.predicted_median / each.measured_median - 1), ms(each.measured_p99), ms(each.predicted_p99),
                  signed_percent(each.predicted_p99 / each.measured_p99 - 1), percent(each.request_error)});
   }
-  return "\n" + style.heading(fmt::format("A published run, request by request ({} requests)", run.requests)) + "\n" + columns.str();
+  return style.section(fmt::format("A published run, request by request ({} requests)", run.requests)) + columns.str();
 }
 
 } // namespace
