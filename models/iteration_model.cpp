@@ -237,7 +237,7 @@ IterationCost ReplicaModel::finish(const Iteration& iteration, const Layers& lin
       work += linear.back();
     if (s + 1 == stages.size())
       work += head;
-    work.span.stretchable += work.unlimited * kernels_.clock_limit().loss(work.arithmetic.si()) - work.computing;
+    work.span.stretchable += std::max(Seconds{}, work.unlimited * kernels_.clock_limit().loss(work.arithmetic.si()) - work.computing);
     if (!iteration.captured)
       work.span.rigid += std::max(Seconds{}, work.kernels * software_.kernel_launch - work.span.stretchable - work.span.rigid);
     const Span span = power_.limited(work.span);

@@ -7,7 +7,7 @@
 //          octave apart, attention between contexts a factor 2^(1/4) apart.
 //          Prompts: those of an iteration share kernels. Each adds its part of those of as many like it as have 65,536 tokens; what one
 //          alone takes beyond that (floors, idle multiprocessors) counts once, the largest.
-//          Power: kernels that arithmetic binds lose the clock of one product of all their FLOPs in the stage (ClockLimit).
+//          Power: kernels that arithmetic binds lose the clock that a limiter takes from all their FLOPs in the stage (ClockLimit).
 //          Launches: kernels x kernel_launch where no captured graph covers the iteration; the stage takes the longer of both.
 //          Host: iteration_host + sequences x sequence_host. Where the host works ahead, an iteration takes the longer of host and devices,
 //          else their sum.

@@ -1,6 +1,7 @@
 #include "models/kernel_cost.hpp"
 
 #include "models/attention_generation.hpp"
+#include "models/power.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -131,16 +132,6 @@ MatmulCurve mixed_curve(MatmulCurve curve, const UnitRates& rates, const Compute
   return curve;
 }
 
-/// FLOP/s in half precision.
-double half_peak(const Device& device) {
-  double best = 0;
-  for (const ComputeUnit& unit : device.units)
-    for (const Precision half : {Precision::bf16, Precision::fp16})
-      if (const auto found = unit.peak.find(half); found != unit.peak.end())
-        best = std::max(best, found->second.si());
-  return best;
-}
-
 /// What matrix products without the alignment that matrix units ask for run at; 0 = no vector unit is described, no penalty.
 double vector_peak(const Device& device) {
   double best = 0;
@@ -170,14 +161,31 @@ std::string curve_architecture(const Device& device, const Calibration& calibrat
   return best;
 }
 
-constexpr double limiter_window = 0.1;     // s; power limiters settle within tens of milliseconds
-constexpr double no_sustained_loss = 1e-4; // the lower bound of the fit: long products were no slower
-
 /// Time of one product of `flops` over that of a short one, as it was measured.
-static double measured_loss(double sustained, double flops) { return 1 + sustained * std::log10(std::max(1.0, flops / sustained_from)); }
+static double length_loss(double sustained, double flops) { return 1 + sustained * std::log10(std::max(1.0, flops / sustained_from)); }
 
 double ClockLimit::loss(double flops) const {
-  return std::max(1.0, measured_loss(sustained, std::min(flops, largest)) / std::cbrt(std::max(1.0, relief)));
+  if (steady <= 1 || flops <= sustained_from)
+    return 1;
+  return 1 + (steady - 1) * std::min(1.0, std::log(flops / sustained_from) / std::log(largest / sustained_from));
+}
+
+/// The limiter over half-precision products of `curve`.
+static ClockLimit clock_limit_of(const Device& device, const MatmulCurve& curve) {
+  constexpr double window = 0.1; // s; power limiters settle within tens of milliseconds
+  ClockLimit limit{.measured = curve.sustained};
+  const PowerModel power = power_model(device, {}, {});
+  Activity products{.stretchable = Seconds{window}};
+  for (const ComputeUnit& unit : device.units)
+    for (const Precision half : {Precision::bf16, Precision::fp16})
+      if (const auto peak = unit.peak.find(half); peak != unit.peak.end() && window * curve.rate * peak->second.si() > limit.largest) {
+        limit.largest = window * curve.rate * peak->second.si();
+        products.arithmetic = Flops{limit.largest} * arithmetic_energy(unit, half);
+      }
+  // Where its kernels were measured under a higher cap, models/device_power.hpp has what the lower one takes.
+  if (power.cap && limit.largest > sustained_from)
+    limit.steady = 1 / under_cap(power, products, std::max(*power.cap, device.kernel_cap.value_or(*power.cap))).clock;
+  return limit;
 }
 
 KernelModel::KernelModel(const Device& device, const Calibration& calibration, const SoftwareProfile& software, KernelStream stream)
@@ -187,11 +195,7 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration, c
   const ArchitectureCurves curves = found == calibration.architectures.end() ? ArchitectureCurves{} : found->second;
   const bool carried = source != device.architecture;
   idle_tiles_ = curves.idle_tiles;
-  const MatmulCurve half = curve_for(curves.matmul, Precision::bf16);
-  if (!curves.matmul.empty() && half.sustained > no_sustained_loss)
-    limit_ = {.sustained = half.sustained,
-              .largest = std::max(half.largest_flops, limiter_window * half.rate * half_peak(device)),
-              .relief = device.power_cap && device.kernel_cap ? *device.power_cap / *device.kernel_cap : 1.0};
+  limit_ = clock_limit_of(device, curve_for(curves.matmul, Precision::bf16));
   const auto searched = calibration.devices.find(device.name);
   const DeviceRates own = carried || searched == calibration.devices.end() ? DeviceRates{} : searched->second;
   bool has_streaming_unit = false;
@@ -281,8 +285,8 @@ template <class Time> OpCost KernelModel::quickest(std::size_t precision, Time t
 OpCost KernelModel::matmul_cost(const Matmul& shape, std::size_t precision) const {
   return quickest(precision, [&](const Unit& unit, const Lane& lane) {
     OpCost cost = from_parts(matmul_time(shape, lane.rates, lane.matmul), unit.index);
-    // The limiter's part of what a product loses to its length, without the device's relief, which its measurement did not have.
-    cost.unlimited = cost.stretchable / measured_loss(limit_.sustained, cost.flops.si());
+    // Without what a product loses to its length.
+    cost.unlimited = cost.stretchable / length_loss(limit_.measured, cost.flops.si());
     cost.assumed = lane.matmul.assumed;
     cost.extrapolated = cost.flops.si() > lane.matmul.largest_flops;
     return cost;
@@ -350,7 +354,7 @@ OpCost KernelModel::streaming_cost(const Streaming& shape, const Operator& op) c
 OpCost KernelModel::cost(const Operator& op) const {
   OpCost cost = alone(op);
   if (stream_ == KernelStream::continuous && cost.bound == Bound::compute) {
-    const Seconds longer = cost.unlimited * limit_.loss(limit_.largest) - cost.stretchable;
+    const Seconds longer = std::max(Seconds{}, cost.unlimited * limit_.loss(limit_.largest) - cost.stretchable);
     cost.time += longer;
     cost.stretchable += longer;
   }

@@ -5,12 +5,10 @@
 //
 // Formula: models/kernel_time.hpp. An operator runs on the compute unit that ends it first; products and attention
 // leave a vector unit to what the matrix unit on the same memory cannot compute, since its curves were measured with the library's choice
-// between both. Products lose rate to power with their length
-// (MatmulCurve::sustained): the benchmarks that measure them repeat each a few times, so that only long ones outlast the tens of
-// milliseconds in which a power limiter acts. Kernels that arithmetic binds, back to back, draw its power as one long product does: they
-// lose the clock of a product of as many FLOPs (ClockLimit), in a training pass that of the longest measured one, or of one of 0.1 s where
-// none was measured that lasts so long. A higher cap than that of the measured device gives clock back as its cube root (dynamic power ~
-// clock x voltage^2).
+// between both. The benchmarks that measure kernels repeat each a few times, mostly of operands that draw little, so that only long
+// products outlast the tens of milliseconds in which a power limiter acts (MatmulCurve::sustained). Kernels that arithmetic binds, back to
+// back, lose the clock that products of as many FLOPs lose to the device's cap by its power model (ClockLimit): in a training pass all of
+// it. None is faster than it was measured.
 //
 // Source: constants fitted to published kernel measurements (models/calibration/kernels), kept in models/calibration/curves.yaml.
 //
@@ -50,11 +48,13 @@ enum class KernelStream {
   continuous ///< kernels back to back for seconds
 };
 
-/// What a power limiter takes from the clock of kernels that arithmetic binds, by how much of such work follows back to back.
+/// What a power limiter takes from the clock of kernels that arithmetic binds, by how much of such work follows back to back: nothing of
+/// sustained_from, and of 0.1 s of half-precision products what the device's power model leaves them under its cap (models/power.hpp); by
+/// the logarithm between. A limiter knows no precision.
 struct ClockLimit {
-  double sustained = 0; ///< MatmulCurve::sustained of half-precision products: a limiter knows no precision
-  double largest = 0;   ///< FLOPs of the longest product measured, of 0.1 s at least: longer work loses no more
-  double relief = 1;    ///< the device's cap over that of the measured one
+  double measured = 0; ///< MatmulCurve::sustained of half-precision products: what long ones were seen to lose
+  double steady = 1;   ///< time of such products one after the other under the cap, over that at full clock
+  double largest = 0;  ///< their FLOPs in 0.1 s
 
   /// Time of a kernel amid `flops` of such work over that of a short one; at least 1.
   [[nodiscard]] double loss(double flops) const;

@@ -124,10 +124,10 @@ std::vector<TimeShare> time_shares(const Stages& stages, const StepEstimate& tim
     add(TimeKind::communication, exchange_names[e], Seconds{inside.exchanges[e]});
   add(TimeKind::communication, "offload", waits);
   add(TimeKind::communication, "pipeline", mean.send);
-  add(TimeKind::bubble, "pipeline bubble", mean.bubble);
-  add(TimeKind::optimizer, "optimizer", mean.optimizer);
-  // Rounding leaves residues of the order of 1e-16 s that are neither.
+  // Rounding leaves residues of the order of 1e-16 s that are none of these.
   const auto more_than_rounding = [&](Seconds time) { return time > 1e-9 * times.step ? time : Seconds{}; };
+  add(TimeKind::bubble, "pipeline bubble", more_than_rounding(mean.bubble));
+  add(TimeKind::optimizer, "optimizer", mean.optimizer);
   const Seconds uneven = more_than_rounding(mean.compute - nominal);
   add(TimeKind::compute, "slow devices and jitter", uneven);
   add(TimeKind::host, "launches and framework", more_than_rounding(mean.host + mean.compute - uneven - waits - operators));

@@ -124,7 +124,7 @@ TEST_CASE("a device with a lower cap than that of its kernels is slower", "[cont
   CHECK(lower.step_time > same.step_time);
   CHECK(lower.power.device_peak <= Watts{500.001});
   const TrainingResult own = estimated(quickstart({"cluster.node.device.power_cap=500 W"}));
-  CHECK(own.step_time == same.step_time);
+  CHECK(own.step_time > same.step_time);
 }
 
 TEST_CASE("a degraded link slows what crosses it, in the estimate and in the simulation", "[contract][training]") {

@@ -321,37 +321,50 @@ TEST_CASE("narrow products are the library's or the serving engine's", "[models]
   CHECK(time(library, Precision::int8) == Approx(time(library, Precision::fp8)));
 }
 
-TEST_CASE("in a continuous stream every product runs at the clock of the longest measured one", "[models][kernels]") {
+TEST_CASE("in a continuous stream every product runs at the clock that the power cap leaves", "[models][kernels]") {
   Calibration calibration;
   MatmulCurve& curve = calibration.architectures["ampere"].matmul[Precision::bf16];
-  curve.sustained = 0.05;
-  curve.largest_flops = 3e13; // two tenfolds beyond where the loss begins
+  curve.rate = 1;
+  curve.sustained = 0;
   Device device = gpu();
+  device.units.front().energy = JoulesPerFlop{1.2e-12};
+  device.idle_power = Watts{64};
   const auto slowdown = [&](double m) {
     const Operator op = matmul(m, 16384, 16384);
     const KernelModel apart(device, calibration);
     const KernelModel stream(device, calibration, {}, KernelStream::continuous);
     return stream.cost(op).stretchable / apart.cost(op).stretchable;
   };
-  CHECK(slowdown(256) == Approx(1.10).epsilon(1e-9));
-  CHECK(slowdown(3e13 / (2 * 16384.0 * 16384.0)) == Approx(1.0).epsilon(1e-9));
-  // Kernels that were measured under a lower cap have clock left.
+  CHECK(slowdown(256) == 1); // no cap is known
+  device.power_cap = Watts{400};
+  // idle + (active + 312 TFLOP/s x 1.2 pJ) f^3 = cap, active 17% of cap - idle.
+  const double expected = std::cbrt((0.17 * 336 + 312 * 1.2) / 336);
+  CHECK(slowdown(256) == Approx(expected).epsilon(1e-9));
+  CHECK(slowdown(65536) == Approx(expected).epsilon(1e-9));
+  // What kernels that were measured under a higher cap lose to their own, the power model of the device takes.
   device.power_cap = Watts{300};
-  device.kernel_cap = Watts{250};
-  CHECK(slowdown(256) == Approx(1.10 / std::cbrt(1.2)).epsilon(1e-9));
-  device.power_cap = Watts{500};
-  CHECK(slowdown(256) == Approx(1.0).epsilon(1e-9)); // never faster than measured
+  device.kernel_cap = Watts{400};
+  CHECK(slowdown(256) == Approx(std::cbrt((0.17 * 236 + 312 * 1.2) / 336)).epsilon(1e-9));
+  device.power_cap = device.kernel_cap = Watts{1000};
+  CHECK(slowdown(256) == 1);
+  // Long products were measured with what they lose to their length: the limiter takes the rest, and makes none faster.
+  device.power_cap = device.kernel_cap = Watts{400};
+  curve.sustained = 0.01;
+  const double flops = 2 * 65536.0 * 16384 * 16384;
+  CHECK(slowdown(65536) == Approx(expected / (1 + 0.01 * std::log10(flops / 3e11))).epsilon(1e-9));
+  curve.sustained = 0.2;
+  CHECK(slowdown(65536) == 1);
   // The limiter knows neither precision nor kind: what arithmetic binds loses alike.
-  device.power_cap = device.kernel_cap;
   const KernelModel stream(device, calibration, {}, KernelStream::continuous);
   const OpCost prompt =
       stream.cost({.precision = Precision::bf16, .shape = FusedAttention{.heads = 32, .head_dim = 128, .queries = 8192, .keys = 8192}});
   CHECK(prompt.bound == Bound::compute);
-  CHECK(prompt.stretchable / prompt.unlimited == Approx(1.10));
-  // Where no product was measured that lasts as long as the limiter needs, the law says what one of 0.1 s would lose.
-  curve.largest_flops = 3e11;
-  curve.rate = 3e14 / 312e12;
-  CHECK(slowdown(256) == Approx(1.10).epsilon(1e-9));
+  CHECK(prompt.stretchable / prompt.unlimited == Approx(expected));
+  // Work of 300 GFLOP loses nothing, of 0.1 s all, between them by the logarithm.
+  const ClockLimit& limit = stream.clock_limit();
+  CHECK(limit.loss(3e11) == 1);
+  CHECK(limit.loss(1e20) == Approx(expected));
+  CHECK(limit.loss(std::sqrt(3e11 * 3.12e13)) == Approx((1 + expected) / 2));
 }
 
 TEST_CASE("an architecture that was not measured takes the nearest generation of its line", "[models][kernels]") {
