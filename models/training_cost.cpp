@@ -203,7 +203,7 @@ double expected_maximum(int count) {
 Span TrainingCoster::span(const Pass& pass, double slowest) const {
   Activity work = pass.work;
   work.stretchable *= slowest;
-  const Seconds host = pass.kernels * software_.kernel_launch + software_.pass_host;
+  const Seconds host = pass.kernels * software_.kernel_launch;
   work.rigid += software_.launch_blocking ? host : std::max(Seconds{}, host - work.stretchable - work.rigid);
   const Seconds wait = pass.wait + std::max(Seconds{}, pass.tiers.longest() - pass.wait - work.stretchable - work.rigid);
   work.rigid += wait;

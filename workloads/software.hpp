@@ -160,7 +160,6 @@ struct SoftwareProfile {
   Precision gradient = Precision::fp32;  ///< accumulation buffer
   Precision reduction = Precision::fp32; ///< gradients on the wire
   Seconds kernel_launch;                 ///< host time per kernel
-  Seconds pass_host;                     ///< host time per pass of a chunk beyond its launches
   Seconds message_host;                  ///< host time of a pipeline message: posting it, waiting for it, going on
   Seconds step_host;                     ///< per step, hidden by nothing
   bool launch_blocking = false;          ///< the host waits for each kernel: its time adds to the device's

@@ -177,7 +177,6 @@ const Table<SoftwareProfile>& software_table() {
           .choice("gradient", &S::gradient, held, {.help = "precision in which gradients are accumulated"})
           .choice("reduction", &S::reduction, held, {.help = "precision of gradients on the wire"})
           .quantity("kernel_launch", &S::kernel_launch, host_time("host time per kernel"))
-          .quantity("pass_host", &S::pass_host, host_time("host time per pass of a chunk beyond its launches"))
           .quantity("message_host", &S::message_host, host_time("host time of a pipeline message: posting it, waiting for it, going on"))
           .quantity("step_host", &S::step_host, host_time("host time per step that nothing hides"))
           .flag("launch_blocking", &S::launch_blocking, {.help = "the host waits for each kernel"})

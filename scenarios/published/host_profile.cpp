@@ -12,15 +12,14 @@ namespace orrery {
 
 namespace {
 
-using Constants = std::array<double, 3>;
+using Constants = std::array<double, 2>;
 
 double mean_error(const std::vector<const TrainingRow*>& rows, const Constants& constants, const Calibration& calibration) {
   double sum = 0;
   for (const TrainingRow* row : rows) {
     SoftwareProfile software = row->software;
     software.kernel_launch = Seconds{constants[0]};
-    software.pass_host = Seconds{constants[1]};
-    software.step_host = Seconds{constants[2]};
+    software.step_host = Seconds{constants[1]};
     const TrainingCoster coster(row->cluster, software, calibration);
     double fastest = 0;
     for (const Plan& plan : row->plans) {
@@ -50,12 +49,12 @@ HostProfile fit_host_profile(const std::vector<TrainingRow>& rows, const Calibra
   for (const TrainingRow& row : rows)
     if (fits_host_profile(row))
       fitted.push_back(&row);
-  Constants best{20e-6, 0, 0};
+  Constants best{20e-6, 0};
   if (fitted.empty())
     return {};
-  Constants step{20e-6, 500e-6, 5e-3};
+  Constants step{20e-6, 5e-3};
   double error = mean_error(fitted, best, calibration);
-  // Pattern search: the error is piecewise smooth in three constants, and every evaluation costs a millisecond.
+  // Pattern search: the error is piecewise smooth in both constants, and every evaluation costs a millisecond.
   while (step[0] > 1e-8) {
     bool better = false;
     for (std::size_t k = 0; k < best.size(); ++k)
@@ -73,7 +72,7 @@ HostProfile fit_host_profile(const std::vector<TrainingRow>& rows, const Calibra
       for (double& s : step)
         s /= 2;
   }
-  return {Seconds{best[0]}, Seconds{best[1]}, Seconds{best[2]}};
+  return {Seconds{best[0]}, Seconds{best[1]}};
 }
 
 } // namespace orrery

@@ -11,10 +11,9 @@
 
 namespace orrery {
 
-/// The three host constants of workloads/software.hpp.
+/// The host constants of workloads/software.hpp.
 struct HostProfile {
   Seconds kernel_launch;
-  Seconds pass_host;
   Seconds step_host;
 };
 

@@ -20,23 +20,23 @@ const TrainingValidation& validation() {
 } // namespace
 
 TEST_CASE("step times of published rows are within the stated mean errors", "[calibration]") {
-  const std::map<std::string, double> bars{{"bloom-jz", 0.07},
-                                           {"fms-fsdp", 0.12},
+  const std::map<std::string, double> bars{{"bloom-jz", 0.06},
+                                           {"fms-fsdp", 0.08},
                                            {"korthikanti", 0.05},
-                                           {"llm-foundry", 0.12},
+                                           {"llm-foundry", 0.08},
                                            {"maxtext-tpu", 0.10},
-                                           {"megatron-2020", 0.06},
-                                           {"modellink-ascend", 0.22},
+                                           {"megatron-2020", 0.07},
+                                           {"modellink-ascend", 0.18},
                                            {"vtrain-multi", 0.10},
                                            {"vtrain-single", 0.10},
-                                           {"zero-bubble", 0.09},
-                                           {"megatron-bridge", 0.21},
+                                           {"zero-bubble", 0.05},
+                                           {"megatron-bridge", 0.16},
                                            // Known misses (README.md, Accuracy).
-                                           {"jax-toolbox", 0.18},
-                                           {"maxtext-a3", 0.25},
-                                           {"megatron-sc21", 0.21},
-                                           {"mt-nlg", 0.24},
-                                           {"torchtitan", 0.17}};
+                                           {"jax-toolbox", 0.16},
+                                           {"maxtext-a3", 0.22},
+                                           {"megatron-sc21", 0.08},
+                                           {"mt-nlg", 0.14},
+                                           {"torchtitan", 0.14}};
   REQUIRE(validation().groups.size() == bars.size());
   for (const GroupScore& group : validation().groups) {
     CAPTURE(group.group, group.mean);
@@ -75,7 +75,6 @@ TEST_CASE("the host profile is what the fit gives", "[calibration]") {
   const HostProfile fitted = fit_host_profile(rows, load_calibration());
   const SoftwareProfile kept = load_software("megatron-deepspeed-2022");
   CHECK(kept.kernel_launch.si() == Approx(fitted.kernel_launch.si()).epsilon(0.001));
-  CHECK(kept.pass_host.si() == Approx(fitted.pass_host.si()).margin(1e-7));
   CHECK(kept.step_host.si() == Approx(fitted.step_host.si()).margin(1e-7));
 }
 

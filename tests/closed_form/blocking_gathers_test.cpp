@@ -59,7 +59,7 @@ TEST_CASE("what waits around its gathers does so once more after recomputation, 
   CHECK(count_of(build_training_graph(sharded_job(16), kept, blocking).blocks.front().backward, "parameter_gather") == 4);
 
   // The pass of a chunk is the sum of its operators.
-  blocking.kernel_launch = blocking.pass_host = Seconds{};
+  blocking.kernel_launch = Seconds{};
   const Cluster cluster{.node = load_node("dgx-a100"), .nodes = 2};
   const CostedGraph costed = TrainingCoster(cluster, blocking, load_calibration()).cost(graph);
   double sum = 0;
