@@ -207,7 +207,7 @@ expect 0 'CT22 From FLOPs to Footprints: met' "$orrery" validate papers --claim 
 expect 0 '"verdict": "met"' "$orrery" validate papers --claim CT22 --format json
 holds 'claims are JSON' is_json out
 expect 0 '^CT06,medium,' "$orrery" validate papers --claim CT06 --format csv
-expect 4 'CT03 MegaScale: not met' "$orrery" validate papers --claim CT03 --strict
+expect 4 'CT12 Fuyou: not met' "$orrery" validate papers --claim CT12 --strict
 expect 2 "--seed: 'two'" "$orrery" validate papers --claim CT22 --seed two
 expect 2 "--claim: 'CT99'" "$orrery" validate papers --claim CT99
 expect 2 "--rows: not with 'validate papers'" "$orrery" validate papers --rows rows.csv
