@@ -2,6 +2,7 @@
 
 #include "hardware/words.hpp"
 #include "sim/base/params.hpp"
+#include "workloads/tables.hpp"
 
 namespace orrery {
 
@@ -34,15 +35,6 @@ const Choices<OpClass>& streaming_words() {
                                       {"optimizer", OpClass::optimizer},
                                       {"cast", OpClass::cast},
                                       {"block_cast", OpClass::block_cast}};
-  return words;
-}
-
-const Choices<CollectiveKind>& collective_words() {
-  static const Choices<CollectiveKind> words{{"all_reduce", CollectiveKind::all_reduce},
-                                             {"all_gather", CollectiveKind::all_gather},
-                                             {"reduce_scatter", CollectiveKind::reduce_scatter},
-                                             {"all_to_all", CollectiveKind::all_to_all},
-                                             {"broadcast", CollectiveKind::broadcast}};
   return words;
 }
 

@@ -1,5 +1,6 @@
 #include "tools/cost_names.hpp"
 
+#include "hardware/words.hpp"
 #include "tools/json_object.hpp"
 #include "workloads/tables.hpp"
 
@@ -30,12 +31,7 @@ std::string bound_word(Bound bound) {
   return word_of(words, bound);
 }
 
-std::string precision_word(Precision precision) {
-  static const Words<Precision> words = {{Precision::fp64, "fp64"}, {Precision::fp32, "fp32"}, {Precision::tf32, "tf32"},
-                                         {Precision::bf16, "bf16"}, {Precision::fp16, "fp16"}, {Precision::fp8, "fp8"},
-                                         {Precision::int8, "int8"}, {Precision::fp4, "fp4"}};
-  return word_of(words, precision);
-}
+std::string precision_word(Precision precision) { return choice_name(precision_words(), precision); }
 
 std::string source_word(SourceKind kind) {
   static const Words<SourceKind> words = {{SourceKind::datasheet, "datasheet"},
@@ -46,15 +42,7 @@ std::string source_word(SourceKind kind) {
   return word_of(words, kind);
 }
 
-std::string collective_word(CollectiveKind kind) {
-  static const Words<CollectiveKind> words = {{CollectiveKind::all_reduce, "all_reduce"},
-                                              {CollectiveKind::all_gather, "all_gather"},
-                                              {CollectiveKind::reduce_scatter, "reduce_scatter"},
-                                              {CollectiveKind::all_to_all, "all_to_all"},
-                                              {CollectiveKind::broadcast, "broadcast"}};
-  return word_of(words, kind);
-}
-
+std::string collective_word(CollectiveKind kind) { return choice_name(collective_words(), kind); }
 std::string group_word(Group group) { return choice_name(group_words(), group); }
 
 } // namespace orrery

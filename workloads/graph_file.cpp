@@ -154,17 +154,12 @@ const Table<TierUpdate>& update_table() {
 }
 
 const Table<Collective>& collective_table() {
-  static const Choices<CollectiveKind> kinds = {{"all_reduce", CollectiveKind::all_reduce},
-                                                {"all_gather", CollectiveKind::all_gather},
-                                                {"reduce_scatter", CollectiveKind::reduce_scatter},
-                                                {"all_to_all", CollectiveKind::all_to_all},
-                                                {"broadcast", CollectiveKind::broadcast}};
   QuantityOptions<Bytes> bytes = size_in_bytes("the full buffer: before an all-reduce or reduce-scatter, after an all-gather");
   bytes.above = Bytes{};
   bytes.required = true;
   static const Table<Collective> table =
       Table<Collective>("collective", "Communication of a group of ranks.")
-          .choice("kind", &Collective::kind, kinds, {.required = true, .help = "what is done"})
+          .choice("kind", &Collective::kind, collective_words(), {.required = true, .help = "what is done"})
           .choice("group", &Collective::group, group_words(), {.required = true, .help = "who takes part"})
           .quantity("bytes", &Collective::bytes, bytes)
           .choice("overlap", &Collective::overlap, overlap_words(), {.help = "what it runs beside: the next operator, or the whole pass"})

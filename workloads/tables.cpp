@@ -110,6 +110,15 @@ const Choices<ScheduleKind>& schedule_words() {
   return words;
 }
 
+const Choices<CollectiveKind>& collective_words() {
+  static const Choices<CollectiveKind> words = {{"all_reduce", CollectiveKind::all_reduce},
+                                                {"all_gather", CollectiveKind::all_gather},
+                                                {"reduce_scatter", CollectiveKind::reduce_scatter},
+                                                {"all_to_all", CollectiveKind::all_to_all},
+                                                {"broadcast", CollectiveKind::broadcast}};
+  return words;
+}
+
 const Choices<Group>& group_words() {
   static const Choices<Group> words = {{"tensor", Group::tensor},
                                        {"context", Group::context},

@@ -20,6 +20,7 @@ const Catalogue& model_catalogue();    ///< workloads/catalogue/models, and conf
 const Catalogue& software_catalogue(); ///< workloads/catalogue/software
 
 const Choices<ScheduleKind>& schedule_words();
+const Choices<CollectiveKind>& collective_words();
 const Choices<Group>& group_words();
 const Choices<Tier>& tier_words();
 const Choices<UpdatePlace>& update_place_words();
