@@ -31,8 +31,7 @@ double layer_weights(const ServingGraph& graph, LayerKind kind) {
   if (kind.feed_forward == FeedForward::experts)
     bytes += expert_rank_parameters(b) * kept;
   const LatentAttention& l = b.model.latent;
-  const bool attends = kind.mixer == Mixer::attention || kind.mixer == Mixer::windowed_attention;
-  if (l.kv_rank > 0 && attends)
+  if (l.kv_rank > 0 && attends(kind))
     bytes += l.kv_rank * b.size.heads * (b.size.head_dim - l.rope_dim + l.value_dim) * half;
   return bytes;
 }
@@ -152,8 +151,7 @@ ServingMemory memory_of(const ServingGraph& graph, const Device& device, const S
     for (std::size_t k = 0; k < graph.kinds().size(); ++k) {
       const LayerKind kind = graph.kinds()[k];
       widest = std::max(widest, layer_weights(graph, kind));
-      const bool keeps_keys = kind.mixer == Mixer::attention || kind.mixer == Mixer::windowed_attention;
-      unbounded += keeps_keys ? stages[s].counts[k] * layer_kv(graph, {Mixer::attention, kind.feed_forward}, 1) : 0;
+      unbounded += attends(kind) ? stages[s].counts[k] * layer_kv(graph, {Mixer::attention, kind.feed_forward}, 1) : 0;
       sequence += stages[s].counts[k] * layer_kv(graph, kind, typical);
     }
     memory.replica_kv_token += Bytes{unbounded * graph.plan().tp};

@@ -10,15 +10,12 @@ namespace {
 
 using List = BlockBuilder::List;
 
-/// Length of the equal documents that take as much attention. Kernels of their own compute all scores of a sequence.
-double attended(const BlockBuilder& b) { return mean_attended_length(b.job.documents, b.job.sequence); }
-
 Operator fused_attention(const BlockBuilder& b, bool backward) {
   const Sizes& s = b.size;
   // Ring and gather: a rank's queries are an early and a late part of the sequence, so that each sees half of the keys on average.
   const bool parts = b.plan.cp > 1 && b.plan.context != ContextParallel::ulysses;
   const double spread = b.plan.cp > 1 && !parts ? b.plan.cp : 1;
-  const double length = attended(b);
+  const double length = mean_attended_length(b.job.documents, b.job.sequence);
   const bool windowed = b.kind.mixer == Mixer::windowed_attention && b.model.attention_window < length;
   const double window = windowed ? b.model.attention_window : 0;
   const double seen = windowed ? std::min(window, length / 2) : length / 2;

@@ -16,8 +16,6 @@ namespace {
 
 using List = BlockBuilder::List;
 
-bool attends(LayerKind kind) { return kind.mixer == Mixer::attention || kind.mixer == Mixer::windowed_attention; }
-
 const char* layer_name(LayerKind kind) {
   static constexpr const char* names[4][3] = {{"empty_layer", "ffn_layer", "experts_layer"},
                                               {"attention_layer", "layer", "moe_layer"},
@@ -86,6 +84,8 @@ void prepend_recomputed(std::vector<Operator>& backward, std::vector<Operator> r
 }
 
 } // namespace
+
+bool attends(LayerKind kind) { return kind.mixer == Mixer::attention || kind.mixer == Mixer::windowed_attention; }
 
 double rank_parameters(const BlockBuilder& b) {
   double sum = b.model.norms(b.kind) * b.model.norm_parameters();

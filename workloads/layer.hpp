@@ -11,6 +11,9 @@ Block layer_block(const TrainingJob& job, const Plan& plan, const SoftwareProfil
 /// The model's last layer.
 Block layer_block(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software);
 
+/// Whether its tokens attend to others, within a window or not.
+bool attends(LayerKind kind);
+
 class BlockBuilder;
 /// Elements of a layer on one rank, experts apart. Norms are whole on every rank.
 double rank_parameters(const BlockBuilder& b);

@@ -1,5 +1,7 @@
 #include "workloads/model_checks.hpp"
 
+#include "workloads/layer.hpp"
+
 #include <fmt/format.h>
 
 namespace orrery {
@@ -26,8 +28,8 @@ void check_experts(std::vector<Violation>& found, const TrainingJob& job, const 
 
 bool has_mixer(const TransformerModel& model, bool recurrent) {
   for (int layer = 0; layer < model.layers; ++layer) {
-    const Mixer mixer = model.layer_kind(layer).mixer;
-    if (recurrent ? mixer == Mixer::recurrent : mixer == Mixer::attention || mixer == Mixer::windowed_attention)
+    const LayerKind kind = model.layer_kind(layer);
+    if (recurrent ? kind.mixer == Mixer::recurrent : attends(kind))
       return true;
   }
   return false;

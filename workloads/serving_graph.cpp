@@ -1,6 +1,7 @@
 #include "workloads/serving_graph.hpp"
 
 #include "workloads/expert_tiles.hpp"
+#include "workloads/layer.hpp"
 #include "workloads/recurrent.hpp"
 
 #include <algorithm>
@@ -34,8 +35,6 @@ void second_stream(std::vector<Operator>& list, std::size_t first) {
   for (std::size_t i = first; i < list.size(); ++i)
     list[first - 1].kernels += std::exchange(list[i].kernels, 0);
 }
-
-bool attends(LayerKind kind) { return kind.mixer == Mixer::attention || kind.mixer == Mixer::windowed_attention; }
 
 } // namespace
 
@@ -207,18 +206,18 @@ void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const 
   const Sizes& s = b.size;
   const Experts& e = b.model.experts;
   const double held = static_cast<double>(e.count + job_.routing.redundant) / plan_.ep;
-  const double width = static_cast<double>(e.hidden) / b.plan.expert_tensor();
   const RoutingLoad load = routing_load(job_.routing, all, e.count, e.top_k, plan_.ep);
   const double rows = all * e.top_k / plan_.ep * load.rank;
   const double touched = held * touched_share(all * load.rank, e.count, e.top_k);
   // Triton's kernels go over the rows of other ranks' experts too, where their tokens are here.
   const bool gathered = plan_.attention_dp == 1 || software_.serving.expert_exchange != ExpertExchange::dispatch || plan_.ep == 1;
-  const bool triton = software_.experts == ExpertKernel::fused_moe && job_.weights.operand != Precision::fp4 && !job_.weights.mixed;
+  const bool four_bits = job_.weights.operand == Precision::fp4 || job_.weights.mixed;
+  const bool triton = software_.experts == ExpertKernel::fused_moe && !four_bits;
   const double slots = triton && gathered ? std::max(rows, all * e.top_k) : rows;
   const double shared = static_cast<double>(e.shared_hidden) / b.plan.tp;
   const double scores = s.tokens * e.count * score_bytes;
   const auto padded = [&](double size) { return job_.weights.mixed ? std::ceil(size / mixed_multiple) * mixed_multiple : size; };
-  const double inner = padded(width);
+  const double inner = padded(static_cast<double>(e.hidden) / b.plan.expert_tensor());
   const double outer = padded(s.hidden);
   norm(b, list, "ffn_norm", true);
   b.plain_matmul(list, "router", OpClass::gemm, {.m = s.tokens, .n = static_cast<double>(e.count), .k = s.hidden});
@@ -238,7 +237,7 @@ void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const 
   // Rows that arrive are put in the order of the experts for kernels that do not look for them (DeepGEMM, CUTLASS), and the rows of a token
   // are summed up before they go back, once for each token that arrived.
   const double arriving = gathered ? all : rows / e.top_k * ranks_reached(e.count, e.top_k, plan_.ep);
-  if (software_.experts == ExpertKernel::tuned_moe && job_.weights.operand != Precision::fp4 && !job_.weights.mixed) {
+  if (software_.experts == ExpertKernel::tuned_moe && !four_bits) {
     const double operand = element_bytes(job_.weights.casts ? job_.weights.operand : job_.precision);
     b.streaming(list, "expert_sort", OpClass::elementwise, std::min(arriving, rows) * s.hidden * operand, rows * s.hidden * operand);
   }

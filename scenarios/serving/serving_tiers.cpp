@@ -2,6 +2,7 @@
 
 #include "models/offload_cost.hpp"
 #include "sim/base/quantity_text.hpp"
+#include "workloads/layer.hpp"
 
 #include <fmt/format.h>
 
@@ -18,10 +19,8 @@ int copies_of(const ServingGraph& graph) {
   int most = 0;
   for (const StageLayers& stage : graph.stages()) {
     int layers = 0;
-    for (std::size_t k = 0; k < graph.kinds().size(); ++k) {
-      const Mixer mixer = graph.kinds()[k].mixer;
-      layers += mixer == Mixer::attention || mixer == Mixer::windowed_attention ? stage.counts[k] : 0;
-    }
+    for (std::size_t k = 0; k < graph.kinds().size(); ++k)
+      layers += attends(graph.kinds()[k]) ? stage.counts[k] : 0;
     most = std::max(most, each * layers);
   }
   return most;
