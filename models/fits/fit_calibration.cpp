@@ -17,8 +17,8 @@ void round_digits(double& value) {
 }
 
 /// The share of the peak that the curves of an architecture stand for: that of the best product found on the device whose kernels were
-/// measured, else the mean over its devices. Nothing where no search was made.
-std::optional<double> curve_share(const KernelTables& tables, const std::string& architecture, Precision precision) {
+/// measured, else the mean over its devices. Precondition: a search was made.
+double curve_share(const KernelTables& tables, const std::string& architecture, Precision precision) {
   double sum = 0;
   int count = 0;
   for (const BestMatmul& best : tables.best_matmul) {
@@ -29,7 +29,7 @@ std::optional<double> curve_share(const KernelTables& tables, const std::string&
     sum += best.share;
     ++count;
   }
-  return count > 0 ? std::optional(sum / count) : std::nullopt;
+  return sum / count;
 }
 
 /// Architectures of which only best products are known: the assumed curve with the share that stands for them as its rate.
@@ -39,7 +39,7 @@ void take_best_matmul(const KernelTables& tables, Calibration& calibration) {
     if (measured)
       continue;
     MatmulCurve curve;
-    curve.rate = std::min(1.0, *curve_share(tables, best.architecture, best.precision));
+    curve.rate = std::min(1.0, curve_share(tables, best.architecture, best.precision));
     curve.sustained = 0; // the search found its best among large products
     calibration.architectures[best.architecture].matmul[best.precision] = curve;
   }
@@ -49,7 +49,7 @@ void take_best_matmul(const KernelTables& tables, Calibration& calibration) {
 void take_device_rates(const KernelTables& tables, Calibration& calibration) {
   std::map<std::string, std::array<double, 2>> devices; // half, narrow; 0 = not searched
   for (const BestMatmul& best : tables.best_matmul) {
-    double rate = best.share / *curve_share(tables, best.architecture, best.precision);
+    double rate = best.share / curve_share(tables, best.architecture, best.precision);
     round_digits(rate);
     devices[best.device][best.precision == Precision::bf16 ? 0 : 1] = rate;
   }

@@ -79,7 +79,7 @@ CollectiveCurve fit_curve(const Rows& rows, const MeasuredDevice& device, WireFa
   return curve;
 }
 
-/// The source with most kinds is the one that the curves are fitted to; the others are compared with it.
+/// Of the source that the curves are fitted to: the first by name (aic, before vidur and vtrain); the others are compared with it.
 Rows rows_of(const KernelTables& tables, const std::string& device, const std::string& kind, FitRows rows) {
   std::map<std::string, Rows> sources;
   for (const CollectiveRow& row : tables.collective)
@@ -87,7 +87,7 @@ Rows rows_of(const KernelTables& tables, const std::string& device, const std::s
       sources[row.source].push_back(&row);
   if (sources.empty())
     return {};
-  return sources.begin()->second; // in order of names: aic before vidur and vtrain
+  return sources.begin()->second;
 }
 
 /// Buffers from which on the engines sum up by parts: vLLM's limits (csrc/custom_all_reduce.cuh), by number of ranks. Two ranks read one

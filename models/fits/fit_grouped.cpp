@@ -24,73 +24,62 @@ MatmulCurve curve_from(const std::vector<double>& p) {
   return curve;
 }
 
-bool by_blocks(const FusedMoeRow& row) { return expert_curves(row) == &ArchitectureCurves::fused_moe_blocks; }
+Rows rows_of(const KernelTables& tables, FitRows rows, const MeasuredDevice& device, ExpertCurves kind, Precision precision) {
+  Rows own;
+  for (const FusedMoeRow& row : tables.fused_moe)
+    if (row.device == device.name && row.precision == precision && expert_curves(row) == kind && (rows == FitRows::all || !held_out(row)))
+      own.push_back(&row);
+  return own;
+}
 
-double product_flops(const FusedMoeRow& row) { return 6 * row.rows * row.hidden * row.intermediate; }
+bool among_ranks(const FusedMoeRow* row) { return row->slots > row->rows; }
 
-const std::vector<double> curve_start{0.6, 150, 5, 0.7, 0.5, 6e-6};
-const std::vector<Bounds> curve_bounds{{0.05, 1}, {1, 3000}, {0.01, 400}, {0.1, 1}, {1e-3, 3}, {5e-7, 5e-5}};
-
-MatmulCurve fit_rows(const Rows& rows, const MeasuredDevice& device, const Calibration& calibration) {
+/// Fits a curve of products and what stands beside them, which `take` puts into `trial`.
+MatmulCurve fit_rows(
+    const Rows& rows, const MeasuredDevice& device, Calibration& trial, const std::vector<double>& beside_start = {},
+    const std::vector<Bounds>& beside_bounds = {},
+    const std::function<void(ArchitectureCurves&, const double*)>& take = [](ArchitectureCurves&, const double*) {}) {
+  std::vector<double> start{0.6, 150, 5, 0.7, 0.5, 6e-6};
+  std::vector<Bounds> bounds{{0.05, 1}, {1, 3000}, {0.01, 400}, {0.1, 1}, {1e-3, 3}, {5e-7, 5e-5}};
+  const std::size_t own = start.size();
+  start.insert(start.end(), beside_start.begin(), beside_start.end());
+  bounds.insert(bounds.end(), beside_bounds.begin(), beside_bounds.end());
+  ArchitectureCurves& curves = trial.architectures[device.architecture];
   const Residuals residuals = [&](const std::vector<double>& p, std::vector<double>& out) {
+    take(curves, p.data() + own);
     const MatmulCurve curve = curve_from(p);
     for (std::size_t i = 0; i < rows.size(); ++i)
-      out[i] = std::log(fused_moe_time(*rows[i], device, curve, calibration) / rows[i]->time);
+      out[i] = std::log(fused_moe_time(*rows[i], device, curve, trial) / rows[i]->time);
   };
-  MatmulCurve curve = curve_from(fit_parameters(residuals, rows.size(), curve_start, curve_bounds));
+  const std::vector<double> found = fit_parameters(residuals, rows.size(), start, bounds);
+  take(curves, found.data() + own);
+  MatmulCurve curve = curve_from(found);
   curve.assumed = false;
   curve.largest_flops = 0;
   for (const FusedMoeRow* row : rows)
-    curve.largest_flops = std::max(curve.largest_flops, product_flops(*row) * 2 / 3); // of the wider of both products
+    curve.largest_flops = std::max(curve.largest_flops, 4 * row->rows * row->hidden * row->intermediate); // of the wider of both products
   return curve;
-}
-
-/// Fits what stands beside the products, with a curve for those, to the rows of one kind: only where some are of one rank among many.
-/// `take` puts the last parameters into `trial`. Whether it could.
-bool fit_beside(const KernelTables& tables, FitRows rows, const MeasuredDevice& device, ExpertCurves kind, Precision precision,
-                const std::vector<double>& own_start, const std::vector<Bounds>& own_bounds, Calibration& trial,
-                const std::function<void(ArchitectureCurves&, const double*)>& take) {
-  Rows own;
-  bool among = false;
-  for (const FusedMoeRow& row : tables.fused_moe)
-    if (row.device == device.name && row.precision == precision && expert_curves(row) == kind && (rows == FitRows::all || !held_out(row))) {
-      own.push_back(&row);
-      among = among || row.slots > row.rows;
-    }
-  if (!among)
-    return false;
-  std::vector<double> start = curve_start;
-  std::vector<Bounds> bounds = curve_bounds;
-  start.insert(start.end(), own_start.begin(), own_start.end());
-  bounds.insert(bounds.end(), own_bounds.begin(), own_bounds.end());
-  ArchitectureCurves& curves = trial.architectures[device.architecture];
-  const Residuals residuals = [&](const std::vector<double>& p, std::vector<double>& out) {
-    take(curves, &p[curve_start.size()]);
-    const MatmulCurve curve = curve_from(p);
-    for (std::size_t i = 0; i < own.size(); ++i)
-      out[i] = std::log(fused_moe_time(*own[i], device, curve, trial) / own[i]->time);
-  };
-  const std::vector<double> found = fit_parameters(residuals, own.size(), start, bounds);
-  take(curves, &found[curve_start.size()]);
-  return true;
 }
 
 /// Tiles that other ranks' experts start in vain, known from rows without casts, then what casts by blocks reach. Devices without such
 /// rows take what the one of the nearest bandwidth has, assumed.
-void fit_all_beside(const KernelTables& tables, FitRows rows, Calibration& calibration) {
+void fit_beside(const KernelTables& tables, FitRows rows, Calibration& calibration) {
   std::map<std::string, ArchitectureCurves> measured;
   for (const auto& [name, device] : tables.devices) {
-    Calibration trial = calibration;
-    const auto idle = [](ArchitectureCurves& curves, const double* p) {
-      curves.idle_tiles = {.small = Seconds{p[0]}, .large = Seconds{p[1]}, .memory = p[2], .assumed = false};
-    };
-    if (!fit_beside(tables, rows, device, &ArchitectureCurves::fused_moe, Precision::bf16, {1e-9, 1e-9, 0.5},
-                    {{1e-11, 1e-7}, {1e-11, 1e-7}, {0.05, 1}}, trial, idle))
+    const Rows half = rows_of(tables, rows, device, &ArchitectureCurves::fused_moe, Precision::bf16);
+    const Rows blocks = rows_of(tables, rows, device, &ArchitectureCurves::fused_moe_blocks, Precision::fp8);
+    if (std::ranges::none_of(half, among_ranks) || std::ranges::none_of(blocks, among_ranks))
       continue;
-    trial.architectures[device.architecture].streaming[OpClass::block_cast] = streaming_curve(calibration, device, OpClass::cast);
-    const auto cast = [](ArchitectureCurves& curves, const double* p) { curves.streaming.at(OpClass::block_cast).memory = *p; };
-    if (fit_beside(tables, rows, device, &ArchitectureCurves::fused_moe_blocks, Precision::fp8, {0.5}, {{0.02, 1}}, trial, cast))
-      measured.emplace(name, trial.architectures.at(device.architecture));
+    Calibration trial = calibration;
+    fit_rows(half, device, trial, {1e-9, 1e-9, 0.5}, {{1e-11, 1e-7}, {1e-11, 1e-7}, {0.05, 1}},
+             [](ArchitectureCurves& curves, const double* p) {
+               curves.idle_tiles = {.small = Seconds{p[0]}, .large = Seconds{p[1]}, .memory = p[2], .assumed = false};
+             });
+    ArchitectureCurves& found = trial.architectures[device.architecture];
+    found.streaming[OpClass::block_cast] = streaming_curve(calibration, device, OpClass::cast);
+    fit_rows(blocks, device, trial, {0.5}, {{0.02, 1}},
+             [](ArchitectureCurves& curves, const double* p) { curves.streaming.at(OpClass::block_cast).memory = *p; });
+    measured.emplace(name, found);
   }
   if (measured.empty())
     return;
@@ -147,23 +136,21 @@ double fused_moe_time(const FusedMoeRow& row, const MeasuredDevice& device, cons
   time += 2 * streaming_curve(calibration, device, OpClass::elementwise).floor.si(); // top-k of the routing and the sorting of tokens
   time += pass(OpClass::elementwise, element * 2 * row.slots * row.intermediate, element * row.slots * row.intermediate);
   time += pass(OpClass::elementwise, element * row.slots * row.hidden, element * row.tokens * row.hidden);
+  const bool blocks = expert_curves(row) == &ArchitectureCurves::fused_moe_blocks;
   if (row.precision == Precision::fp8 || row.precision == Precision::fp4)
     for (const double operand : {row.tokens * row.hidden, row.slots * row.intermediate})
-      time += pass(by_blocks(row) ? OpClass::block_cast : OpClass::cast, element * operand, element_bytes(row.precision) * operand);
+      time += pass(blocks ? OpClass::block_cast : OpClass::cast, element * operand, element_bytes(row.precision) * operand);
   return time;
 }
 
 void fit_grouped(const KernelTables& tables, FitRows rows, Calibration& calibration) {
-  fit_all_beside(tables, rows, calibration);
+  fit_beside(tables, rows, calibration);
   for (const auto& [name, device] : tables.devices)
     for (const ExpertCurves curves :
          {&ArchitectureCurves::fused_moe, &ArchitectureCurves::fused_moe_blocks, &ArchitectureCurves::fused_moe_widened})
       for (const Precision precision : {Precision::bf16, Precision::fp8, Precision::fp4}) {
-        Rows own;
-        for (const FusedMoeRow& row : tables.fused_moe)
-          if (row.device == name && row.precision == precision && expert_curves(row) == curves && row.slots == row.rows &&
-              (rows == FitRows::all || !held_out(row)))
-            own.push_back(&row);
+        Rows own = rows_of(tables, rows, device, curves, precision);
+        std::erase_if(own, among_ranks);
         if (own.empty())
           continue;
         const MatmulCurve curve = fit_rows(own, device, calibration);

@@ -9,7 +9,9 @@ namespace orrery {
 
 namespace {
 
-double objective(const std::vector<double>& residuals, double soft) {
+constexpr double soft = 0.05; // residuals below count by their squares
+
+double objective(const std::vector<double>& residuals) {
   double sum = 0;
   for (const double r : residuals)
     sum += std::sqrt(r * r + soft * soft);
@@ -19,13 +21,14 @@ double objective(const std::vector<double>& residuals, double soft) {
 } // namespace
 
 std::vector<double> fit_parameters(const Residuals& residuals, std::size_t rows, std::vector<double> start,
-                                   const std::vector<Bounds>& bounds, double soft, int rounds) {
+                                   const std::vector<Bounds>& bounds) {
+  constexpr int rounds = 40;
   const std::size_t count = start.size();
   const auto size = static_cast<Eigen::Index>(count);
   std::vector<double> now(rows);
   std::vector<double> shifted(rows);
   residuals(start, now);
-  double best = objective(now, soft);
+  double best = objective(now);
   double damping = 1e-2;
   constexpr double step = 2e-3; // of a logarithm
   Eigen::MatrixXd jacobian(static_cast<Eigen::Index>(rows), size);
@@ -57,7 +60,7 @@ std::vector<double> fit_parameters(const Residuals& residuals, std::size_t rows,
         moved[j] = std::clamp(start[j] * std::exp(limited), bounds[j].low, bounds[j].high);
       }
       residuals(moved, shifted);
-      const double value = objective(shifted, soft);
+      const double value = objective(shifted);
       if (value < best) {
         improved = best - value > 1e-7 * best;
         best = value;

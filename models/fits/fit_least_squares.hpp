@@ -1,8 +1,9 @@
 // Robust non-linear least squares over a few positive parameters, for the fits of models/fits/*.cpp.
 //
-// What:    minimises the sum of |r_i| (smoothed below `soft`) by iteratively reweighted Levenberg-Marquardt over the logarithms of the
-// parameters. Source:  Marquardt 1963; IRLS for L1 (Holland and Welsch 1977). Numeric Jacobian. Valid:   smooth enough residuals, up to
-// about ten parameters.
+// What:    minimises the sum of |r_i|, smoothed where small, by iteratively reweighted Levenberg-Marquardt over the logarithms of the
+//          parameters, with a numeric Jacobian.
+// Source:  Marquardt 1963; IRLS for L1 (Holland and Welsch 1977).
+// Valid:   smooth enough residuals, up to about ten parameters.
 #pragma once
 
 #include <functional>
@@ -20,6 +21,6 @@ using Residuals = std::function<void(const std::vector<double>& parameters, std:
 
 /// The parameters of the least smoothed sum found from `start`. Deterministic.
 std::vector<double> fit_parameters(const Residuals& residuals, std::size_t rows, std::vector<double> start,
-                                   const std::vector<Bounds>& bounds, double soft = 0.05, int rounds = 40);
+                                   const std::vector<Bounds>& bounds);
 
 } // namespace orrery
