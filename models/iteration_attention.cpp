@@ -2,6 +2,7 @@
 #include "models/iteration_memo.hpp"
 #include "models/iteration_model.hpp"
 #include "models/serving_memory.hpp"
+#include "workloads/layer.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -19,8 +20,7 @@ ReplicaModel::Work ReplicaModel::price_reading(const std::vector<Operator>& read
 }
 
 ReplicaModel::Work ReplicaModel::keys_out(LayerKind kind, double tokens) const {
-  const bool keeps = kind.mixer == Mixer::attention || kind.mixer == Mixer::windowed_attention;
-  if (!graph_.plan().host_attention || !keeps)
+  if (!graph_.plan().host_attention || !attends(kind))
     return {};
   return {.out = Bytes{tokens * kv_width(graph_, kind) * element_bytes(graph_.job().kv)} / link_};
 }
@@ -30,8 +30,7 @@ ReplicaModel::Work ReplicaModel::keys_out(LayerKind kind, double tokens) const {
 double ReplicaModel::missed(const FusedAttention& shape, Precision precision) const {
   const double element = shape.kept_bytes > 0 ? shape.kept_bytes : element_bytes(precision);
   const double value = shape.value_dim > 0 ? shape.value_dim : shape.head_dim;
-  const double seen = shape.window > 0 ? std::min(shape.window, shape.keys) : shape.keys;
-  const Bytes once{shape.batch * seen * (shape.head_dim + value) * element};
+  const Bytes once{shape.batch * reached_keys(shape) * (shape.head_dim + value) * element};
   return std::max(0.0, 1 - cluster_.node.device.cache / once);
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <optional>
 #include <string_view>
 
 namespace orrery {
@@ -92,12 +93,11 @@ BytesPerSecond bandwidth_of(const Device& device, const ComputeUnit& unit) {
   return device.memory.empty() ? BytesPerSecond{} : device.memory.front().bandwidth;
 }
 
-OpCost from_parts(const TimeParts& parts, int unit) {
+OpCost from_parts(const TimeParts& parts) {
   OpCost cost;
   cost.time = Seconds{parts.time};
   cost.flops = Flops{parts.flops};
   cost.memory = Bytes{parts.bytes};
-  cost.unit = unit;
   const double longer = std::max(parts.compute, parts.memory);
   const double body = parts.time - parts.floor;
   cost.bound = parts.floor > longer ? Bound::latency : parts.compute >= parts.memory ? Bound::compute : Bound::memory;
@@ -141,6 +141,24 @@ double vector_peak(const Device& device) {
   return best;
 }
 
+/// The limiter over half-precision products of `curve`.
+ClockLimit clock_limit_of(const Device& device, const MatmulCurve& curve) {
+  constexpr double window = 0.1; // s; power limiters settle within tens of milliseconds
+  ClockLimit limit{.measured = curve.sustained};
+  const PowerModel power = power_model(device, {}, {});
+  Activity products{.stretchable = Seconds{window}};
+  for (const ComputeUnit& unit : device.units)
+    for (const Precision half : {Precision::bf16, Precision::fp16})
+      if (const auto peak = unit.peak.find(half); peak != unit.peak.end() && window * curve.rate * peak->second.si() > limit.largest) {
+        limit.largest = window * curve.rate * peak->second.si();
+        products.arithmetic = Flops{limit.largest} * arithmetic_energy(unit, half);
+      }
+  // Where its kernels were measured under a higher cap, models/device_power.hpp has what the lower one takes.
+  if (power.cap && limit.largest > sustained_from)
+    limit.steady = 1 / under_cap(power, products, std::max(*power.cap, device.kernel_cap.value_or(*power.cap))).clock;
+  return limit;
+}
+
 } // namespace
 
 std::string curve_architecture(const Device& device, const Calibration& calibration) {
@@ -161,31 +179,10 @@ std::string curve_architecture(const Device& device, const Calibration& calibrat
   return best;
 }
 
-/// Time of one product of `flops` over that of a short one, as it was measured.
-static double length_loss(double sustained, double flops) { return 1 + sustained * std::log10(std::max(1.0, flops / sustained_from)); }
-
 double ClockLimit::loss(double flops) const {
   if (steady <= 1 || flops <= sustained_from)
     return 1;
   return 1 + (steady - 1) * std::min(1.0, std::log(flops / sustained_from) / std::log(largest / sustained_from));
-}
-
-/// The limiter over half-precision products of `curve`.
-static ClockLimit clock_limit_of(const Device& device, const MatmulCurve& curve) {
-  constexpr double window = 0.1; // s; power limiters settle within tens of milliseconds
-  ClockLimit limit{.measured = curve.sustained};
-  const PowerModel power = power_model(device, {}, {});
-  Activity products{.stretchable = Seconds{window}};
-  for (const ComputeUnit& unit : device.units)
-    for (const Precision half : {Precision::bf16, Precision::fp16})
-      if (const auto peak = unit.peak.find(half); peak != unit.peak.end() && window * curve.rate * peak->second.si() > limit.largest) {
-        limit.largest = window * curve.rate * peak->second.si();
-        products.arithmetic = Flops{limit.largest} * arithmetic_energy(unit, half);
-      }
-  // Where its kernels were measured under a higher cap, models/device_power.hpp has what the lower one takes.
-  if (power.cap && limit.largest > sustained_from)
-    limit.steady = 1 / under_cap(power, products, std::max(*power.cap, device.kernel_cap.value_or(*power.cap))).clock;
-  return limit;
 }
 
 KernelModel::KernelModel(const Device& device, const Calibration& calibration, const SoftwareProfile& software, KernelStream stream)
@@ -198,16 +195,12 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration, c
   limit_ = clock_limit_of(device, curve_for(curves.matmul, Precision::bf16));
   const auto searched = calibration.devices.find(device.name);
   const DeviceRates own = carried || searched == calibration.devices.end() ? DeviceRates{} : searched->second;
-  bool has_streaming_unit = false;
-  for (const ComputeUnit& unit : device.units)
-    has_streaming_unit = has_streaming_unit || unit.kind != UnitKind::matrix;
+  const bool only_matrix = std::ranges::all_of(device.units, [](const ComputeUnit& unit) { return unit.kind == UnitKind::matrix; });
 
-  for (std::size_t u = 0; u < device.units.size(); ++u) {
-    const ComputeUnit& described = device.units[u];
+  for (const ComputeUnit& described : device.units) {
     Unit unit;
-    unit.index = static_cast<int>(u);
-    unit.streams = described.kind != UnitKind::matrix || !has_streaming_unit;
     const bool fitted_kind = described.kind == UnitKind::matrix;
+    unit.streams = !fitted_kind || only_matrix;
     for (std::size_t p = 0; p < precisions; ++p) {
       const auto precision = static_cast<Precision>(p);
       const FlopsPerSecond* peak = peak_for(described, precision);
@@ -247,7 +240,9 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration, c
         *curve = of_generation(*curve, software.attention);
       }
       if (fitted_kind)
-        lane.scale(is_narrow(precision) ? own.narrow : own.half);
+        for (double* rate : {&lane.matmul.rate, &lane.grouped.rate, &lane.grouped_blocks.rate, &lane.grouped_mixed.rate,
+                             &lane.attention.rate, &lane.latent_attention.rate, &lane.scan.rate})
+          *rate = std::min(1.0, *rate * (is_narrow(precision) ? own.narrow : own.half));
     }
     for (std::size_t c = 0; c < op_classes; ++c) {
       unit.streaming[c] = assumed_streaming(static_cast<OpClass>(c));
@@ -260,31 +255,25 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration, c
   }
 }
 
-void KernelModel::Lane::scale(double rate) {
-  for (double* share :
-       {&matmul.rate, &grouped.rate, &grouped_blocks.rate, &grouped_mixed.rate, &attention.rate, &latent_attention.rate, &scan.rate})
-    *share = std::min(1.0, *share * rate);
-}
-
-template <class Time> OpCost KernelModel::quickest(std::size_t precision, Time time) const {
-  OpCost best;
-  bool any = false;
-  for (const Unit& unit : units_) {
+template <class Time> OpCost KernelModel::quickest(std::size_t precision, Time time, bool streams) const {
+  std::optional<OpCost> best;
+  for (std::size_t u = 0; u < units_.size(); ++u) {
+    const Unit& unit = units_[u];
     const Lane& lane = unit.lanes[precision];
-    if (!lane.usable)
+    if (streams ? !unit.streams : !lane.usable)
       continue;
-    const OpCost cost = time(unit, lane);
-    if (any && cost.time >= best.time)
+    OpCost cost = time(unit, lane);
+    if (best && cost.time >= best->time)
       continue;
+    cost.unit = static_cast<int>(u);
     best = cost;
-    any = true;
   }
-  return best;
+  return best.value_or(OpCost{});
 }
 
 OpCost KernelModel::matmul_cost(const Matmul& shape, std::size_t precision) const {
-  return quickest(precision, [&](const Unit& unit, const Lane& lane) {
-    OpCost cost = from_parts(matmul_time(shape, lane.rates, lane.matmul), unit.index);
+  return quickest(precision, [&](const Unit&, const Lane& lane) {
+    OpCost cost = from_parts(matmul_time(shape, lane.rates, lane.matmul));
     // Without what a product loses to its length.
     cost.unlimited = cost.stretchable / length_loss(limit_.measured, cost.flops.si());
     cost.assumed = lane.matmul.assumed;
@@ -294,12 +283,12 @@ OpCost KernelModel::matmul_cost(const Matmul& shape, std::size_t precision) cons
 }
 
 OpCost KernelModel::grouped_cost(const GroupedMatmul& shape, std::size_t precision) const {
-  return quickest(precision, [&](const Unit& unit, const Lane& lane) {
+  return quickest(precision, [&](const Unit&, const Lane& lane) {
     if (experts_ == ExpertKernel::per_expert) {
       const double rows = shape.rows / shape.groups;
       const Matmul one =
           shape.weight_gradient ? Matmul{.m = shape.n, .n = shape.k, .k = rows} : Matmul{.m = rows, .n = shape.n, .k = shape.k};
-      OpCost cost = from_parts(times(matmul_time(one, lane.rates, lane.matmul), shape.groups), unit.index);
+      OpCost cost = from_parts(times(matmul_time(one, lane.rates, lane.matmul), shape.groups));
       cost.assumed = lane.matmul.assumed;
       cost.extrapolated = cost.flops.si() > shape.groups * lane.matmul.largest_flops;
       return cost;
@@ -307,7 +296,7 @@ OpCost KernelModel::grouped_cost(const GroupedMatmul& shape, std::size_t precisi
     const bool measured = experts_ != ExpertKernel::grouped && !shape.weight_gradient;
     const bool by_blocks = experts_ == ExpertKernel::fused_moe && shape.weight_bytes > lane.rates.element;
     const MatmulCurve& curve = !measured ? lane.matmul : shape.mixed ? lane.grouped_mixed : by_blocks ? lane.grouped_blocks : lane.grouped;
-    OpCost cost = from_parts(grouped_matmul_time(shape, lane.rates, curve, idle_tiles_), unit.index);
+    OpCost cost = from_parts(grouped_matmul_time(shape, lane.rates, curve, idle_tiles_));
     cost.assumed = curve.assumed || !measured;
     cost.extrapolated = cost.flops.si() > curve.largest_flops;
     return cost;
@@ -315,10 +304,10 @@ OpCost KernelModel::grouped_cost(const GroupedMatmul& shape, std::size_t precisi
 }
 
 OpCost KernelModel::attention_cost(const FusedAttention& shape, std::size_t precision) const {
-  return quickest(precision, [&](const Unit& unit, const Lane& lane) {
+  return quickest(precision, [&](const Unit&, const Lane& lane) {
     const bool latent = shape.value_dim > 0 && shape.value_dim != shape.head_dim;
     const AttentionCurve& curve = latent ? lane.latent_attention : lane.attention;
-    OpCost cost = from_parts(attention_time(shape, lane.rates, curve), unit.index);
+    OpCost cost = from_parts(attention_time(shape, lane.rates, curve));
     cost.assumed = curve.assumed || shape.backward;
     cost.extrapolated = shape.keys > curve.largest_keys;
     return cost;
@@ -326,35 +315,28 @@ OpCost KernelModel::attention_cost(const FusedAttention& shape, std::size_t prec
 }
 
 OpCost KernelModel::scan_cost(const ChunkScan& shape, std::size_t precision) const {
-  return quickest(precision, [&](const Unit& unit, const Lane& lane) {
-    OpCost cost = from_parts(scan_time(shape, lane.rates, lane.scan), unit.index);
+  return quickest(precision, [&](const Unit&, const Lane& lane) {
+    OpCost cost = from_parts(scan_time(shape, lane.rates, lane.scan));
     cost.assumed = lane.scan.assumed || shape.backward;
     return cost;
   });
 }
 
 OpCost KernelModel::streaming_cost(const Streaming& shape, const Operator& op) const {
-  OpCost best;
-  bool any = false;
-  for (const Unit& unit : units_) {
-    if (!unit.streams)
-      continue;
-    // Elementwise arithmetic is done in fp32 whatever the operands are stored in.
+  const auto time = [&](const Unit& unit, const Lane& lane) {
     const StreamingCurve& curve = unit.streaming[static_cast<std::size_t>(op.op_class)];
-    const TimeParts parts = streaming_time(shape, op.kernels, unit.lanes[static_cast<std::size_t>(Precision::fp32)].rates, curve);
-    if (any && parts.time >= best.time.si())
-      continue;
-    best = from_parts(parts, unit.index);
-    best.assumed = curve.assumed;
-    any = true;
-  }
-  return best;
+    OpCost cost = from_parts(streaming_time(shape, op.kernels, lane.rates, curve));
+    cost.assumed = curve.assumed;
+    return cost;
+  };
+  // Elementwise arithmetic is done in fp32 whatever the operands are stored in.
+  return quickest(static_cast<std::size_t>(Precision::fp32), time, true);
 }
 
 OpCost KernelModel::cost(const Operator& op) const {
   OpCost cost = alone(op);
   if (stream_ == KernelStream::continuous && cost.bound == Bound::compute) {
-    const Seconds longer = std::max(Seconds{}, cost.unlimited * limit_.loss(limit_.largest) - cost.stretchable);
+    const Seconds longer = std::max(Seconds{}, cost.unlimited * limit_.steady - cost.stretchable);
     cost.time += longer;
     cost.stretchable += longer;
   }

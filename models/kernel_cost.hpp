@@ -88,18 +88,15 @@ private:
     AttentionCurve latent_attention;
     ScanCurve scan;
     bool usable = false;
-
-    void scale(double rate); ///< of all arithmetic
   };
   struct Unit {
-    int index = 0;       ///< in Device::units
     bool streams = true; ///< runs streaming operators
     std::array<Lane, precisions> lanes;
     std::array<StreamingCurve, op_classes> streaming;
   };
 
-  /// Cost on the unit that ends first, of those that compute in `precision`.
-  template <class Time> [[nodiscard]] OpCost quickest(std::size_t precision, Time time) const;
+  /// Cost on the unit that ends first, of those that compute in `precision` or of those that stream.
+  template <class Time> [[nodiscard]] OpCost quickest(std::size_t precision, Time time, bool streams = false) const;
   [[nodiscard]] OpCost alone(const Operator& op) const;
   [[nodiscard]] OpCost matmul_cost(const Matmul& shape, std::size_t precision) const;
   [[nodiscard]] OpCost grouped_cost(const GroupedMatmul& shape, std::size_t precision) const;
@@ -107,7 +104,7 @@ private:
   [[nodiscard]] OpCost scan_cost(const ChunkScan& shape, std::size_t precision) const;
   [[nodiscard]] OpCost streaming_cost(const Streaming& shape, const Operator& op) const;
 
-  std::vector<Unit> units_;
+  std::vector<Unit> units_; ///< as Device::units
   ExpertKernel experts_;
   IdleTileCurve idle_tiles_;
   KernelStream stream_;

@@ -159,7 +159,7 @@ TimeParts product_time(TimeParts parts, double computed, bool slow, const UnitRa
 
 /// Keys that a query sees, on average over the queries.
 double mean_keys(const FusedAttention& shape) {
-  const double reach = shape.window > 0 ? std::min(shape.window, shape.keys) : shape.keys;
+  const double reach = reached_keys(shape);
   if (!shape.causal)
     return reach;
   const double first = shape.keys - shape.queries + 1; // seen by the first query; the last one sees all
@@ -173,6 +173,10 @@ double mean_keys(const FusedAttention& shape) {
 double filling(double steady, Seconds fill) { return fill > Seconds{} ? steady * fill.si() / (steady + fill.si()) : 0; }
 
 } // namespace
+
+double length_loss(double sustained, double flops) { return 1 + sustained * std::log10(std::max(1.0, flops / sustained_from)); }
+
+double reached_keys(const FusedAttention& shape) { return shape.window > 0 ? std::min(shape.window, shape.keys) : shape.keys; }
 
 TimeParts matmul_time(const Matmul& shape, const UnitRates& unit, const MatmulCurve& curve) {
   TimeParts parts;

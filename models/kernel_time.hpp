@@ -62,6 +62,11 @@ struct TimeParts {
   double bytes = 0; ///< memory traffic
 };
 
+/// Time of one product of `flops` over that of a short one, by MatmulCurve::sustained.
+double length_loss(double sustained, double flops);
+/// Keys that a query reaches at most.
+double reached_keys(const FusedAttention& shape);
+
 TimeParts matmul_time(const Matmul& shape, const UnitRates& unit, const MatmulCurve& curve);
 TimeParts grouped_matmul_time(const GroupedMatmul& shape, const UnitRates& unit, const MatmulCurve& curve, const IdleTileCurve& idle = {});
 TimeParts attention_time(const FusedAttention& shape, const UnitRates& unit, const AttentionCurve& curve);
