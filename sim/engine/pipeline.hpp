@@ -11,8 +11,8 @@
 //   - Then a barrier over all stages and replicas (global gradient norm), the optimizer, the gathers in sequence (an overlapped one costs
 //     its latency: the rest runs in the shadow of the next step's passes), a wait for the slowest, and the host's time. Zero-bubble
 //     schedules have no barrier and no wait: their step takes what its busiest stage spends on it.
-// Jitter multiplies each pass by exp(sigma z - sigma^2 / 2), z standard normal: mean 1. z depends on seed, replica, stage and position
-// only. Error:   none against its inputs where nothing shares links; beyond that the max-min sharing of sim/engine/engine.hpp.
+// Jitter multiplies each pass by exp(sigma z - sigma^2 / 2), z standard normal: mean 1. z is drawn by seed, replica, stage and position.
+// Error:   none against its inputs where nothing shares links; beyond that the max-min sharing of sim/engine/engine.hpp.
 #pragma once
 
 #include "models/cost.hpp"
@@ -37,12 +37,11 @@ struct PassLoads {
 };
 
 struct StepOptions {
-  bool unfold_replicas = false; ///< simulate every replica instead of one for all
   double jitter = 0;            ///< relative standard deviation of each pass
   std::vector<PassNoise> noise; ///< besides it, of pass kind k of chunk c of stage s at [(s * chunks + c) * 3 + k]; empty = none
   PassLoads loads;
   std::uint64_t seed = 1;
-  std::vector<int> weights; ///< replicas that each simulated one stands for (sim/engine/replica_fold.hpp); empty = as unfold_replicas says
+  std::vector<int> weights;   ///< replicas that each simulated one stands for (sim/engine/replica_fold.hpp); empty = one for all
   std::vector<double> clocks; ///< relative clock of stage s of simulated replica r at [r * stages + s]; repeated when shorter; empty = 1
   bool record = false;        ///< keep every span
   const StepTraffic* traffic = nullptr; ///< routes of what may contend; without it every transfer takes its costed time

@@ -13,18 +13,12 @@ SpanKind span_kind(PassKind kind) {
   return kind == PassKind::forward ? SpanKind::forward : kind == PassKind::backward ? SpanKind::backward : SpanKind::weight;
 }
 
-int simulated_replicas(const CostedGraph& graph, const StepOptions& options) {
-  if (!options.weights.empty())
-    return static_cast<int>(options.weights.size());
-  return options.unfold_replicas ? graph.replicas : 1;
-}
-
 } // namespace
 
 PipelineSource::PipelineSource(const CostedGraph& graph, const StepOptions& options)
     : graph_(graph), options_(options), stages_(static_cast<int>(graph.stages.size())),
-      transfers_(plan_transfers(graph, simulated_replicas(graph, options), options.traffic)), lanes_(transfers_.messages.size()),
-      barrier_(has_optimizer_barrier(graph.schedule)) {
+      transfers_(plan_transfers(graph, static_cast<int>(std::max<std::size_t>(1, options.weights.size())), options.traffic)),
+      lanes_(transfers_.messages.size()), barrier_(has_optimizer_barrier(graph.schedule)) {
   build_orders();
   arrived_.resize(lanes_.size() * longest_order_);
   if (options.record)
@@ -357,7 +351,7 @@ void PipelineSource::report(StepTimeline& timeline) {
   }
   for (StageTimes& times : timeline.stages) {
     for (Seconds* part : {&times.compute, &times.send, &times.bubble, &times.reduction, &times.optimizer, &times.gather})
-      *part /= options_.weights.empty() ? timeline.simulated_replicas : timeline.replicas;
+      *part /= options_.weights.empty() ? 1 : timeline.replicas;
     times.host = graph_.step_host;
     // Where stages do not wait for each other, each waits for itself alone.
     if (!barrier_)

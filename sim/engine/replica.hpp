@@ -7,7 +7,7 @@
 //          clock meets its residue. An iteration thus costs the same whatever the number of sequences.
 // Source:  Orca (OSDI 2022), vLLM (SOSP 2023; schedulers v0 and v1), Sarathi-Serve (arXiv 2403.02310).
 // Valid:   as many tokens of every sequence in each iteration, on average where drafts are accepted at random; memory is then reserved
-// whole.
+//          whole.
 #pragma once
 
 #include "sim/engine/kv_memory.hpp"

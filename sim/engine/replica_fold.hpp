@@ -2,8 +2,9 @@
 //
 // What:    replicas whose stages all run at the same clocks do the same at the same times, so one of them stands for all of them. A device
 //          that is slower than the others takes its own replica out of the fold, and leaves the others in it.
-// Valid:   without jitter, which makes every replica differ. Error: none, but where flows of one fold meet on a link that their own replica
-//          alone would not load: the fold bears the worst of its replicas (sim/engine/step_traffic.hpp).
+// Valid:   without jitter, which makes every replica differ.
+// Error:   none, but where flows of one fold meet on a link that their own replica alone would not load: the fold bears the worst of its
+//          replicas (sim/engine/step_traffic.hpp).
 #pragma once
 
 #include <map>

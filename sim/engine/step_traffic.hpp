@@ -32,9 +32,4 @@ struct StepTraffic {
 /// exceed devices.
 StepTraffic step_traffic(const Topology& topology, const CostedGraph& graph, const ReplicaFold& fold);
 
-/// One replica for all, or each by itself.
-inline StepTraffic step_traffic(const Topology& topology, const CostedGraph& graph, bool unfold_replicas) {
-  return step_traffic(topology, graph, unfold_replicas ? each_by_itself(graph.replicas) : one_for_all(graph.replicas));
-}
-
 } // namespace orrery

@@ -81,19 +81,25 @@ private:
     Seconds begin;
     std::vector<Index> members; ///< that wait for its end
   };
+  /// Of a rank, or a queue of transfers: one runs at a time.
   struct Lane {
     bool busy = false;
     Waiting waiting;
+
+    [[nodiscard]] bool may_run() const { return !busy && !waiting.empty(); }
+    /// The next one, which runs from now on.
+    Index run() {
+      busy = true;
+      const Index next = waiting.top();
+      waiting.pop();
+      return next;
+    }
   };
   struct Rank {
     std::array<Lane, 3> lanes;
     int in_flight = 0;
     Seconds since;
     RankTimes times;
-  };
-  struct Queue {
-    bool busy = false;
-    Waiting waiting;
   };
 
   [[nodiscard]] Seconds begin_of(Index i) const { return tasks_[i].carried ? transfers_[graph_.tasks[i].transfer].begin : tasks_[i].begin; }
@@ -146,9 +152,9 @@ private:
       return;
     flow.cause = current_;
     if (transfer.queue == no_index)
-      start_transfer(task.transfer, scheduler);
-    else
-      queues_[transfer.queue].waiting.push(task.transfer), dirty_queues_.push_back(transfer.queue);
+      return start_transfer(task.transfer, scheduler);
+    queues_[transfer.queue].waiting.push(task.transfer);
+    dirty_queues_.push_back(transfer.queue);
   }
 
   void start_transfer(Index index, WorkScheduler& scheduler) {
@@ -197,16 +203,12 @@ private:
         for (Lane& lane : ranks_[rank].lanes)
           fill(lane, rank, scheduler);
       dirty_.clear();
-      for (const Index index : dirty_queues_) {
-        Queue& queue = queues_[index];
-        if (queue.busy || queue.waiting.empty())
-          continue;
-        const Index next = queue.waiting.top();
-        queue.waiting.pop();
-        queue.busy = true;
-        transfers_[next].cause = current_;
-        start_transfer(next, scheduler);
-      }
+      for (const Index queue : dirty_queues_)
+        if (queues_[queue].may_run()) {
+          const Index next = queues_[queue].run();
+          transfers_[next].cause = current_;
+          start_transfer(next, scheduler);
+        }
       dirty_queues_.clear();
     }
   }
@@ -224,16 +226,15 @@ private:
   }
 
   void fill(Lane& lane, Index rank, WorkScheduler& scheduler) {
-    if (lane.busy || lane.waiting.empty())
+    if (!lane.may_run())
       return;
-    const Index next = lane.waiting.top();
-    lane.waiting.pop();
     account(rank, scheduler.now());
-    lane.busy = true;
+    const Index next = lane.run();
     // It may have been free to begin for long: then the end of the task before it on the lane is what it waited for.
-    if (tasks_[next].begin < scheduler.now())
-      tasks_[next].cause = current_;
-    tasks_[next].begin = scheduler.now();
+    Task& task = tasks_[next];
+    if (task.begin < scheduler.now())
+      task.cause = current_;
+    task.begin = scheduler.now();
     scheduler.submit({.actor = rank, .tag = static_cast<std::uint64_t>(next) << 1U, .rigid = graph_.tasks[next].time});
   }
 
@@ -257,7 +258,7 @@ private:
   std::vector<Task> tasks_;
   std::vector<Flow> transfers_;
   std::vector<Rank> ranks_;
-  std::vector<Queue> queues_;
+  std::vector<Lane> queues_;
   std::vector<Index> ended_; ///< to be ended now
   std::vector<Index> dirty_; ///< ranks whose lanes may have something to do
   std::vector<Index> dirty_queues_;

@@ -52,14 +52,15 @@ void megatron_folded() {
 
 void megatron_unfolded() {
   static const CostedGraph graph = megatron_step();
-  expect(simulate_step(graph, {.unfold_replicas = true, .jitter = 0.05}).simulated_replicas == 192, "all replicas are simulated");
+  expect(simulate_step(graph, {.jitter = 0.05, .weights = each_by_itself(graph.replicas).weights()}).simulated_replicas == 192,
+         "all replicas are simulated");
 }
 
 /// The folded step with the traffic of all its ranks on the links of a 2:1 tree; from the topology to the end.
 void megatron_traffic() {
   static const CostedGraph graph = megatron_step();
   static const Topology topology(testing::tree_cluster(1536, 2.0));
-  const StepTraffic traffic = step_traffic(topology, graph, false);
+  const StepTraffic traffic = step_traffic(topology, graph, one_for_all(graph.replicas));
   expect(simulate_step(graph, {.traffic = &traffic}).step.si() > 1, "a step takes time");
 }
 
@@ -79,7 +80,7 @@ void million_devices() { expect(simulate_step(million_step()).step.si() > 1, "a 
 void million_traffic() {
   Cluster cluster = testing::rail_cluster(124'992);
   cluster.fabric.nodes_per_leaf = 32;
-  const StepTraffic traffic = step_traffic(Topology(cluster), million_step(), false);
+  const StepTraffic traffic = step_traffic(Topology(cluster), million_step(), one_for_all(million_step().replicas));
   expect(simulate_step(million_step(), {.traffic = &traffic}).step.si() > 1, "a step takes time");
 }
 
@@ -87,7 +88,7 @@ void million_traffic() {
 void million_tree() {
   Cluster cluster = testing::tree_cluster(124'992, 2.0);
   cluster.fabric.nodes_per_leaf = 32;
-  const StepTraffic traffic = step_traffic(Topology(cluster), million_step(), false);
+  const StepTraffic traffic = step_traffic(Topology(cluster), million_step(), one_for_all(million_step().replicas));
   expect(simulate_step(million_step(), {.traffic = &traffic}).step.si() > 1, "a step takes time");
 }
 

@@ -42,7 +42,7 @@ TEST_CASE("Without jitter one replica stands for all", "[engine]") {
   const auto kind = GENERATE(from_range(std::begin(testing::all_schedules), std::end(testing::all_schedules)));
   const CostedGraph graph = replicated(kind, 4, 5, 1);
   const StepTimeline folded = simulate_step(graph);
-  const StepTimeline unfolded = simulate_step(graph, {.unfold_replicas = true});
+  const StepTimeline unfolded = simulate_step(graph, {.weights = each_by_itself(graph.replicas).weights()});
   CHECK(folded.step == unfolded.step);
   CHECK(folded.simulated_replicas == 1);
   CHECK(unfolded.simulated_replicas == 5);
@@ -55,8 +55,12 @@ TEST_CASE("The same step twice gives the same bytes", "[engine]") {
   const CostedGraph graph = replicated(ScheduleKind::one_f_one_b, 4, 4, 8);
   const Topology topology(testing::tree_cluster(16, 4.0));
   const bool contended = GENERATE(false, true);
-  const StepTraffic traffic = step_traffic(topology, graph, true);
-  const StepOptions options{.unfold_replicas = true, .jitter = 0.05, .seed = 7, .record = true, .traffic = contended ? &traffic : nullptr};
+  const StepTraffic traffic = step_traffic(topology, graph, each_by_itself(graph.replicas));
+  const StepOptions options{.jitter = 0.05,
+                            .seed = 7,
+                            .weights = each_by_itself(graph.replicas).weights(),
+                            .record = true,
+                            .traffic = contended ? &traffic : nullptr};
   const StepTimeline first = simulate_step(graph, options);
   CHECK(same_bytes(first, simulate_step(graph, options)));
   StepOptions other = options;
@@ -67,7 +71,7 @@ TEST_CASE("The same step twice gives the same bytes", "[engine]") {
 TEST_CASE("Jitter and stragglers lengthen a step and keep its accounts", "[engine]") {
   const CostedGraph graph = replicated(ScheduleKind::interleaved, 4, 3, 1);
   const StepTimeline plain = simulate_step(graph);
-  StepOptions options{.unfold_replicas = true};
+  StepOptions options{.weights = each_by_itself(graph.replicas).weights()};
   SECTION("jitter") { options.jitter = 0.05; }
   SECTION("one slow stage of one replica") {
     options.clocks.assign(12, 1.0);
@@ -105,8 +109,9 @@ TEST_CASE("A stage that waits for its messages does one thing at a time", "[engi
   const auto kind = GENERATE(from_range(std::begin(testing::all_schedules), std::end(testing::all_schedules)));
   const CostedGraph graph = replicated(kind, 4, 3, 8);
   const Topology topology(testing::tree_cluster(12, 4.0));
-  const StepTraffic traffic = step_traffic(topology, graph, true);
-  const StepTimeline timeline = simulate_step(graph, {.unfold_replicas = true, .jitter = 0.3, .record = true, .traffic = &traffic});
+  const StepTraffic traffic = step_traffic(topology, graph, each_by_itself(graph.replicas));
+  const StepTimeline timeline =
+      simulate_step(graph, {.jitter = 0.3, .weights = each_by_itself(graph.replicas).weights(), .record = true, .traffic = &traffic});
   std::map<std::pair<int, int>, std::vector<TimelineSpan>> lanes;
   for (const TimelineSpan& span : timeline.spans)
     if (span.kind != SpanKind::host)
@@ -123,18 +128,18 @@ TEST_CASE("A stage that waits for its messages does one thing at a time", "[engi
 TEST_CASE("Traffic that meets nothing takes its costed time; traffic that meets some takes longer", "[engine]") {
   CostedGraph graph = replicated(ScheduleKind::one_f_one_b, 4, 4, 8);
   graph.overlap_p2p = GENERATE(false, true);
-  const bool unfold = GENERATE(false, true);
-  const StepTimeline costed = simulate_step(graph, {.unfold_replicas = unfold});
+  const ReplicaFold fold = GENERATE(false, true) ? each_by_itself(graph.replicas) : one_for_all(graph.replicas);
+  const StepTimeline costed = simulate_step(graph, {.weights = fold.weights()});
   // Every stage and replica on nodes and rails of its own, under one leaf group.
   Cluster wide = testing::rail_cluster(16);
   wide.fabric.nodes_per_leaf = 16;
   const Topology free(wide);
-  const StepTraffic apart = step_traffic(free, graph, unfold);
-  CHECK(simulate_step(graph, {.unfold_replicas = unfold, .traffic = &apart}).step.si() == Approx(costed.step.si()).epsilon(1e-2));
+  const StepTraffic apart = step_traffic(free, graph, fold);
+  CHECK(simulate_step(graph, {.weights = fold.weights(), .traffic = &apart}).step.si() == Approx(costed.step.si()).epsilon(1e-2));
 
   const Topology narrow(testing::tree_cluster(16, 16.0));
-  const StepTraffic together = step_traffic(narrow, graph, unfold);
-  const StepTimeline contended = simulate_step(graph, {.unfold_replicas = unfold, .traffic = &together});
+  const StepTraffic together = step_traffic(narrow, graph, fold);
+  const StepTimeline contended = simulate_step(graph, {.weights = fold.weights(), .traffic = &together});
   CHECK(contended.step > costed.step * 1.02);
   double delivered = 0;
   for (const LinkTraffic& link : contended.traffic)
@@ -146,12 +151,12 @@ TEST_CASE("Traffic follows the order of ranks", "[engine]") {
   CostedGraph graph = full_pipeline(ScheduleKind::one_f_one_b, 2, 1, 4);
   testing::lay_out(graph, 8, 2);
   const Topology topology(testing::rail_cluster(4));
-  const StepTraffic across = step_traffic(topology, graph, false);
+  const StepTraffic across = step_traffic(topology, graph, one_for_all(graph.replicas));
   CHECK_FALSE(across.stages[0].reductions[0].empty());
   // Data fastest: replicas of a rank are neighbours in a node.
   graph.groups[Group::tensor] = {.size = 8, .stride = 2};
   graph.groups[Group::data] = {.size = 2, .stride = 1};
-  const StepTraffic inside = step_traffic(topology, graph, false);
+  const StepTraffic inside = step_traffic(topology, graph, one_for_all(graph.replicas));
   CHECK(inside.stages[0].reductions[0].empty());
   // Whatever the order, every rank of a stage sends its message from its own port.
   for (const StepTraffic* traffic : {&across, &inside}) {
@@ -166,7 +171,7 @@ TEST_CASE("Flows that meet on a spine are slower than planned ones", "[engine]")
   Cluster cluster = testing::tree_cluster(16);
   const auto step = [&](PathKind paths) {
     cluster.fabric.paths = paths;
-    const StepTraffic traffic = step_traffic(Topology(cluster), graph, false);
+    const StepTraffic traffic = step_traffic(Topology(cluster), graph, one_for_all(graph.replicas));
     return simulate_step(graph, {.traffic = &traffic}).step;
   };
   CHECK(step(PathKind::planned).si() == Approx(simulate_step(graph).step.si()).epsilon(1e-9));
@@ -178,7 +183,7 @@ TEST_CASE("A degraded port slows the flows that use it", "[engine]") {
   testing::lay_out(graph, 8, 2);
   Cluster cluster = testing::rail_cluster(4);
   const auto step = [&] {
-    const StepTraffic traffic = step_traffic(Topology(cluster), graph, false);
+    const StepTraffic traffic = step_traffic(Topology(cluster), graph, one_for_all(graph.replicas));
     return simulate_step(graph, {.traffic = &traffic}).step;
   };
   const Seconds whole = step();
@@ -192,9 +197,9 @@ TEST_CASE("Pipeline fastest: neighbouring stages are neighbouring devices", "[en
   graph.groups[Group::pipeline] = {.size = 8, .stride = 1};
   graph.groups[Group::data] = {.size = 4, .stride = 8};
   const Topology topology(testing::rail_cluster(4));
-  for (const bool unfold : {false, true}) {
-    const StepTraffic traffic = step_traffic(topology, graph, unfold);
-    REQUIRE(traffic.stages.size() == (unfold ? 32 : 8));
+  for (const ReplicaFold& fold : {one_for_all(graph.replicas), each_by_itself(graph.replicas)}) {
+    const StepTraffic traffic = step_traffic(topology, graph, fold);
+    REQUIRE(traffic.stages.size() == 8 * fold.classes.size());
     for (const StageTraffic& stage : traffic.stages) {
       // Inside a node a message loads two links of the switch, those of other replicas alike.
       CHECK(stage.sends[0].size() == 2);

@@ -50,12 +50,13 @@ TEST_CASE("replicas of the same clocks fold into one, and the step keeps its tim
   wide.fabric.nodes_per_leaf = 24;
   const Topology topology(wide);
   const StepTraffic some = step_traffic(topology, graph, fold);
-  const StepTraffic each = step_traffic(topology, graph, true);
+  const StepTraffic each = step_traffic(topology, graph, each_by_itself(graph.replicas));
   const bool contended = GENERATE(false, true);
   const StepTimeline folded = simulate_step(
       graph, {.weights = fold.weights(), .clocks = simulated_clocks(fold, 4, clocks), .traffic = contended ? &some : nullptr});
-  const StepTimeline unfolded =
-      simulate_step(graph, {.unfold_replicas = true, .clocks = all_clocks(6, 4, clocks), .traffic = contended ? &each : nullptr});
+  const StepTimeline unfolded = simulate_step(
+      graph,
+      {.weights = each_by_itself(graph.replicas).weights(), .clocks = all_clocks(6, 4, clocks), .traffic = contended ? &each : nullptr});
   CHECK(folded.step.si() == Approx(unfolded.step.si()).epsilon(1e-9));
   CHECK(folded.step > simulate_step(graph).step * 1.1);
   CHECK(folded.simulated_replicas == 3);

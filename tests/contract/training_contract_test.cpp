@@ -141,7 +141,7 @@ TEST_CASE("a degraded link slows what crosses it, in the estimate and in the sim
 TEST_CASE("flows carry the bytes that the costs put on shared links", "[contract][training]") {
   const Scenario scenario = quickstart({"jobs.0.plan.overlap_p2p=false"});
   const Stages stages = stages_of(scenario, scenario.jobs.front());
-  const StepTraffic traffic = step_traffic(Topology(scenario.cluster), stages.costs, false);
+  const StepTraffic traffic = step_traffic(Topology(scenario.cluster), stages.costs, one_for_all(stages.costs.replicas));
   const StepTimeline timeline = simulate_step(stages.costs, {.traffic = &traffic});
   REQUIRE_FALSE(timeline.traffic.empty());
   // Every message once per micro-batch and chunk that has a neighbour, every collective once.
