@@ -2,6 +2,7 @@
 
 #include "models/training_cost.hpp"
 #include "models/training_estimate.hpp"
+#include "scenarios/published/pattern_search.hpp"
 
 #include <algorithm>
 #include <array>
@@ -49,29 +50,10 @@ HostProfile fit_host_profile(const std::vector<TrainingRow>& rows, const Calibra
   for (const TrainingRow& row : rows)
     if (fits_host_profile(row))
       fitted.push_back(&row);
-  Constants best{20e-6, 0};
   if (fitted.empty())
     return {};
-  Constants step{20e-6, 5e-3};
-  double error = mean_error(fitted, best, calibration);
-  // Pattern search: the error is piecewise smooth in both constants, and every evaluation costs a millisecond.
-  while (step[0] > 1e-8) {
-    bool better = false;
-    for (std::size_t k = 0; k < best.size(); ++k)
-      for (const double sign : {1.0, -1.0}) {
-        Constants next = best;
-        next[k] = std::max(0.0, next[k] + sign * step[k]);
-        const double candidate = mean_error(fitted, next, calibration);
-        if (candidate < error - 1e-9) {
-          error = candidate;
-          best = next;
-          better = true;
-        }
-      }
-    if (!better)
-      for (double& s : step)
-        s /= 2;
-  }
+  const Constants best = pattern_search(Constants{20e-6, 0}, Constants{20e-6, 5e-3}, 1e-8,
+                                        [&](const Constants& constants) { return mean_error(fitted, constants, calibration); });
   return {Seconds{best[0]}, Seconds{best[1]}};
 }
 

@@ -259,21 +259,20 @@ void read_exchange(const Cells& cells, KernelRow row, Lines& out) {
 }
 
 /// Linear layers and passes of a dense transformer, one column each.
-void read_layers(const Cells& cells, const KernelRow& row, Lines& out) {
+void read_layers(const Cells& cells, KernelRow row, Lines& out) {
   const double t = cells.number("num_tokens"), tp = cells.number("num_tensor_parallel_workers");
   const double hidden = cells.number("n_embd"), inner = cells.number("n_expanded_embd") / tp, heads = cells.number("n_head");
   const double width = hidden / heads;
   const double query = hidden / tp, kv = std::max(1.0, cells.number("n_kv_head") / tp) * width;
   const double gates = cells.text("use_gated_mlp") == "True" ? 2 : 1;
+  row.precision = "half";
   const auto add = [&](const char* column, const char* kind, Operator op) {
     if (!cells.given(column) || cells.number(column) <= 0)
       return;
-    KernelRow made = row;
-    made.kind = kind;
-    made.precision = "half";
-    made.measured = milli * cells.number(column);
-    made.operators = {std::move(op)};
-    out.push_back(std::move(made));
+    row.kind = kind;
+    row.measured = milli * cells.number(column);
+    row.operators = {std::move(op)};
+    out.push_back(row);
   };
   const auto product = [&](double n, double k) { return kernel_matmul(Precision::fp16, {.m = t, .n = n, .k = k}); };
   add("attn_pre_proj_ms", "linear layer", product(query + 2 * kv, hidden));
@@ -366,7 +365,7 @@ const std::vector<Format>& formats() {
       {{"topology", "collective", "num_workers", "devices_per_node", "bytes", "latency_ms"}, "topology", read_collective_time},
       {{"gpu", "n_head", "n_kv_head", "n_embd", "n_expanded_embd", "use_gated_mlp", "num_tensor_parallel_workers", "num_tokens"},
        "gpu",
-       [](const Cells& cells, KernelRow row, Lines& out) { read_layers(cells, row, out); }},
+       read_layers},
       {{"gpu", "model", "tp", "layer", "tokens", "time_us"}, "gpu", read_served_layers},
       {{"gpu", "n_q_head", "n_kv_head", "n_embd", "num_tensor_parallel_workers", "is_prefill", "batch_size", "prefill_chunk_size",
         "kv_cache_size", "prefill_ms", "decode_ms"},

@@ -19,15 +19,11 @@ std::optional<double> first_number(const std::string& text, const char* pattern)
 
 std::string plain_name(std::string_view text) {
   std::string plain;
-  for (const char c : text) {
-    const auto code = static_cast<unsigned char>(c);
-    if (code >= 'A' && code <= 'Z')
-      plain += static_cast<char>(code - 'A' + 'a');
-    else if ((code >= 'a' && code <= 'z') || (code >= '0' && code <= '9') || code == '.')
+  for (const char c : lower_case(std::string(text)))
+    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.')
       plain += c;
     else if (plain.empty() || plain.back() != '-')
       plain += '-';
-  }
   return plain;
 }
 

@@ -1,6 +1,7 @@
 #include "scenarios/published/serving_host.hpp"
 
 #include "scenarios/published/host_profile.hpp"
+#include "scenarios/published/pattern_search.hpp"
 #include "scenarios/published/serving_predict.hpp"
 
 #include <algorithm>
@@ -75,31 +76,6 @@ double mean_error(const std::vector<SeenFigure>& seen, const Constants& constant
   return sum / static_cast<double>(seen.size());
 }
 
-/// Pattern search: the error is piecewise smooth in three constants.
-Constants best_constants(const std::vector<SeenFigure>& seen) {
-  Constants best{};
-  Constants step{500e-6, 20e-6, 50e-3};
-  double error = mean_error(seen, best);
-  while (step[0] > 1e-6) {
-    bool better = false;
-    for (std::size_t k = 0; k < best.size(); ++k)
-      for (const double sign : {1.0, -1.0}) {
-        Constants next = best;
-        next[k] = std::max(0.0, next[k] + sign * step[k]);
-        const double candidate = mean_error(seen, next);
-        if (candidate < error - 1e-9) {
-          error = candidate;
-          best = next;
-          better = true;
-        }
-      }
-    if (!better)
-      for (double& each : step)
-        each /= 2;
-  }
-  return best;
-}
-
 } // namespace
 
 bool fits_serving_host(const ServingRow& row) {
@@ -118,7 +94,8 @@ std::map<std::string, ServingHost> fit_serving_hosts(const std::vector<ServingRo
         seen[row.software.name].push_back(each);
   std::map<std::string, ServingHost> hosts;
   for (const auto& [name, figures] : seen) {
-    const Constants best = best_constants(figures);
+    const Constants best = pattern_search(Constants{}, Constants{500e-6, 20e-6, 50e-3}, 1e-6,
+                                          [&](const Constants& constants) { return mean_error(figures, constants); });
     hosts[name] = {Seconds{best[0]}, Seconds{best[1]}, Seconds{best[2]}};
   }
   return hosts;

@@ -63,21 +63,22 @@ LengthLaw drawn(double tokens) {
 }
 
 bool closed_loop(const Cells& row, ServingRow& out, double input) {
-  int concurrency = row.count("concurrency", row.count("batch") * std::max(1, row.count("dp", 1))); // blank: those of the full batch
+  const int held = row.count("batch") * std::max(1, row.count("dp", 1));
+  int concurrency = row.count("concurrency", held); // blank: those of the full batch
   // AIConfigurator's batch is that of one attention group: fewer sequences than users say that the users were shared by copies of the
   // deployment.
-  if (const int held = row.count("batch") * std::max(1, row.count("dp", 1)); row.contains("source", "aiconfigurator") && held > 0)
+  if (row.contains("source", "aiconfigurator") && held > 0)
     concurrency = std::min(concurrency, held);
   if (concurrency < 1) {
     out.refusal = "concurrency is not stated";
     return false;
   }
   const bool draws = is_inference_max(row);
-  const double output = row.number("output_len");
   const bool data_set = out.kind == ServingKind::steady;
   out.traffic.arrivals = ClosedLoop{concurrency};
-  out.traffic.input = data_set ? spread(input) : draws ? drawn(input) : fixed(input);
-  out.traffic.output = data_set ? spread(output) : draws ? drawn(output) : fixed(output);
+  const auto law = [&](double mean) { return data_set ? spread(mean) : draws ? drawn(mean) : fixed(mean); };
+  out.traffic.input = law(input);
+  out.traffic.output = law(row.number("output_len"));
   constexpr int rounds = 10; // requests per user of the published benchmarks
   out.traffic.requests = static_cast<std::uint32_t>(concurrency * (data_set ? 4 : rounds));
   return true;
@@ -88,7 +89,8 @@ bool closed_loop(const Cells& row, ServingRow& out, double input) {
 /// 16 or 256 tokens. Their third data set is ShareGPT.
 bool is_sonnet(double input, double output) { return input == 467 && (output == 16 || output == 256); }
 
-void at_once(const Cells& row, ServingRow& out, double input, double output) {
+void at_once(const Cells& row, ServingRow& out, double input) {
+  const double output = row.number("output_len");
   const bool means = row.contains("notes", "dataset mean") && !is_sonnet(input, output);
   const bool data_set = row.contains("notes", "ShareGPT") || means || row.contains("source", "MLPerf");
   const PromptRule rule = rule_of(row);
@@ -157,10 +159,10 @@ bool find_serving_traffic(const Cells& row, ServingRow& out) {
     return closed_loop(row, out, input);
   case ServingKind::offline:
   case ServingKind::burst:
-    at_once(row, out, input, row.number("output_len"));
+    at_once(row, out, input);
     return true;
   case ServingKind::rate:
-    at_once(row, out, input, row.number("output_len"));
+    at_once(row, out, input);
     return row.text("request_rate") == "inf" || open_arrivals(row, out);
   case ServingKind::batch:
     one_batch(row, out, input);

@@ -173,17 +173,16 @@ bool find_job(const Cells& row, TrainingRow& out) {
   out.job.precision = precision.empty() ? Precision::bf16 : rule->precision;
   out.job.recipe = precision.empty() ? Recipe::none : rule->recipe;
   const Device& device = out.cluster.node.device;
-  for (const auto& [stated, other] : {std::pair{Precision::fp16, Precision::bf16}, std::pair{Precision::bf16, Precision::fp16}})
-    if (out.job.precision == stated && !supports(device, stated) && supports(device, other)) {
-      out.job.precision = other; // the half precision that the device has
-      break;
-    }
+  const bool half = out.job.precision == Precision::fp16 || out.job.precision == Precision::bf16;
+  const Precision other = out.job.precision == Precision::fp16 ? Precision::bf16 : Precision::fp16;
+  if (half && !supports(device, out.job.precision) && supports(device, other))
+    out.job.precision = other; // the half precision that the device has
   // PyTorch multiplies rows that have scales of their own in CUTLASS kernels, as the serving engines do (RowwiseScaledMM.cu).
   if (out.job.recipe == Recipe::fp8_row)
     out.software.narrow_products = NarrowProducts::serving;
   for (const Precision each : arithmetic_precisions(out.job))
-    if (!supports(out.cluster.node.device, each)) {
-      out.refusal = out.cluster.node.device.name + " has no unit that computes in " + row.text("precision");
+    if (!supports(device, each)) {
+      out.refusal = device.name + " has no unit that computes in " + row.text("precision");
       return false;
     }
   out.job.sequence = row.count("seq_len", 2048);

@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 
@@ -109,6 +110,7 @@ GroupScore score_errors(const std::string& group, int rows, const std::vector<do
 }
 
 GroupScore macro_average(const std::vector<GroupScore>& groups) {
+  constexpr std::array means{&GroupScore::mean, &GroupScore::median, &GroupScore::p90, &GroupScore::bias};
   GroupScore macro{.group = "macro average"};
   double counted = 0;
   for (const GroupScore& group : groups) {
@@ -117,17 +119,11 @@ GroupScore macro_average(const std::vector<GroupScore>& groups) {
     if (group.predicted == 0)
       continue;
     ++counted;
-    macro.mean += group.mean;
-    macro.median += group.median;
-    macro.p90 += group.p90;
-    macro.bias += group.bias;
+    for (double GroupScore::* const each : means)
+      macro.*each += group.*each;
   }
-  if (counted > 0) {
-    macro.mean /= counted;
-    macro.median /= counted;
-    macro.p90 /= counted;
-    macro.bias /= counted;
-  }
+  for (double GroupScore::* const each : means)
+    macro.*each /= std::max(1.0, counted);
   return macro;
 }
 

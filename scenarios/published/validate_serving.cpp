@@ -169,10 +169,6 @@ ServingOrder order_of(const std::vector<ScoredServing>& rows) {
   return order;
 }
 
-} // namespace
-
-namespace {
-
 struct ClassName {
   ServingClass kind = ServingClass::offline;
   const char* word = "";

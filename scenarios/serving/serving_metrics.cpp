@@ -5,6 +5,7 @@
 #include "scenarios/scenario.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 
@@ -135,21 +136,14 @@ void fill_tasks(ServingResult& result, const RequestStream& stream, const Servin
 }
 
 void fill_classes(ServingResult& result, const RequestStream& stream, const ServingRun& run) {
-  struct Counts {
-    std::uint64_t ttft = 0;
-    std::uint64_t tpot = 0;
-    std::uint64_t end_to_end = 0;
-    std::uint64_t itl = 0;
-    std::uint64_t all = 0;
-  };
-  std::vector<Counts> counts(stream.classes.size());
+  constexpr std::array shares{&ClassResult::ttft_met, &ClassResult::tpot_met, &ClassResult::end_to_end_met, &ClassResult::itl_met,
+                              &ClassResult::attainment}; // counts at first
   std::vector<bool> kept_all(stream.requests.size());
   for (const ServiceClass& bounds : stream.classes)
-    result.classes.push_back({.bounds = bounds});
+    result.classes.push_back({.bounds = bounds, .ttft_met = 0, .tpot_met = 0, .end_to_end_met = 0, .itl_met = 0, .attainment = 0});
   for (std::size_t i = 0; i < stream.requests.size(); ++i) {
     const Request& request = stream.requests[i];
     ClassResult& row = result.classes[request.service_class];
-    Counts& count = counts[request.service_class];
     ++row.requests;
     if (run.requests[i].outcome != Outcome::served)
       continue;
@@ -160,29 +154,23 @@ void fill_classes(ServingResult& result, const RequestStream& stream, const Serv
     const bool tpot = !tokens || within(l.tpot, row.bounds.tpot);
     const bool whole = within(l.end_to_end, row.bounds.end_to_end);
     const bool itl = !tokens || flows(request, run.requests[i], row.bounds);
-    kept_all[i] = ttft && tpot && whole && itl;
-    count.ttft += ttft ? 1 : 0;
-    count.tpot += tpot ? 1 : 0;
-    count.end_to_end += whole ? 1 : 0;
-    count.itl += itl ? 1 : 0;
-    count.all += kept_all[i] ? 1 : 0;
+    const bool all = ttft && tpot && whole && itl;
+    kept_all[i] = all;
+    const std::array kept{ttft, tpot, whole, itl, all};
+    for (std::size_t k = 0; k < shares.size(); ++k)
+      row.*shares[k] += kept[k] ? 1 : 0;
   }
-  std::uint64_t kept = 0;
-  for (std::size_t c = 0; c < counts.size(); ++c) {
+  for (std::size_t c = 0; c < result.classes.size(); ++c) {
     ClassResult& row = result.classes[c];
-    kept += counts[c].all;
+    for (double ClassResult::* const share : shares)
+      row.*share = row.requests > 0 ? row.*share / static_cast<double>(row.requests) : 1;
     if (row.requests == 0)
       continue;
-    const auto of_all = [&row](std::uint64_t count) { return static_cast<double>(count) / static_cast<double>(row.requests); };
-    row.ttft_met = of_all(counts[c].ttft);
-    row.tpot_met = of_all(counts[c].tpot);
-    row.end_to_end_met = of_all(counts[c].end_to_end);
-    row.itl_met = of_all(counts[c].itl);
-    row.attainment = of_all(counts[c].all);
     row.itl = gaps_of(stream, run, c);
-    row.latencies = counts.size() == 1 ? result.latencies : latencies_of(stream, run, c);
+    row.latencies = result.classes.size() == 1 ? result.latencies : latencies_of(stream, run, c);
   }
-  result.attainment = static_cast<double>(kept) / static_cast<double>(stream.requests.size());
+  const auto kept = static_cast<double>(std::ranges::count(kept_all, true));
+  result.attainment = kept / static_cast<double>(stream.requests.size());
   if (stream.stages > 1)
     fill_tasks(result, stream, run, kept_all);
 }
