@@ -66,11 +66,7 @@ std::string best_text(const PlanSearch& search, const Style& style) {
   const Finalist& best = search.finalists.front();
   const TrainingResult& result = best.simulated;
   Columns columns({Align::left, Align::right, Align::left});
-  const bool banded = result.error_band.low != 0 || result.error_band.high != 0;
-  columns.row({"step time", style.heading(fixed(result.step_time)),
-               !banded ? ""
-                       : fmt::format("{} to {}", fixed(result.step_time * (1 + result.error_band.low)),
-                                     fixed(result.step_time * (1 + result.error_band.high)))});
+  columns.row({"step time", style.heading(fixed(result.step_time)), range_text(result)});
   columns.row({"tokens/s", scaled(result.tokens_per_second), scaled(result.tokens_per_second_per_device) + " per device"});
   columns.row({"MFU", percent(causal_mfu(result)), "causal attention"});
   columns.row({"memory", percent(result.memory.total() / result.memory_capacity),
@@ -87,12 +83,10 @@ std::string best_text(const PlanSearch& search, const Style& style) {
                     style.good(wrap(plan_text(best.estimate.plan), page_width - 2, 2)) + "\n" + columns.str();
   if (search.given) {
     const double slower = search.given->objective / best.estimate.objective - 1;
-    out += "  " +
-           wrap(search.better_than_given == 0 ? "The scenario's own plan is as good as any."
-                                              : fmt::format("The scenario's own plan is number {} of {}: {} behind the best.",
-                                                            grouped(search.better_than_given + 1), grouped(search.costed), percent(slower)),
-                page_width, 2) +
-           "\n";
+    out += paragraph(search.better_than_given == 0
+                         ? "The scenario's own plan is as good as any."
+                         : fmt::format("The scenario's own plan is number {} of {}: {} behind the best.",
+                                       grouped(search.better_than_given + 1), grouped(search.costed), percent(slower)));
   }
   return out;
 }

@@ -69,12 +69,6 @@ std::string trace_text(const TrainingResult& job, const Style& style) {
   return "\n" + columns.str();
 }
 
-std::string range_text(const TrainingResult& job) {
-  if (job.error_band.low == 0 && job.error_band.high == 0)
-    return {};
-  return fmt::format("{} to {}", fixed(job.step_time * (1 + job.error_band.low)), fixed(job.step_time * (1 + job.error_band.high)));
-}
-
 std::string throughput(const TrainingResult& job, const Style& style) {
   Columns columns({Align::left, Align::right, Align::left});
   columns.row({"step time", style.heading(fixed(job.step_time)), range_text(job)});
@@ -213,26 +207,17 @@ std::string title(const Result& result, const TrainingResult& job, const Style& 
   std::string subject = job.parameters > 0 ? scaled(job.parameters) + " parameters on " : "";
   subject += grouped(job.devices) + (job.devices == 1 ? " device · " : " devices · ") + result.cluster;
   subject += job.trace ? " · replay of a trace of " + grouped(static_cast<double>(job.trace->nodes)) + " nodes" : " · " + result.software;
-  out += "  " + wrap(subject, page_width, 2) + "\n";
+  out += paragraph(subject);
   if (job.trace)
     return out;
-  const std::string plan =
-      plan_text(job.plan) + (job.micro_batches > 0 ? " · " + grouped(job.micro_batches) + " micro-batches per step" : "");
-  out += "  " + wrap(plan, page_width, 2) + "\n";
-  return out;
-}
-
-std::string infeasible(const TrainingResult& job, const Style& style) {
-  std::string out = "\n" + style.bad("Infeasible") + "\n";
-  for (const std::string& violation : job.violations)
-    out += "  " + wrap(violation, page_width, 2) + "\n";
-  return out;
+  return out +
+         paragraph(plan_text(job.plan) + (job.micro_batches > 0 ? " · " + grouped(job.micro_batches) + " micro-batches per step" : ""));
 }
 
 std::string job_text(const Result& result, const TrainingResult& job, const Style& style) {
   std::string out = title(result, job, style);
   if (!job.violations.empty())
-    out += infeasible(job, style);
+    out += infeasible_text(job.violations, style);
   if (job.step_time.si() <= 0)
     return out + (job.memory.total().si() > 0 ? memory(job, style) : "");
   if (job.trace)
@@ -284,6 +269,19 @@ std::string expectations(const Result& result, const Style& style) {
 }
 
 } // namespace
+
+std::string infeasible_text(const std::vector<std::string>& violations, const Style& style) {
+  std::string out = "\n" + style.bad("Infeasible") + "\n";
+  for (const std::string& violation : violations)
+    out += paragraph(violation);
+  return out;
+}
+
+std::string range_text(const TrainingResult& job) {
+  if (job.error_band.low == 0 && job.error_band.high == 0)
+    return {};
+  return fmt::format("{} to {}", fixed(job.step_time * (1 + job.error_band.low)), fixed(job.step_time * (1 + job.error_band.high)));
+}
 
 std::string plan_text(const Plan& plan) {
   std::string out = fmt::format("TP {}", plan.tp);

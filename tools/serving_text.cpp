@@ -1,5 +1,6 @@
 #include "tools/serving_text.hpp"
 
+#include "tools/report_text.hpp"
 #include "tools/serving_json.hpp"
 
 #include <fmt/format.h>
@@ -27,27 +28,14 @@ std::string layout(const PoolResult& pool) {
 
 std::string title(const Result& result, const ServingResult& job, const Style& style) {
   std::string out = style.heading(clip(result.serving.size() > 1 ? result.scenario + ": " + job.name : result.scenario, page_width)) + "\n";
-  out += "  " +
-         wrap(fmt::format("{}{} on {} {} · {} · {}", job.name,
-                          job.parameters > 0 ? fmt::format(" ({} parameters, {})", scaled(job.parameters), job.weights) : "",
-                          grouped(job.devices), job.devices == 1 ? "device" : "devices", result.cluster, result.software),
-              page_width, 2) +
-         "\n";
+  out += paragraph(fmt::format("{}{} on {} {} · {} · {}", job.name,
+                               job.parameters > 0 ? fmt::format(" ({} parameters, {})", scaled(job.parameters), job.weights) : "",
+                               grouped(job.devices), job.devices == 1 ? "device" : "devices", result.cluster, result.software));
   for (const PoolResult& pool : job.pools) {
-    const std::string what = pool.pool == Pool::both ? "" : pool_word(pool.pool) + ": ";
-    if (pool.patches > 0) {
-      out += "  " +
-             wrap(fmt::format("{}: {} · {}, at most {} images", pool.service, layout(pool), pool.policy.name,
-                              grouped(pool.policy.max_sequences)),
-                  page_width, 2) +
-             "\n";
-      continue;
-    }
-    out += "  " +
-           wrap(fmt::format("{}{} · {}, at most {} sequences and {} tokens", what, serving_plan_text(pool.plan), pool.policy.name,
-                            grouped(pool.policy.max_sequences), grouped(pool.policy.max_tokens)),
-                page_width, 2) +
-           "\n";
+    const std::string whose = pool.patches > 0 ? pool.service + ": " : pool.pool == Pool::both ? "" : pool_word(pool.pool) + ": ";
+    const std::string most = grouped(pool.policy.max_sequences) +
+                             (pool.patches > 0 ? " images" : " sequences and " + grouped(pool.policy.max_tokens) + " tokens");
+    out += paragraph(fmt::format("{}{} · {}, at most {}", whose, layout(pool), pool.policy.name, most));
   }
   return out;
 }
@@ -294,10 +282,6 @@ std::string how_made(const ServingResult& job, const Style& style) {
                                                         scaled(job.iterations_per_request), job.method.fold);
 }
 
-} // namespace
-
-namespace {
-
 std::string rollouts(const RolloutResult& r, const Style& style) {
   Columns columns({Align::left, Align::right, Align::left});
   columns.row({"tokens/s", style.heading(scaled(r.tokens_per_second)), "of finished responses, over the generation phases"});
@@ -325,11 +309,8 @@ std::string serving_text(const Result& result, const ServingResult& job, const S
   std::string out = title(result, job, style);
   if (job.trace)
     out += trace_text(*job.trace, style);
-  if (!job.violations.empty()) {
-    out += "\n" + style.bad("Infeasible") + "\n";
-    for (const std::string& violation : job.violations)
-      out += "  " + wrap(violation, page_width, 2) + "\n";
-  }
+  if (!job.violations.empty())
+    out += infeasible_text(job.violations, style);
   if (job.served == 0)
     return out;
   return out + throughput(job, style) + latencies(job.latencies, job.itl, style, "Latency") + tasks(job, style) + classes(job, style) +

@@ -83,6 +83,8 @@ std::string wrap(std::string_view text, std::size_t width, std::size_t indent) {
   return out;
 }
 
+std::string paragraph(std::string_view text) { return "  " + wrap(text, page_width, 2) + "\n"; }
+
 std::string bar(double share, std::size_t width) {
   static constexpr std::array<const char*, 8> eighths = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
   const double bounded = std::isfinite(share) ? std::clamp(share, 0.0, 1.0) : 0.0;

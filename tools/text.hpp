@@ -24,6 +24,9 @@ std::string clip(std::string_view text, std::size_t width);
 /// Lines of at most `width`, broken at spaces; lines after the first start with `indent` spaces.
 std::string wrap(std::string_view text, std::size_t width, std::size_t indent = 0);
 
+/// `text` as lines of the page, indented by two.
+std::string paragraph(std::string_view text);
+
 /// A bar of eighth blocks, `share` of `width`.
 std::string bar(double share, std::size_t width);
 

@@ -68,8 +68,8 @@ public:
     }
     for (const std::size_t i : in_order(job))
       span(job.timeline[i], prefix);
-    for (auto& [place, process] : processes_)
-      if (!replayed_)
+    if (!replayed_)
+      for (const auto& [place, process] : processes_)
         wait_after(process);
   }
 
