@@ -7,6 +7,12 @@
 
 namespace orrery {
 
+void StageTimes::add_part(const StageTimes& one, double count) {
+  for (Seconds StageTimes::* const part : {&StageTimes::compute, &StageTimes::send, &StageTimes::bubble, &StageTimes::reduction,
+                                           &StageTimes::optimizer, &StageTimes::gather, &StageTimes::host})
+    this->*part += one.*part / count;
+}
+
 namespace {
 
 /// Compute and blocking sends of one micro-batch through all chunks of stage `s`.

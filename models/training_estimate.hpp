@@ -31,6 +31,9 @@ struct StageTimes {
   Seconds optimizer;
   Seconds gather; ///< exposed parameter gather
   Seconds host;   ///< framework time per step
+
+  /// Adds one of `count` to their mean.
+  void add_part(const StageTimes& one, double count);
 };
 
 struct StepEstimate {

@@ -12,9 +12,7 @@ namespace {
 
 /// Steps that stand for a run: as many as have the sequences that costs are the mean of.
 std::size_t drawn_steps(const TrainingJob& job) {
-  const std::size_t drawn = drawn_attended_lengths(job.documents, job.sequence).size();
-  const auto each = static_cast<std::size_t>(job.global_batch);
-  return (drawn + each - 1) / each;
+  return static_cast<std::size_t>((drawn_for_means + job.global_batch - 1) / job.global_batch);
 }
 
 /// Part of a pass that its fused attention kernels take.

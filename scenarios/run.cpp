@@ -57,12 +57,6 @@ void check_memory(TrainingResult& result, const Scenario& scenario, const OpGrap
     result.violations.push_back(std::move(shortage));
 }
 
-void add(StageTimes& sum, const StageTimes& part, double weight) {
-  for (Seconds StageTimes::* const time : {&StageTimes::compute, &StageTimes::send, &StageTimes::bubble, &StageTimes::reduction,
-                                           &StageTimes::optimizer, &StageTimes::gather, &StageTimes::host})
-    sum.*time += part.*time * weight;
-}
-
 /// The step by events where asked for, else the estimate.
 StepEstimate timed_step(TrainingResult& result, const Scenario& scenario, const TrainingScenario& job, const Stages& stages,
                         const RunOptions& options) {
@@ -102,7 +96,7 @@ StepEstimate timed_step(TrainingResult& result, const Scenario& scenario, const 
     result.method.events += timeline.events;
     mean.step += timeline.step / steps;
     for (std::size_t s = 0; s < mean.stages.size(); ++s)
-      add(mean.stages[s], timeline.stages[s], 1 / steps);
+      mean.stages[s].add_part(timeline.stages[s], steps);
   }
   if (drawn.size() > 1)
     result.method.fold += fmt::format("; mean of {} steps, whose documents are drawn", drawn.size());

@@ -96,14 +96,7 @@ std::vector<TimeShare> time_shares(const Stages& stages, const StepEstimate& tim
       add_pass(inside, stages, chunk, costed.backward.stretchable + costed.weight.stretchable, true, passes / count);
       waits += (costed.forward.wait + costed.backward.wait + costed.weight.wait) * (passes / count);
     }
-    const StageTimes& at = times.stages[s];
-    mean.compute += at.compute / count;
-    mean.send += at.send / count;
-    mean.bubble += at.bubble / count;
-    mean.reduction += at.reduction / count;
-    mean.optimizer += at.optimizer / count;
-    mean.gather += at.gather / count;
-    mean.host += at.host / count;
+    mean.add_part(times.stages[s], count);
   }
   std::vector<TimeShare> shares;
   const auto add = [&](TimeKind kind, std::string_view name, Seconds time) {

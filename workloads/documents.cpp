@@ -11,8 +11,6 @@ namespace orrery {
 
 namespace {
 
-constexpr int drawn_for_means = 512;
-
 /// Documents of a sequence that is filled one by one; the last is cut at its end.
 std::vector<double> filled(const Documents& documents, int sequence, RandomStream& stream) {
   std::vector<double> lengths;

@@ -29,7 +29,10 @@ struct Documents {
 /// Attended lengths of `count` sequences of so many tokens.
 std::vector<double> attended_lengths(const Documents& documents, int sequence, int count, std::uint64_t seed);
 
-/// Of the sequences that means are taken over.
+/// Sequences that means over unequal documents are taken over.
+inline constexpr int drawn_for_means = 512;
+
+/// Of those sequences.
 std::vector<double> drawn_attended_lengths(const Documents& documents, int sequence);
 
 /// The mean one.

@@ -137,10 +137,11 @@ void fill_tasks(ServingResult& result, const RequestStream& stream, const Servin
 
 void fill_classes(ServingResult& result, const RequestStream& stream, const ServingRun& run) {
   constexpr std::array shares{&ClassResult::ttft_met, &ClassResult::tpot_met, &ClassResult::end_to_end_met, &ClassResult::itl_met,
-                              &ClassResult::attainment}; // counts at first
+                              &ClassResult::attainment};
+  std::vector<std::array<std::uint64_t, shares.size()>> counts(stream.classes.size());
   std::vector<bool> kept_all(stream.requests.size());
   for (const ServiceClass& bounds : stream.classes)
-    result.classes.push_back({.bounds = bounds, .ttft_met = 0, .tpot_met = 0, .end_to_end_met = 0, .itl_met = 0, .attainment = 0});
+    result.classes.push_back({.bounds = bounds});
   for (std::size_t i = 0; i < stream.requests.size(); ++i) {
     const Request& request = stream.requests[i];
     ClassResult& row = result.classes[request.service_class];
@@ -158,14 +159,14 @@ void fill_classes(ServingResult& result, const RequestStream& stream, const Serv
     kept_all[i] = all;
     const std::array kept{ttft, tpot, whole, itl, all};
     for (std::size_t k = 0; k < shares.size(); ++k)
-      row.*shares[k] += kept[k] ? 1 : 0;
+      counts[request.service_class][k] += kept[k] ? 1 : 0;
   }
   for (std::size_t c = 0; c < result.classes.size(); ++c) {
     ClassResult& row = result.classes[c];
-    for (double ClassResult::* const share : shares)
-      row.*share = row.requests > 0 ? row.*share / static_cast<double>(row.requests) : 1;
     if (row.requests == 0)
       continue;
+    for (std::size_t k = 0; k < shares.size(); ++k)
+      row.*shares[k] = static_cast<double>(counts[c][k]) / static_cast<double>(row.requests);
     row.itl = gaps_of(stream, run, c);
     row.latencies = result.classes.size() == 1 ? result.latencies : latencies_of(stream, run, c);
   }
