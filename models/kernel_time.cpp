@@ -22,7 +22,8 @@ struct Tile {
 };
 
 // Tile shapes of the vendor libraries, larger first. Products of few rows have tiles of few rows.
-constexpr std::array<Tile, 9> tiles{{{256, 128}, {128, 256}, {128, 128}, {128, 64}, {64, 128}, {64, 64}, {32, 64}, {16, 128}, {64, 16}}};
+constexpr std::array<Tile, 9> library_tiles{
+    {{256, 128}, {128, 256}, {128, 128}, {128, 64}, {64, 128}, {64, 64}, {32, 64}, {16, 128}, {64, 16}}};
 
 constexpr double query_block = 128;
 constexpr double few_queries = 16;
@@ -50,7 +51,9 @@ double overlapped(double a, double b, double exposed) {
 
 bool misaligned(double elements, double element) { return static_cast<std::int64_t>(elements * element) % row_alignment != 0; }
 
-double slowdown_of(const Tile& tile, const MatmulCurve& curve) { return 1 + curve.edge * (tile.perimeter() - tiles.front().perimeter()); }
+double slowdown_of(const Tile& tile, const MatmulCurve& curve) {
+  return 1 + curve.edge * (tile.perimeter() - library_tiles.front().perimeter());
+}
 
 /// A tile and how many of them, down and across, start together as a cluster, whether the matrix reaches that far or not.
 struct ClusteredTile {
@@ -87,7 +90,7 @@ double tiled_flops(const Matmul& shape, double multiprocessors, const MatmulCurv
   constexpr double rounding = 1e-7; // far below the share of one multiprocessor
   const double deepest = std::max(1.0, shape.k * (1 / smallest_split));
   const double ideal = shape.batch * shape.m * shape.n * shape.k * share; // of no waste at all
-  for (const Tile tile : tiles) {
+  for (const Tile tile : library_tiles) {
     const double slowdown = slowdown_of(tile, curve);
     if (ideal * slowdown >= best)
       continue;
@@ -125,7 +128,7 @@ double grouped_flops(const GroupedMatmul& shape, bool widened, double multiproce
   if (shape.tile_rows > 0 && shape.tile_columns > 0)
     return work({shape.tile_rows, shape.tile_columns});
   double best = std::numeric_limits<double>::infinity();
-  for (const Tile& tile : tiles)
+  for (const Tile& tile : library_tiles)
     if (!widened || tile.rows <= widening_rows)
       best = std::min(best, work(tile));
   return best;

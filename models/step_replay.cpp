@@ -8,7 +8,7 @@ namespace orrery {
 
 namespace {
 
-constexpr int kinds = static_cast<int>(pass_kinds);
+constexpr int step_kinds = static_cast<int>(pass_kinds);
 
 /// Number of the message that a pass of a chunk waits for.
 std::size_t message_of(const CostedGraph& graph, ChunkPlace place, bool backward, int micro_batches, int micro_batch) {
@@ -57,7 +57,7 @@ PassProgram::PassProgram(const CostedGraph& graph, int micro_batches) {
       const bool outer = chunk_at(graph.schedule, count, s, slot.chunk) == (backward ? last : 0);
       const auto to = slot.kind == PassKind::weight ? std::nullopt : next_place(order, graph.schedule, graph.virtual_stages, s, slot);
       const int place_of_cost = order.links.empty() ? s * graph.virtual_stages + slot.chunk : s * count + (to ? to->stage : s);
-      Step step{.stage = s, .cost = place_of_cost * kinds + static_cast<int>(slot.kind)};
+      Step step{.stage = s, .cost = place_of_cost * step_kinds + static_cast<int>(slot.kind)};
       if (slot.kind != PassKind::weight && !outer) {
         const Sent& input = sent[message_of(graph, place, backward, micro_batches, slot.micro_batch)];
         if (input.round >= round)
@@ -120,7 +120,7 @@ std::vector<PassCost> pass_costs(const CostedGraph& graph) {
   if (graph.schedule == ScheduleKind::skip_pipe)
     return pass_costs_on_paths(graph);
   std::vector<PassCost> costs;
-  costs.reserve(graph.stages.size() * static_cast<std::size_t>(graph.virtual_stages * kinds));
+  costs.reserve(graph.stages.size() * static_cast<std::size_t>(graph.virtual_stages * step_kinds));
   double forward = 0;
   double backward = 0;
   for (int s = 0; s < static_cast<int>(graph.stages.size()); ++s)

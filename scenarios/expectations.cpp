@@ -67,7 +67,7 @@ void check_training(Checker& checker, const Expectations& expect, const Training
   checker.check("cost", expect.cost, job.budget && job.budget->priced ? std::optional<Dollars>(job.budget->cost) : std::nullopt);
 }
 
-void check_serving(Checker& checker, const Expectations& expect, const ServingResult& job) {
+void check_serving_expectations(Checker& checker, const Expectations& expect, const ServingResult& job) {
   const bool ran = job.served > 0;
   const auto latency = [&](const LatencySummary& summary, Seconds LatencySummary::* figure) {
     return when(summary.count > 0, summary.*figure);
@@ -148,10 +148,10 @@ std::vector<ExpectationOutcome> check_expectations(const Expectations& expect, c
   others.device_power.reset(); // both have it
   for (const TrainingResult& job : result.jobs) {
     check_training(checker, expect, job);
-    check_serving(checker, others, {});
+    check_serving_expectations(checker, others, {});
   }
   for (const ServingResult& job : result.serving) {
-    check_serving(checker, expect, job);
+    check_serving_expectations(checker, expect, job);
     check_training(checker, others, {});
   }
   return outcomes;

@@ -12,8 +12,8 @@ namespace orrery {
 
 namespace {
 
-constexpr std::array<std::string_view, 10> class_names = {"matmul",    "attention", "softmax", "normalization", "elementwise",
-                                                          "embedding", "LM head",   "loss",    "optimizer",     "cast"};
+constexpr std::array<std::string_view, 10> operator_class_names = {"matmul",    "attention", "softmax", "normalization", "elementwise",
+                                                                   "embedding", "LM head",   "loss",    "optimizer",     "cast"};
 
 /// What ranks exchange inside passes, in the order of the report.
 enum class Exchange { tensor, context, expert, expert_tensor, gather, reduction };
@@ -37,7 +37,7 @@ Exchange exchange_of(const Collective& collective) {
 
 /// Time of each operator class and exchange, added over passes.
 struct ClassTimes {
-  std::array<double, class_names.size()> classes{};
+  std::array<double, operator_class_names.size()> classes{};
   std::array<double, exchange_names.size()> exchanges{};
 
   double& of(const Operator& op) {
@@ -104,9 +104,9 @@ std::vector<TimeShare> time_shares(const Stages& stages, const StepEstimate& tim
       shares.push_back({kind, std::string(name), time});
   };
   Seconds operators;
-  for (std::size_t c = 0; c < class_names.size(); ++c) {
+  for (std::size_t c = 0; c < operator_class_names.size(); ++c) {
     operators += Seconds{inside.classes[c]};
-    add(TimeKind::compute, class_names[c], Seconds{inside.classes[c]});
+    add(TimeKind::compute, operator_class_names[c], Seconds{inside.classes[c]});
   }
   for (const double time : inside.exchanges)
     operators += Seconds{time};

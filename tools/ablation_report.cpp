@@ -63,7 +63,7 @@ const JsonObject<AblationRow>& row_object() {
   return object;
 }
 
-const JsonObject<JobAblation>& job_object() {
+const JsonObject<JobAblation>& job_ablation_object() {
   using J = JobAblation;
   static const JsonObject<J> object =
       JsonObject<J>("What the features of a job buy.")
@@ -88,7 +88,7 @@ OrderedJson ablation_json(const Ablation& ablation) {
   const Result& reference = ablation.reference;
   OrderedJson jobs = OrderedJson::array();
   for (const JobAblation& job : ablation.jobs)
-    jobs.push_back(job_object().write(job));
+    jobs.push_back(job_ablation_object().write(job));
   return {{"schema_version", reference.schema_version},
           {"scenario", reference.scenario},
           {"cluster", reference.cluster},

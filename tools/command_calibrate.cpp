@@ -15,7 +15,7 @@ namespace orrery {
 
 namespace {
 
-Exit run(const Arguments& arguments, Console& console) {
+Exit run_calibrate(const Arguments& arguments, Console& console) {
   Diagnostics diagnostics;
   const KernelTables tables =
       parse_kernel_tables(read_tables(arguments.text("--data", data_root() + "/models/calibration/kernels")), diagnostics);
@@ -58,7 +58,7 @@ Command calibrate_command_row() {
                      "collective.csv and best_matmul.csv.",
           .options = {{.name = "--data", .value = "DIR", .help = "folder of measurements other than the project's own"},
                       {.name = "--out", .value = "FILE.yaml", .help = "writes the fitted curves"}},
-          .run = run};
+          .run = run_calibrate};
 }
 
 } // namespace orrery

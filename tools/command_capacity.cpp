@@ -25,7 +25,7 @@ Exit find_deployment(const Scenario& scenario, const Arguments& arguments, Conso
   return result.best ? Exit::ok : Exit::infeasible;
 }
 
-Exit run(const Arguments& arguments, Console& console) {
+Exit run_capacity(const Arguments& arguments, Console& console) {
   const Scenario scenario = load_scenario(arguments.text("FILE"), arguments.all("--set"));
   if (scenario.jobs.front().serving)
     return find_deployment(scenario, arguments, console);
@@ -55,7 +55,7 @@ Command capacity_command_row() {
           {scenario_file(),
            set_values(),
            {.name = "--format", .value = "FORMAT", .help = "form of the answer", .choices = {"text", "json", "csv"}, .otherwise = "text"}},
-      .run = run};
+      .run = run_capacity};
 }
 
 } // namespace orrery

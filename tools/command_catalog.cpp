@@ -96,7 +96,7 @@ Exit show(const std::string& name, Console& console) {
   return Exit::ok;
 }
 
-Exit run(const Arguments& arguments, Console& console) {
+Exit run_catalog(const Arguments& arguments, Console& console) {
   if (arguments.text("ACTION") == "list")
     return list_all(arguments.text("NAME"), console);
   if (!arguments.has("NAME"))
@@ -117,7 +117,7 @@ Command catalog_command_row() {
                        .required = true,
                        .choices = {"list", "show"}},
                       {.name = "NAME", .kind = OptionKind::positional, .value = {}, .help = "a kind to list, or an entry to show"}},
-          .run = run};
+          .run = run_catalog};
 }
 
 } // namespace orrery

@@ -114,7 +114,7 @@ bool print_violations(const OrderedJson& job, const std::string& side, const Sty
   return true;
 }
 
-Exit run(const Arguments& arguments, Console& console) {
+Exit run_compare(const Arguments& arguments, Console& console) {
   std::optional<double> threshold;
   if (arguments.has("--max-regression"))
     threshold = threshold_of(arguments.text("--max-regression"));
@@ -154,7 +154,7 @@ Command compare_command_row() {
       .options = {{.name = "A", .kind = OptionKind::positional, .value = {}, .help = "scenario (YAML) or result (.json)", .required = true},
                   {.name = "B", .kind = OptionKind::positional, .value = {}, .help = "the same, compared with A", .required = true},
                   {.name = "--max-regression", .value = "PERCENT", .help = "largest worsening of a metric that passes, such as 3%"}},
-      .run = run};
+      .run = run_compare};
 }
 
 } // namespace orrery

@@ -33,7 +33,7 @@ std::string script_text(const std::string& file) {
   return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
 }
 
-constexpr const char* wanted = "--num-layers";
+constexpr const char* model_argument = "--num-layers";
 
 /// The command of a launch script, of one quoted text, or of words that the shell has parted already.
 LaunchCommand megatron_command(const Arguments& arguments) {
@@ -43,13 +43,14 @@ LaunchCommand megatron_command(const Arguments& arguments) {
                                   : "import megatron: words of a command and --file; allowed: one of them");
   LaunchCommand command;
   if (arguments.has("--file"))
-    command = launch_command(script_text(arguments.text("--file")), wanted);
+    command = launch_command(script_text(arguments.text("--file")), model_argument);
   else if (words.size() == 1)
-    command = launch_command(words.front(), wanted);
+    command = launch_command(words.front(), model_argument);
   else
     command.words = words;
   if (command.words.empty())
-    throw UserError((arguments.has("--file") ? arguments.text("--file") : std::string("import megatron")) + ": no command with " + wanted);
+    throw UserError((arguments.has("--file") ? arguments.text("--file") : std::string("import megatron")) + ": no command with " +
+                    model_argument);
   return command;
 }
 
@@ -96,7 +97,7 @@ Exit import_from_chakra(const Arguments& arguments, Console& console) {
   return Exit::ok;
 }
 
-Exit run(const Arguments& arguments, Console& console) {
+Exit run_import(const Arguments& arguments, Console& console) {
   return arguments.text("FORM") == "megatron" ? import_from_megatron(arguments, console) : import_from_chakra(arguments, console);
 }
 
@@ -132,7 +133,7 @@ Command import_command_row() {
                    .help = "megatron: leaves an argument out, whatever it means; may be repeated"},
                   {.name = "--dump", .kind = OptionKind::flag, .value = {}, .help = "chakra: prints the traces as YAML instead"},
               },
-          .run = run};
+          .run = run_import};
 }
 
 } // namespace orrery

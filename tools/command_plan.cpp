@@ -65,7 +65,7 @@ PlanSearch run_search(const Scenario& scenario, const SearchOptions& options, co
   return search;
 }
 
-Exit run(const Arguments& arguments, Console& console) {
+Exit run_plan(const Arguments& arguments, Console& console) {
   const Scenario scenario = load_scenario(arguments.text("FILE"), arguments.all("--set"));
   const PlanSearch search = run_search(scenario, options_of(scenario, arguments), arguments, console);
   const std::string format = arguments.text("--format", "text");
@@ -102,7 +102,7 @@ Command plan_command_row() {
            {.name = "--format", .value = "FORMAT", .help = "form of the answer", .choices = {"text", "json", "csv"}, .otherwise = "text"},
            {.name = "--all", .value = "OUT.csv", .help = "writes every plan of the space, those that cannot be with their reason"},
            {.name = "--write", .value = "OUT.yaml", .help = "writes the scenario with the best plan, for 'orrery run'"}},
-      .run = run};
+      .run = run_plan};
 }
 
 } // namespace orrery

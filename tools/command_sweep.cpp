@@ -104,7 +104,7 @@ void write_answer(std::ostream& out, const Study& study, const SweepStore& store
     write_sweep_text(out, study, store, view, style);
 }
 
-Exit run(const Arguments& arguments, Console& console) {
+Exit run_sweep(const Arguments& arguments, Console& console) {
   const std::string file = arguments.text("STUDY");
   const Study study = load_study(file);
   const SweepView view = view_of(study, arguments);
@@ -143,7 +143,7 @@ Command sweep_command_row() {
            {.name = "--top", .value = "N", .help = "how many points the table has", .otherwise = "10"},
            {.name = "--worst", .kind = OptionKind::flag, .value = {}, .help = "shows the worst points instead of the best"},
            {.name = "--quiet", .kind = OptionKind::flag, .value = {}, .help = "no progress"}},
-      .run = run};
+      .run = run_sweep};
 }
 
 } // namespace orrery

@@ -105,7 +105,7 @@ Exit validate_requests(const Arguments& arguments, Console& console) {
 }
 
 /// The claims that the user asks for; all where none is named. Every file is read, and every mistake reported, before the first runs.
-std::vector<Claim> wanted_claims(const std::vector<std::string>& files, const std::vector<std::string>& wanted) {
+std::vector<Claim> wanted_claims(const std::vector<std::string>& files, const std::vector<std::string>& ids) {
   std::vector<Claim> claims;
   std::vector<std::string> known;
   Diagnostics diagnostics;
@@ -117,12 +117,12 @@ std::vector<Claim> wanted_claims(const std::vector<std::string>& files, const st
       diagnostics.append(error.diagnostics());
     }
   }
-  for (const std::string& id : wanted)
+  for (const std::string& id : ids)
     if (diagnostics.empty() && std::ranges::find(known, id) == known.end())
       diagnostics.add({.path = "--claim", .message = shown(id), .allowed = "a claim", .suggestion = did_you_mean(id, known)});
   diagnostics.throw_if_any();
-  if (!wanted.empty())
-    std::erase_if(claims, [&](const Claim& claim) { return std::ranges::find(wanted, claim.id) == wanted.end(); });
+  if (!ids.empty())
+    std::erase_if(claims, [&](const Claim& claim) { return std::ranges::find(ids, claim.id) == ids.end(); });
   return claims;
 }
 
@@ -158,7 +158,7 @@ Exit validate_kernel_times(const Arguments& arguments, Console& console) {
   return Exit::ok;
 }
 
-Exit run(const Arguments& arguments, Console& console) {
+Exit run_validate(const Arguments& arguments, Console& console) {
   const std::string what = arguments.text("WHAT");
   std::vector<std::string> others{"--claim", "--file", "--format", "--seed", "--strict"};
   if (what == "papers")
@@ -215,7 +215,7 @@ Command validate_command_row() {
                    .choices = {"text", "csv", "json"},
                    .otherwise = "text"},
                   {.name = "--strict", .kind = OptionKind::flag, .value = {}, .help = "a claim that is not met is exit status 4"}},
-      .run = run};
+      .run = run_validate};
 }
 
 } // namespace orrery

@@ -15,7 +15,7 @@ namespace orrery {
 
 namespace {
 
-const Words<DumpKind> kinds = {
+const Words<DumpKind> dump_kinds = {
     {DumpKind::resolved, "resolved"}, {DumpKind::graph, "graph"}, {DumpKind::cost, "cost"}, {DumpKind::timeline, "timeline"}};
 
 /// A JSON list of flat objects with equal keys as a table.
@@ -132,14 +132,14 @@ std::string graphs(const Scenario& scenario, const Result& result) {
 
 std::vector<std::string> dump_words() {
   std::vector<std::string> words;
-  for (const Word<DumpKind>& row : kinds)
+  for (const Word<DumpKind>& row : dump_kinds)
     words.emplace_back(row.word);
   return words;
 }
 
 DumpKind dump_kind(const std::string& word) {
-  const auto found = std::ranges::find(kinds, word, &Word<DumpKind>::word);
-  assert(found != kinds.end() && "the command line has checked the word");
+  const auto found = std::ranges::find(dump_kinds, word, &Word<DumpKind>::word);
+  assert(found != dump_kinds.end() && "the command line has checked the word");
   return found->value;
 }
 

@@ -12,7 +12,7 @@ namespace orrery {
 
 namespace {
 
-constexpr std::size_t most_rows = 16;
+constexpr std::size_t most_listed = 16;
 
 /// "3 x TP 2 + 1 x TP 4" = prefill + decode.
 std::string layout(const DeploymentPoint& point) {
@@ -41,9 +41,9 @@ std::string table(const ServingCapacity& result, const std::vector<std::size_t>&
   Columns columns(
       {Align::left, Align::left, Align::right, Align::left, Align::right, Align::right, Align::right, Align::right, Align::right});
   columns.row(style.header({"", "node", "devices", "replicas", "batch", "in bounds", "p90 TTFT", "TPOT", "tok/s/dev", "$/M tok"}));
-  for (std::size_t k = 0; k < std::min(most_rows, shown.size()); ++k)
+  for (std::size_t k = 0; k < std::min(most_listed, shown.size()); ++k)
     add_row(columns, result.points[shown[k]], shown[k] == result.best ? ">" : "");
-  const std::size_t more = shown.size() - std::min(most_rows, shown.size());
+  const std::size_t more = shown.size() - std::min(most_listed, shown.size());
   return columns.str() + (more > 0 ? fmt::format("  and {} more: --format csv\n", more) : "");
 }
 

@@ -9,7 +9,7 @@ namespace orrery {
 namespace {
 
 const Words<Pool> pools = {{Pool::both, "both"}, {Pool::prefill, "prefill"}, {Pool::decode, "decode"}};
-const Words<Outcome> outcomes = {{Outcome::waiting, "waiting"}, {Outcome::served, "served"}, {Outcome::refused, "refused"}};
+const Words<Outcome> outcome_words = {{Outcome::waiting, "waiting"}, {Outcome::served, "served"}, {Outcome::refused, "refused"}};
 
 const JsonObject<LatencySummary>& summary_object() {
   using L = LatencySummary;
@@ -37,7 +37,7 @@ const JsonObject<ServingLatencies>& latencies_object() {
   return object;
 }
 
-const JsonObject<ServingPlan>& plan_object() {
+const JsonObject<ServingPlan>& serving_plan_object() {
   using P = ServingPlan;
   static const JsonObject<P> object = JsonObject<P>("Layout of replicas.")
                                           .value("tp", "tensor-parallel degree", [](const P& p) { return p.tp; })
@@ -63,7 +63,7 @@ const JsonObject<PoolResult>& pool_object() {
           .value("name", "what they do: both, prefill or decode", [](const P& p) { return pool_word(p.pool); })
           .value("service", "empty = the job's own model", [](const P& p) { return p.service; })
           .value("node", "type of its machines", [](const P& p) { return p.node; })
-          .object("plan", "", plan_object(), [](const P& p) { return &p.plan; })
+          .object("plan", "", serving_plan_object(), [](const P& p) { return &p.plan; })
           .value("patches", "devices that share each image; 0 = they serve a language model", [](const P& p) { return p.patches; })
           .value("policy", "of batching", [](const P& p) { return p.policy.name; })
           .value("max_sequences", "in a batch", [](const P& p) { return p.policy.max_sequences; })
@@ -158,7 +158,7 @@ const JsonObject<RefusedLine>& refused_object() {
   return object;
 }
 
-const JsonObject<RequestTraceReport>& trace_object() {
+const JsonObject<RequestTraceReport>& serving_trace_object() {
   using T = RequestTraceReport;
   static const JsonObject<T> object =
       JsonObject<T>("What became of the lines of a trace. read = accepted + refused + left_out.")
@@ -196,7 +196,7 @@ const JsonObject<GoodputPoint>& goodput_point_object() {
   return object;
 }
 
-const JsonObject<ServingGoodput>& goodput_object() {
+const JsonObject<ServingGoodput>& serving_goodput_object() {
   using G = ServingGoodput;
   static const JsonObject<G> object =
       JsonObject<G>("The highest rate at which the due share of requests keeps its bounds.")
@@ -238,7 +238,7 @@ const JsonObject<ServingResult>& serving_object() {
           .value("parameters", "", [](const S& s) { return s.parameters; })
           .values("violations", "deciding inequalities; not empty = infeasible", &S::violations)
           .list("pools", "", pool_object(), &S::pools)
-          .object("trace", "", trace_object(), [](const S& s) { return s.trace ? &*s.trace : nullptr; })
+          .object("trace", "", serving_trace_object(), [](const S& s) { return s.trace ? &*s.trace : nullptr; })
           .value("requests", "", if_ran([](const S& s) { return s.requests; }))
           .value("served", "", if_ran([](const S& s) { return s.served; }))
           .value("refused", "longer than a replica's KV cache", if_ran([](const S& s) { return s.refused; }))
@@ -257,7 +257,7 @@ const JsonObject<ServingResult>& serving_object() {
           .list("classes", "", class_object(), &S::classes)
           .value("attainment_share", "requests that keep all their bounds", if_ran([](const S& s) { return s.attainment; }))
           .value("attainment_due_share", "", if_ran([](const S& s) { return s.attainment_due; }))
-          .object("goodput", "", goodput_object(), [](const S& s) { return s.goodput ? &*s.goodput : nullptr; })
+          .object("goodput", "", serving_goodput_object(), [](const S& s) { return s.goodput ? &*s.goodput : nullptr; })
           .object("rollouts", "", rollouts_object(), [](const S& s) { return s.rollouts ? &*s.rollouts : nullptr; })
           .value("iterations_per_request", "", if_ran([](const S& s) { return s.iterations_per_request; }))
           .value("mfu_utilisation", "FLOPs as run over the devices' peak", if_ran([](const S& s) { return s.mfu; }))
@@ -288,7 +288,7 @@ void write_requests(std::ostream& out, const Result& result) {
       const bool served = record.outcome == Outcome::served;
       out << fmt::format("{},{},{},{},{},{},{},", csv_cell(job.name), i, csv_cell(job.classes[request.service_class].bounds.name),
                          request.input, request.output, request.follows == no_request ? "" : std::to_string(request.follows),
-                         word_of(outcomes, record.outcome));
+                         word_of(outcome_words, record.outcome));
       if (!served) {
         out << fmt::format(",,{},,,,,,\n", record.outcome == Outcome::refused ? fmt::format("{:.9f}", record.arrival.si()) : "");
         continue;

@@ -309,15 +309,15 @@ WhyRow error_band(const Subject& s) {
           .inputs = {{"basis", "", band.basis}}};
 }
 
-constexpr WhyMetric metrics[] = {{"step_time", step_time},
-                                 {"tokens_per_second", tokens_per_second},
-                                 {"mfu", mfu},
-                                 {"memory", memory},
-                                 {"power", power},
-                                 {"energy", energy},
-                                 {"goodput", goodput},
-                                 {"budget", budget},
-                                 {"error_band", error_band}};
+constexpr WhyMetric why_metrics[] = {{"step_time", step_time},
+                                     {"tokens_per_second", tokens_per_second},
+                                     {"mfu", mfu},
+                                     {"memory", memory},
+                                     {"power", power},
+                                     {"energy", energy},
+                                     {"goodput", goodput},
+                                     {"budget", budget},
+                                     {"error_band", error_band}};
 
 std::string row_text(const WhyRow& row, const Style& style) {
   std::string out = style.heading(row.metric + " = " + row.value) + "\n";
@@ -339,13 +339,13 @@ std::string row_text(const WhyRow& row, const Style& style) {
 
 std::vector<std::string> why_words() {
   std::vector<std::string> words;
-  for (const WhyMetric& metric : metrics)
+  for (const WhyMetric& metric : why_metrics)
     words.emplace_back(metric.name);
   return words;
 }
 
 std::string why(const std::string& metric, const Scenario& scenario, const Result& result, const Style& style) {
-  const auto* found = std::ranges::find(metrics, metric, &WhyMetric::name);
+  const auto* found = std::ranges::find(why_metrics, metric, &WhyMetric::name);
   std::string out;
   for (std::size_t i = 0; i < result.jobs.size(); ++i) {
     const TrainingResult& job = result.jobs[i];

@@ -8,7 +8,6 @@ namespace {
 
 using List = BlockBuilder::List;
 
-constexpr double score_bytes = 4;      // routing is done in fp32
 constexpr int routing_kernels = 12;    // scores, choice, map, counts, auxiliary loss, each way
 constexpr int permutation_kernels = 3; // order of the rows, and their copying
 
@@ -27,7 +26,7 @@ double reachable(const BlockBuilder& b) {
 }
 
 /// Rows that a token makes on the ranks of its experts.
-double copies(const BlockBuilder& b) {
+double copies_sent(const BlockBuilder& b) {
   const Experts& experts = b.model.experts;
   if (duplicates(b))
     return experts.top_k;
@@ -39,7 +38,7 @@ double copies(const BlockBuilder& b) {
 double crossings(const BlockBuilder& b) {
   const Experts& experts = b.model.experts;
   if (duplicates(b) || experts.groups == 1 || reachable(b) == 1)
-    return copies(b);
+    return copies_sent(b);
   return ranks_reached(experts.count * reachable(b), experts.top_k, experts.top_groups);
 }
 
@@ -68,7 +67,7 @@ void share_rows(const BlockBuilder& b, List& list, const char* name, CollectiveK
 bool sorts(const BlockBuilder& b, const ExpertSizes& e) { return b.plan.ep > 1 && (e.groups > 1 || !e.duplicated); }
 
 /// Rows as they come from the other ranks.
-double arriving(const BlockBuilder& b, const ExpertSizes& e) { return e.rows * copies(b) / b.model.experts.top_k; }
+double arriving(const BlockBuilder& b, const ExpertSizes& e) { return e.rows * copies_sent(b) / b.model.experts.top_k; }
 
 void activation(const BlockBuilder& b, List& list, const char* name, double elements, bool backward) {
   const double gate = b.gates();
@@ -141,11 +140,11 @@ ExpertSizes::ExpertSizes(const BlockBuilder& b)
 void experts_forward(const BlockBuilder& b, List& list) {
   const ExpertSizes e(b);
   const double experts = b.model.experts.count;
-  const double scores = e.tokens * experts * score_bytes;
+  const double scores = e.tokens * experts * fp32_bytes;
   b.norm(list, "ffn_norm");
   b.plain_matmul(list, "router", OpClass::gemm, {.m = e.tokens, .n = experts, .k = b.size.hidden});
   b.streaming(list, "routing", OpClass::softmax, 4 * scores, 3 * scores, b.software.fused_routing ? 3 : routing_kernels);
-  b.collective_over(list, "expert_counts", CollectiveKind::all_gather, Group::expert, b.plan.ep, b.plan.ep * experts * score_bytes);
+  b.collective_over(list, "expert_counts", CollectiveKind::all_gather, Group::expert, b.plan.ep, b.plan.ep * experts * fp32_bytes);
   if (e.duplicated)
     permutation(b, list, "permute", e.tokens, e.tokens * b.model.experts.top_k);
   dispatch(b, list, e);
@@ -159,7 +158,7 @@ void experts_forward(const BlockBuilder& b, List& list) {
     permutation(b, list, "expert_unsort", e.rows, arriving(b, e));
   share_rows(b, list, "expert_scatter", CollectiveKind::reduce_scatter, e);
   all_to_all(b, list, "combine", e, 0);
-  permutation(b, list, "unpermute", e.tokens * copies(b), e.tokens);
+  permutation(b, list, "unpermute", e.tokens * copies_sent(b), e.tokens);
   if (shared_width(b) > 0)
     b.streaming(list, "shared_sum", OpClass::elementwise, 2 * b.shard(), b.shard());
   b.residual(list, "ffn_residual");
@@ -168,9 +167,9 @@ void experts_forward(const BlockBuilder& b, List& list) {
 void experts_backward(const BlockBuilder& b, List& list) {
   const ExpertSizes e(b);
   const double experts = b.model.experts.count;
-  const double scores = e.tokens * experts * score_bytes;
+  const double scores = e.tokens * experts * fp32_bytes;
   b.residual_backward(list, "ffn_residual");
-  permutation(b, list, "unpermute_grad", e.tokens, e.tokens * copies(b));
+  permutation(b, list, "unpermute_grad", e.tokens, e.tokens * copies_sent(b));
   combine_backward(b, list, e);
   share_rows(b, list, "scatter_grad", CollectiveKind::all_gather, e);
   if (sorts(b, e))
@@ -182,7 +181,7 @@ void experts_backward(const BlockBuilder& b, List& list) {
     permutation(b, list, "sort_grad", e.rows, arriving(b, e));
   share_rows(b, list, "gather_grad", CollectiveKind::reduce_scatter, e);
   all_to_all(b, list, "dispatch_grad", e, 0);
-  permutation(b, list, "permute_grad", e.tokens * copies(b), e.tokens);
+  permutation(b, list, "permute_grad", e.tokens * copies_sent(b), e.tokens);
   b.streaming(list, "routing_grad", OpClass::softmax, 4 * scores, 3 * scores, b.software.fused_routing ? 3 : routing_kernels);
   b.plain_matmul(list, "router_dgrad", OpClass::gemm, {.m = e.tokens, .n = b.size.hidden, .k = experts});
   b.plain_matmul(list, "router_wgrad", OpClass::gemm, {.m = experts, .n = b.size.hidden, .k = e.tokens});
@@ -194,7 +193,7 @@ double experts_kept(const BlockBuilder& b) {
   const ExpertSizes e(b);
   const double inner = b.gates() * b.size.element + b.linear_input_bytes(); // the input of the activation, and its output
   const double shared = b.size.tokens * inner * shared_width(b);
-  const double scores = 2 * e.tokens * b.model.experts.count * score_bytes;
+  const double scores = 2 * e.tokens * b.model.experts.count * fp32_bytes;
   return e.rows * (b.size.hidden * b.linear_input_bytes() + inner * e.width) + shared + scores;
 }
 

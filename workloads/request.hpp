@@ -4,6 +4,7 @@
 #include "sim/base/units.hpp"
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,8 @@ struct Request {
   std::uint16_t service_class = 0; ///< index into RequestStream::classes
   std::uint16_t service = 0;       ///< of the system, that it goes to; one that runs tools takes RequestStream::tool_times and no tokens
 };
+
+inline constexpr std::uint32_t most_prefix_blocks = std::numeric_limits<decltype(Request::prefix_blocks)>::max();
 
 /// One stage of a task has to end before another one arrives.
 struct Dependency {

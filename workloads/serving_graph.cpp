@@ -12,11 +12,9 @@ namespace orrery {
 
 namespace {
 
-constexpr double score_bytes = 4;      // routing is done in fp32
-constexpr int routing_kernels = 2;     // choice of experts and the order of the rows
-constexpr int sampling_kernels = 4;    // logits to fp32, temperature, maximum or threshold, draw
-constexpr double state_bytes = 4;      // recurrent states are kept in fp32
-constexpr double dispatched_bytes = 1; // of an element on its way to the experts (DeepEP dispatches FP8)
+constexpr int serving_routing_kernels = 2; // choice of experts and the order of the rows
+constexpr int sampling_kernels = 4;        // logits to fp32, temperature, maximum or threshold, draw
+constexpr double dispatched_bytes = 1;     // of an element on its way to the experts (DeepEP dispatches FP8)
 constexpr double mixed_multiple = 256; // of an expert's sizes, for kernels of FP4 weights beside wider rows (vLLM, quantization/mxfp4.py)
 
 TrainingJob shapes_of(const ServingJob& job) { return {.model = job.model, .sequence = 1, .precision = job.precision}; }
@@ -215,7 +213,7 @@ void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const 
   const bool triton = software_.experts == ExpertKernel::fused_moe && !four_bits;
   const double slots = triton && gathered ? std::max(rows, all * e.top_k) : rows;
   const double shared = static_cast<double>(e.shared_hidden) / b.plan.tp;
-  const double scores = s.tokens * e.count * score_bytes;
+  const double scores = s.tokens * e.count * fp32_bytes;
   const auto padded = [&](double size) { return job_.weights.mixed ? std::ceil(size / mixed_multiple) * mixed_multiple : size; };
   const double inner = padded(static_cast<double>(e.hidden) / b.plan.expert_tensor());
   const double outer = padded(s.hidden);
@@ -229,7 +227,7 @@ void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const 
     if (software_.overlap_shared_experts)
       second_stream(list, first);
   }
-  b.streaming(list, "routing", OpClass::elementwise, scores, scores, routing_kernels);
+  b.streaming(list, "routing", OpClass::elementwise, scores, scores, serving_routing_kernels);
   const bool early = plan_.attention_dp > 1 && software_.serving.expert_exchange != ExpertExchange::gather; // quantised before they travel
   if (early)
     quantise(b, list, "expert_cast", s.tokens * s.hidden, true);
@@ -335,7 +333,7 @@ ServingGraph::List ServingGraph::decode(LayerKind kind, double sequences, double
   const BlockBuilder b = builder(kind, sequences * queries);
   if (kind.mixer == Mixer::recurrent) {
     const RecurrentSizes z(b);
-    const double state = sequences * z.values * b.model.recurrent.key_dim * state_bytes;
+    const double state = sequences * z.values * b.model.recurrent.key_dim * fp32_bytes;
     b.streaming(list, "state_update", OpClass::elementwise, state, state);
   }
   if (!attends(kind))
@@ -380,7 +378,7 @@ ServingGraph::List ServingGraph::head(double sequences) const {
           {.m = sequences, .n = width, .k = b.size.hidden, .weight_bytes = job_.weights.head_bytes});
   const double logits = sequences * b.model.vocabulary;
   b.collective(list, "logits_gather", CollectiveKind::all_gather, logits * b.size.element);
-  b.streaming(list, "sampling", OpClass::softmax, logits * (b.size.element + 2 * score_bytes), logits * score_bytes, sampling_kernels);
+  b.streaming(list, "sampling", OpClass::softmax, logits * (b.size.element + 2 * fp32_bytes), logits * fp32_bytes, sampling_kernels);
   return list;
 }
 

@@ -15,7 +15,6 @@ constexpr int latent_kernels = 11; // around latent attention: joints of its par
 constexpr int fused_latent_kernels = 3; // where one attention operator, or a compiler, has all but copies and the sum
 constexpr int index_kernels = 8;        // norm, rotation, two Hadamard transforms, two casts, gates' scale, writing of the key
 constexpr int choice_kernels = 2;       // of the best scores: histogram, gathering
-constexpr double score_bytes = 4;       // of the index, in fp32
 
 } // namespace
 
@@ -58,8 +57,8 @@ void ServingGraph::index_scores(const BlockBuilder& b, List& list, const FusedAt
   scores.shared_values = true;
   scores.kept_bytes = l.index_bytes() / l.index_dim;
   list.push_back({.name = "index_scores", .op_class = OpClass::attention, .precision = job_.precision, .shape = scores});
-  const double chosen = over.batch * over.queries * std::min<double>(over.keys, l.index_keys) * score_bytes;
-  const double all = over.batch * over.queries * over.keys * score_bytes;
+  const double chosen = over.batch * over.queries * std::min<double>(over.keys, l.index_keys) * fp32_bytes;
+  const double all = over.batch * over.queries * over.keys * fp32_bytes;
   b.streaming(list, "index_choice", OpClass::softmax, all, chosen, choice_kernels);
 }
 

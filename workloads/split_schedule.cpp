@@ -10,7 +10,7 @@ namespace orrery {
 namespace {
 
 constexpr double never = std::numeric_limits<double>::infinity();
-constexpr double share = 16; // a forward pass, and a chunk's activations
+constexpr double whole_pass = 16; // a forward pass, and a chunk's activations
 
 class ListScheduler {
 public:
@@ -165,11 +165,11 @@ private:
                                                                                      .kind = choice.kind};
     if (choice.kind == PassKind::weight) {
       lane.clock = choice.begin + ratios_.weight;
-      lane.held -= ratios_.weight_held / share;
+      lane.held -= ratios_.weight_held / whole_pass;
       ++lane.done;
     } else {
-      lane.clock = choice.begin + (forward ? share : ratios_.backward);
-      lane.held += forward ? 1 : ratios_.weight_held / share - 1;
+      lane.clock = choice.begin + (forward ? whole_pass : ratios_.backward);
+      lane.held += forward ? 1 : ratios_.weight_held / whole_pass - 1;
       lane.after_backward = !forward;
       if (!forward)
         lane.pending.push_back(static_cast<std::int16_t>(choice.chunk));

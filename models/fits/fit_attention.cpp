@@ -9,10 +9,10 @@ namespace orrery {
 
 namespace {
 
-using Rows = std::vector<const AttentionRow*>;
+using AttentionRows = std::vector<const AttentionRow*>;
 
 /// Do the rows tell the cost of a score from that of its products?
-bool several_head_dims(const Rows& rows) {
+bool several_head_dims(const AttentionRows& rows) {
   return std::any_of(rows.begin(), rows.end(), [&](const AttentionRow* r) { return r->shape.head_dim != rows.front()->shape.head_dim; });
 }
 
@@ -28,7 +28,7 @@ AttentionCurve prefill_from(const std::vector<double>& p) {
   return curve;
 }
 
-AttentionCurve fit_prefill(const Rows& rows, const UnitRates& unit) {
+AttentionCurve fit_prefill(const AttentionRows& rows, const UnitRates& unit) {
   std::vector<double> start{0.7, 200, 0.5, 8e-6};
   std::vector<Bounds> bounds{{0.2, 1}, {1, 4000}, {0.1, 1}, {1e-6, 5e-5}};
   if (several_head_dims(rows)) {
@@ -52,8 +52,8 @@ double kept_bytes(const FusedAttention& shape, const UnitRates& unit) {
 
 /// Rows that read the cache as an engine does: of what the last-level cache holds, a kernel that is timed over and over reads much from
 /// there, an engine nothing. The smallest stay: they show the floor.
-Rows read_from_memory(const Rows& rows, const UnitRates& unit, double last_level) {
-  Rows kept;
+AttentionRows read_from_memory(const AttentionRows& rows, const UnitRates& unit, double last_level) {
+  AttentionRows kept;
   for (const AttentionRow* row : rows)
     if (const double bytes = kept_bytes(row->shape, unit); bytes > last_level || bytes < last_level / 20)
       kept.push_back(row);
@@ -69,7 +69,7 @@ struct Reading {
 };
 
 /// `fill` = of other kernels of the device; 0 = the rows tell, and how starts hide is not asked of them as well.
-Reading fit_reading(const Rows& rows, const UnitRates& unit, const AttentionCurve& curve, CacheReading AttentionCurve::* reading,
+Reading fit_reading(const AttentionRows& rows, const UnitRates& unit, const AttentionCurve& curve, CacheReading AttentionCurve::* reading,
                     Seconds fill) {
   constexpr double large = 100e6;
   const FusedAttention& any = rows.front()->shape;
@@ -100,7 +100,7 @@ Reading fit_reading(const Rows& rows, const UnitRates& unit, const AttentionCurv
 }
 
 /// The rate of backward kernels, where they were measured.
-double fit_backward(const Rows& rows, const UnitRates& unit, const AttentionCurve& curve) {
+double fit_backward(const AttentionRows& rows, const UnitRates& unit, const AttentionCurve& curve) {
   const Residuals residuals = [&](const std::vector<double>& p, std::vector<double>& out) {
     AttentionCurve trial = curve;
     trial.backward_rate = p[0];
@@ -111,9 +111,9 @@ double fit_backward(const Rows& rows, const UnitRates& unit, const AttentionCurv
 }
 
 /// Rows of the fused kernel that a device has most forward rows of: generations differ by a factor of two, and are not mixed.
-Rows rows_of(const std::vector<AttentionRow>& table, const std::string& device, FitRows rows) {
+AttentionRows rows_of(const std::vector<AttentionRow>& table, const std::string& device, FitRows rows) {
   std::map<std::string, int> forward;
-  Rows own;
+  AttentionRows own;
   for (const AttentionRow& row : table)
     if (row.device == device && row.kernel != "unfused" && (rows == FitRows::all || !held_out(row.shape))) {
       forward[row.kernel] += !row.decode && !row.shape.backward;
@@ -129,10 +129,10 @@ std::map<std::string, AttentionCurve> fit_table(const KernelTables& tables, cons
                                                 const std::map<std::string, AttentionCurve>& known) {
   std::map<std::string, AttentionCurve> curves;
   for (const auto& [name, device] : tables.devices) {
-    Rows prefill;
-    Rows backward;
-    Rows decode;
-    Rows narrow;
+    AttentionRows prefill;
+    AttentionRows backward;
+    AttentionRows decode;
+    AttentionRows narrow;
     for (const AttentionRow* row : rows_of(table, name, rows))
       (row->shape.kept_bytes > 0 ? narrow : row->decode ? decode : row->shape.backward ? backward : prefill).push_back(row);
     if (prefill.empty() || decode.empty())
@@ -145,7 +145,7 @@ std::map<std::string, AttentionCurve> fit_table(const KernelTables& tables, cons
     curve.cache = curve.narrow_cache = wide.cache;
     curve.decode_floor = wide.floor;
     curve.fill = wide.fill;
-    if (const Rows large = read_from_memory(narrow, unit, device.cache); !large.empty())
+    if (const AttentionRows large = read_from_memory(narrow, unit, device.cache); !large.empty())
       curve.narrow_cache = fit_reading(large, unit, curve, &AttentionCurve::narrow_cache, curve.fill).cache;
     curve.kernel = generation_of(prefill.front()->kernel, device.architecture);
     curve.backward_rate = backward_over_forward(curve.kernel);

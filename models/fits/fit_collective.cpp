@@ -16,7 +16,7 @@ const std::map<std::string, CollectiveKind> kinds{{"all_reduce", CollectiveKind:
                                                   {"reduce_scatter", CollectiveKind::reduce_scatter},
                                                   {"all_to_all", CollectiveKind::all_to_all}};
 
-using Rows = std::vector<const CollectiveRow*>;
+using CollectiveRows = std::vector<const CollectiveRow*>;
 
 double wire_rate(const MeasuredDevice& device, int ranks) {
   return device.mesh ? device.scale_up * (ranks - 1.0) / (mesh_devices - 1.0) : device.scale_up;
@@ -41,7 +41,7 @@ double wire_time(const CollectiveRow& row, const MeasuredDevice& device, double 
   return factor * row.bytes / wire_rate(device, row.ranks);
 }
 
-CollectiveCurve curve_from(const std::vector<double>& p) {
+CollectiveCurve collective_curve(const std::vector<double>& p) {
   CollectiveCurve curve;
   curve.floor = Seconds{p[0]};
   curve.step = Seconds{p[1]};
@@ -57,7 +57,7 @@ using WireFactor = double (*)(const CollectiveRow& row);
 double once(const CollectiveRow&) { return 1; }
 double all_others(const CollectiveRow& row) { return one_shot_factor(row.ranks); }
 
-CollectiveCurve fit_curve(const Rows& rows, const MeasuredDevice& device, WireFactor factor) {
+CollectiveCurve fit_curve(const CollectiveRows& rows, const MeasuredDevice& device, WireFactor factor) {
   std::vector<double> start{8e-6, 0.3e-6, 0.8};
   std::vector<Bounds> bounds{{1e-6, 1e-4}, {1e-10, 1e-5}, {0.1, 1}};
   const bool several = std::any_of(rows.begin(), rows.end(), [&](const CollectiveRow* r) { return r->ranks != rows.front()->ranks; });
@@ -68,20 +68,20 @@ CollectiveCurve fit_curve(const Rows& rows, const MeasuredDevice& device, WireFa
     bounds.push_back({1e-4, 1});
   }
   const Residuals residuals = [&](const std::vector<double>& p, std::vector<double>& out) {
-    const CollectiveCurve curve = curve_from(p);
+    const CollectiveCurve curve = collective_curve(p);
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const double weight = rows[i]->bytes >= 1 << 20 ? 2 : 0.5;
       out[i] = weight * std::log(collective_time(curve, rows[i]->ranks, wire_time(*rows[i], device, factor(*rows[i]))) / rows[i]->time);
     }
   };
-  CollectiveCurve curve = curve_from(fit_parameters(residuals, rows.size(), start, bounds));
+  CollectiveCurve curve = collective_curve(fit_parameters(residuals, rows.size(), start, bounds));
   curve.assumed = false;
   return curve;
 }
 
 /// Of the source that the curves are fitted to: the first by name (aic, before vidur and vtrain); the others are compared with it.
-Rows rows_of(const KernelTables& tables, const std::string& device, const std::string& kind, FitRows rows) {
-  std::map<std::string, Rows> sources;
+CollectiveRows rows_of(const KernelTables& tables, const std::string& device, const std::string& kind, FitRows rows) {
+  std::map<std::string, CollectiveRows> sources;
   for (const CollectiveRow& row : tables.collective)
     if (row.device == device && row.kind == kind && row.nodes == 1 && (rows == FitRows::all || !held_out(row)))
       sources[row.source].push_back(&row);
@@ -99,15 +99,15 @@ bool by_parts(const CollectiveRow& row) {
 
 void fit_custom(const KernelTables& tables, const std::string& name, const MeasuredDevice& device, FitRows rows,
                 ArchitectureCurves& curves) {
-  Rows own;
+  CollectiveRows own;
   for (const CollectiveRow& row : tables.collective)
     if (row.device == name && row.kind == custom && row.source == "aic-vllm" && (rows == FitRows::all || !held_out(row)))
       own.push_back(&row);
   if (own.empty())
     return;
   const auto middle = std::stable_partition(own.begin(), own.end(), [](const CollectiveRow* r) { return !by_parts(*r); });
-  curves.one_shot = fit_curve(Rows(own.begin(), middle), device, all_others);
-  curves.two_shot = fit_curve(Rows(middle, own.end()), device, row_wire_factor);
+  curves.one_shot = fit_curve(CollectiveRows(own.begin(), middle), device, all_others);
+  curves.two_shot = fit_curve(CollectiveRows(middle, own.end()), device, row_wire_factor);
 }
 
 } // namespace
@@ -140,7 +140,7 @@ void fit_collective(const KernelTables& tables, FitRows rows, Calibration& calib
   for (const auto& [name, device] : tables.devices) {
     ArchitectureCurves& curves = calibration.architectures[device.architecture];
     for (const auto& [kind_name, kind] : kinds) {
-      Rows own = rows_of(tables, name, kind_name, rows);
+      CollectiveRows own = rows_of(tables, name, kind_name, rows);
       if (own.empty())
         continue;
       // On a mesh of pairs with one link or two, only the whole node uses all links.
@@ -149,15 +149,15 @@ void fit_collective(const KernelTables& tables, FitRows rows, Calibration& calib
       // The library reduces in the switch where all eight devices of the node take part.
       if (kind == CollectiveKind::all_reduce && device.in_switch_reduction) {
         const auto middle = std::stable_partition(own.begin(), own.end(), [](const CollectiveRow* r) { return r->ranks < 8; });
-        curves.in_switch = fit_curve(Rows(middle, own.end()), device, once);
+        curves.in_switch = fit_curve(CollectiveRows(middle, own.end()), device, once);
         own.erase(middle, own.end());
       }
       curves.collective[kind] = fit_curve(own, device, row_wire_factor);
     }
     for (const auto& [kind_name, curve] : exchanges)
-      if (const Rows own = rows_of(tables, name, kind_name, rows); !own.empty())
+      if (const CollectiveRows own = rows_of(tables, name, kind_name, rows); !own.empty())
         curves.*curve = fit_curve(own, device, row_wire_factor);
-    if (const Rows send = rows_of(tables, name, "send_recv", rows); !send.empty())
+    if (const CollectiveRows send = rows_of(tables, name, "send_recv", rows); !send.empty())
       curves.send = fit_curve(send, device, row_wire_factor);
     fit_custom(tables, name, device, rows, curves);
   }

@@ -10,9 +10,9 @@ namespace orrery {
 
 namespace {
 
-using Rows = std::vector<const FusedMoeRow*>;
+using GroupedRows = std::vector<const FusedMoeRow*>;
 
-MatmulCurve curve_from(const std::vector<double>& p) {
+MatmulCurve grouped_curve(const std::vector<double>& p) {
   MatmulCurve curve;
   curve.rate = p[0];
   curve.tile_overhead = p[1];
@@ -24,8 +24,8 @@ MatmulCurve curve_from(const std::vector<double>& p) {
   return curve;
 }
 
-Rows rows_of(const KernelTables& tables, FitRows rows, const MeasuredDevice& device, ExpertCurves kind, Precision precision) {
-  Rows own;
+GroupedRows rows_of(const KernelTables& tables, FitRows rows, const MeasuredDevice& device, ExpertCurves kind, Precision precision) {
+  GroupedRows own;
   for (const FusedMoeRow& row : tables.fused_moe)
     if (row.device == device.name && row.precision == precision && expert_curves(row) == kind && (rows == FitRows::all || !held_out(row)))
       own.push_back(&row);
@@ -36,7 +36,7 @@ bool among_ranks(const FusedMoeRow* row) { return row->slots > row->rows; }
 
 /// Fits a curve of products and what stands beside them, which `take` puts into `trial`.
 MatmulCurve fit_rows(
-    const Rows& rows, const MeasuredDevice& device, Calibration& trial, const std::vector<double>& beside_start = {},
+    const GroupedRows& rows, const MeasuredDevice& device, Calibration& trial, const std::vector<double>& beside_start = {},
     const std::vector<Bounds>& beside_bounds = {},
     const std::function<void(ArchitectureCurves&, const double*)>& take = [](ArchitectureCurves&, const double*) {}) {
   std::vector<double> start{0.6, 150, 5, 0.7, 0.5, 6e-6};
@@ -47,13 +47,13 @@ MatmulCurve fit_rows(
   ArchitectureCurves& curves = trial.architectures[device.architecture];
   const Residuals residuals = [&](const std::vector<double>& p, std::vector<double>& out) {
     take(curves, p.data() + own);
-    const MatmulCurve curve = curve_from(p);
+    const MatmulCurve curve = grouped_curve(p);
     for (std::size_t i = 0; i < rows.size(); ++i)
       out[i] = std::log(fused_moe_time(*rows[i], device, curve, trial) / rows[i]->time);
   };
   const std::vector<double> found = fit_parameters(residuals, rows.size(), start, bounds);
   take(curves, found.data() + own);
-  MatmulCurve curve = curve_from(found);
+  MatmulCurve curve = grouped_curve(found);
   curve.assumed = false;
   curve.largest_flops = 0;
   for (const FusedMoeRow* row : rows)
@@ -66,8 +66,8 @@ MatmulCurve fit_rows(
 void fit_beside(const KernelTables& tables, FitRows rows, Calibration& calibration) {
   std::map<std::string, ArchitectureCurves> measured;
   for (const auto& [name, device] : tables.devices) {
-    const Rows half = rows_of(tables, rows, device, &ArchitectureCurves::fused_moe, Precision::bf16);
-    const Rows blocks = rows_of(tables, rows, device, &ArchitectureCurves::fused_moe_blocks, Precision::fp8);
+    const GroupedRows half = rows_of(tables, rows, device, &ArchitectureCurves::fused_moe, Precision::bf16);
+    const GroupedRows blocks = rows_of(tables, rows, device, &ArchitectureCurves::fused_moe_blocks, Precision::fp8);
     if (std::ranges::none_of(half, among_ranks) || std::ranges::none_of(blocks, among_ranks))
       continue;
     Calibration trial = calibration;
@@ -149,7 +149,7 @@ void fit_grouped(const KernelTables& tables, FitRows rows, Calibration& calibrat
     for (const ExpertCurves curves :
          {&ArchitectureCurves::fused_moe, &ArchitectureCurves::fused_moe_blocks, &ArchitectureCurves::fused_moe_widened})
       for (const Precision precision : {Precision::bf16, Precision::fp8, Precision::fp4}) {
-        Rows own = rows_of(tables, rows, device, curves, precision);
+        GroupedRows own = rows_of(tables, rows, device, curves, precision);
         std::erase_if(own, among_ranks);
         if (own.empty())
           continue;

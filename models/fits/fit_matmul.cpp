@@ -16,7 +16,7 @@ double row_weight(const Matmul& shape) {
   return flops > 10e9 ? 3 : flops > 1e9 ? 1 : 0.5;
 }
 
-MatmulCurve curve_from(const std::vector<double>& p, const MatmulCurve& base) {
+MatmulCurve product_curve(const std::vector<double>& p, const MatmulCurve& base) {
   MatmulCurve curve = base;
   curve.rate = p[0];
   curve.tile_overhead = p[1];
@@ -40,11 +40,11 @@ MatmulCurve fit_shape(const Source& source, const UnitRates& unit, TileChoice ti
   const std::vector<double> start{0.85, 150, 10, 0.03, 0.8, 0.4, 3e-6};
   const std::vector<Bounds> bounds{{0.2, 1}, {1, 3000}, {0.01, 200}, {1e-4, 0.3}, {0.3, 1}, {1e-3, 3}, {5e-7, 3e-5}};
   const Residuals residuals = [&](const std::vector<double>& p, std::vector<double>& out) {
-    const MatmulCurve curve = curve_from(p, base);
+    const MatmulCurve curve = product_curve(p, base);
     for (std::size_t i = 0; i < rows.size(); ++i)
       out[i] = row_weight(rows[i]->shape) * std::log((matmul_time(rows[i]->shape, unit, curve).time + source.around[i]) / rows[i]->time);
   };
-  MatmulCurve curve = curve_from(fit_parameters(residuals, rows.size(), start, bounds), base);
+  MatmulCurve curve = product_curve(fit_parameters(residuals, rows.size(), start, bounds), base);
   curve.assumed = false;
   curve.largest_flops = 0;
   for (const MatmulRow* row : rows)

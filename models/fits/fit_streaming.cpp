@@ -16,7 +16,7 @@ namespace {
 const std::set<std::string> fitted_ops{"layer_norm", "softmax", "gelu", "fp8_cast"};
 
 /// Rows too large for the last-level cache, and far above the host's launch.
-constexpr double large = 64e6;
+constexpr double large_bytes = 64e6;
 
 /// Timed from Python, so that small rows show the host's launch instead of the kernel's floor.
 constexpr const char* host_timed = "llmcompass";
@@ -110,7 +110,7 @@ void fit_streaming(const KernelTables& tables, FitRows rows, Calibration& calibr
       std::vector<const StreamingRow*> own;
       for (const StreamingRow& row : tables.streaming)
         if (row.device == name && fitted_ops.contains(row.op) && streaming_class(row.op) == op_class &&
-            (row.shape.read + row.shape.written).si() > large && (rows == FitRows::all || !held_out(row.shape)))
+            (row.shape.read + row.shape.written).si() > large_bytes && (rows == FitRows::all || !held_out(row.shape)))
           own.push_back(&row);
       if (own.size() < 2)
         continue;

@@ -13,9 +13,9 @@ namespace orrery {
 
 namespace {
 
-using Constants = std::array<double, 2>;
+using StepHost = std::array<double, 2>;
 
-double mean_error(const std::vector<const TrainingRow*>& rows, const Constants& constants, const Calibration& calibration) {
+double mean_step_error(const std::vector<const TrainingRow*>& rows, const StepHost& constants, const Calibration& calibration) {
   double sum = 0;
   for (const TrainingRow* row : rows) {
     SoftwareProfile software = row->software;
@@ -52,8 +52,8 @@ HostProfile fit_host_profile(const std::vector<TrainingRow>& rows, const Calibra
       fitted.push_back(&row);
   if (fitted.empty())
     return {};
-  const Constants best = pattern_search(Constants{20e-6, 0}, Constants{20e-6, 5e-3}, 1e-8,
-                                        [&](const Constants& constants) { return mean_error(fitted, constants, calibration); });
+  const StepHost best = pattern_search(StepHost{20e-6, 0}, StepHost{20e-6, 5e-3}, 1e-8,
+                                       [&](const StepHost& constants) { return mean_step_error(fitted, constants, calibration); });
   return {Seconds{best[0]}, Seconds{best[1]}};
 }
 

@@ -12,18 +12,18 @@ namespace orrery {
 
 namespace {
 
-using Constants = std::array<double, 3>; ///< per iteration, sequence, request
+using HostConstants = std::array<double, 3>; ///< per iteration, sequence, request
 
 /// A published figure, what it would be without a host, and how much longer each constant makes it: a time grows by slopes x constants,
 /// the time of a token, 1 / rate, by the share slopes x constants.
 struct SeenFigure {
   double measured = 0;
   double base = 0;
-  Constants slopes{};
+  HostConstants slopes{};
   bool rate = false;
 };
 
-double value(const SeenFigure& each, const Constants& constants) {
+double value(const SeenFigure& each, const HostConstants& constants) {
   double added = 0;
   for (std::size_t k = 0; k < constants.size(); ++k)
     added += each.slopes[k] * constants[k];
@@ -33,7 +33,7 @@ double value(const SeenFigure& each, const Constants& constants) {
 /// Constants of the iterations near those of the engines, so that a slope holds what queues and batches make of them.
 constexpr std::array<double, 2> probes{1e-3, 10e-6};
 
-void set_host(ServingTraits& engine, const Constants& constants) {
+void set_host(ServingTraits& engine, const HostConstants& constants) {
   engine.iteration_host = Seconds{constants[0]};
   engine.sequence_host = Seconds{constants[1]};
   engine.request_host = Seconds{constants[2]};
@@ -59,7 +59,7 @@ std::vector<SeenFigure> observe(ServingRow row, ServingPredictor& predictor) {
     return seen;
   std::erase_if(row.layouts, [&](const std::vector<ReplicaPool>& each) { return describe_layout(each) != base.layout; });
   for (std::size_t k = 0; k < probes.size(); ++k) {
-    Constants one{};
+    HostConstants one{};
     one[k] = probes[k];
     set_host(row.software.serving, one);
     const ServingPrediction slow = predictor.predict(row);
@@ -69,7 +69,7 @@ std::vector<SeenFigure> observe(ServingRow row, ServingPredictor& predictor) {
   return seen;
 }
 
-double mean_error(const std::vector<SeenFigure>& seen, const Constants& constants) {
+double mean_error(const std::vector<SeenFigure>& seen, const HostConstants& constants) {
   double sum = 0;
   for (const SeenFigure& each : seen)
     sum += std::abs(std::log(value(each, constants) / each.measured));
@@ -94,8 +94,8 @@ std::map<std::string, ServingHost> fit_serving_hosts(const std::vector<ServingRo
         seen[row.software.name].push_back(each);
   std::map<std::string, ServingHost> hosts;
   for (const auto& [name, figures] : seen) {
-    const Constants best = pattern_search(Constants{}, Constants{500e-6, 20e-6, 50e-3}, 1e-6,
-                                          [&](const Constants& constants) { return mean_error(figures, constants); });
+    const HostConstants best = pattern_search(HostConstants{}, HostConstants{500e-6, 20e-6, 50e-3}, 1e-6,
+                                              [&](const HostConstants& constants) { return mean_error(figures, constants); });
     hosts[name] = {Seconds{best[0]}, Seconds{best[1]}, Seconds{best[2]}};
   }
   return hosts;

@@ -7,12 +7,13 @@ namespace orrery {
 
 namespace {
 
-constexpr std::array columns = {"id",           "source",       "source_ref",  "accelerator",  "devices",        "tp",
-                                "pp",           "ep",           "dp",          "engine",       "engine_version", "model",
-                                "w_prec",       "a_prec",       "kv_prec",     "kind",         "input_len",      "output_len",
-                                "num_requests", "batch",        "concurrency", "request_rate", "out_tok_s",      "in_tok_s",
-                                "ttft_ms_mean", "tpot_ms_mean", "tpot_ms_p50", "itl_ms_mean",  "e2e_ms_mean",    "energy_j_per_out_tok",
-                                "pd_config",    "chk_flag",     "notes"};
+constexpr std::array serving_columns = {
+    "id",           "source",       "source_ref",  "accelerator",  "devices",        "tp",
+    "pp",           "ep",           "dp",          "engine",       "engine_version", "model",
+    "w_prec",       "a_prec",       "kv_prec",     "kind",         "input_len",      "output_len",
+    "num_requests", "batch",        "concurrency", "request_rate", "out_tok_s",      "in_tok_s",
+    "ttft_ms_mean", "tpot_ms_mean", "tpot_ms_p50", "itl_ms_mean",  "e2e_ms_mean",    "energy_j_per_out_tok",
+    "pd_config",    "chk_flag",     "notes"};
 
 /// Published kinds of run. Those with a reason are refused for it.
 struct KindRule {
@@ -106,7 +107,7 @@ bool scored(const Cells& row, ServingKind kind, ServingMetric metric) {
 } // namespace
 
 std::vector<ServingRow> serving_rows(const CsvTable& table, const std::string& file_name) {
-  require_columns(table, file_name, columns);
+  require_columns(table, file_name, serving_columns);
   Diagnostics diagnostics;
   std::vector<ServingRow> rows;
   for (std::size_t i = 0; i < table.rows.size(); ++i) {

@@ -18,17 +18,12 @@
 
 namespace orrery {
 
-namespace {
-
-constexpr std::uint32_t application_id = 0x4f525259; // "ORRY", at byte 68 of the file
-constexpr int store_version = 1;                     // at byte 60
-
-struct Descriptor {
+struct StoreDescriptor {
   int number = -1;
-  Descriptor() = default;
-  ~Descriptor() { close(); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
+  StoreDescriptor() = default;
+  ~StoreDescriptor() { close(); }
+  StoreDescriptor(const StoreDescriptor&) = delete;
+  StoreDescriptor& operator=(const StoreDescriptor&) = delete;
   void close() {
     if (number >= 0)
       ::close(number);
@@ -36,8 +31,13 @@ struct Descriptor {
   }
 };
 
+namespace {
+
+constexpr std::uint32_t application_id = 0x4f525259; // "ORRY", at byte 68 of the file
+constexpr int store_version = 1;                     // at byte 60
+
 /// Opens the file, made where there is none, and locks it for this process. The lock ends with the process.
-void take(Descriptor& file, const std::string& path) {
+void take(StoreDescriptor& file, const std::string& path) {
   file.number = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (file.number < 0)
     throw UserError(path + ": the store cannot be opened: " + std::strerror(errno));
@@ -47,7 +47,7 @@ void take(Descriptor& file, const std::string& path) {
 
 /// Reads what the file says of itself, without SQLite, which might write to it. False where it is empty. Throws UserError where it is none
 /// of ours.
-bool is_store(const Descriptor& file, const std::string& path) {
+bool is_store(const StoreDescriptor& file, const std::string& path) {
   std::array<unsigned char, 100> header{};
   const ssize_t size = ::pread(file.number, header.data(), header.size(), 0);
   if (size == 0)
@@ -121,7 +121,7 @@ std::string status_word(PointStatus status) {
 }
 
 struct SweepStore::Impl {
-  Descriptor lock; // closed last: closing any descriptor of the file drops the locks of SQLite
+  StoreDescriptor lock; // closed last: closing any descriptor of the file drops the locks of SQLite
   const Study& study;
   std::uint64_t study_key = 0;
   std::uint64_t program_key = 0;

@@ -11,7 +11,7 @@ namespace orrery {
 namespace {
 
 using Index = std::uint32_t;
-using Group = std::vector<int>;
+using Ranks = std::vector<int>;
 
 constexpr int most_mistakes = 20;
 
@@ -70,12 +70,12 @@ private:
       const int rank = static_cast<int>(graph_.tasks[i].rank);
       if (node.kind != chakra::NodeKind::collective || node.group.empty())
         continue;
-      Group& group = named_[node.group];
+      Ranks& group = named_[node.group];
       if (group.empty() || group.back() != rank)
         group.push_back(rank);
     }
     for (const TraceGroup& given : job_.groups) {
-      Group group = given.ranks;
+      Ranks group = given.ranks;
       std::ranges::sort(group);
       group.erase(std::ranges::unique(group).begin(), group.end());
       if (group.empty() || group.back() >= static_cast<int>(graph_.ranks.size()))
@@ -95,17 +95,17 @@ private:
   }
 
   /// Ranks that a collective joins; empty after a mistake.
-  Group group_of(Index task) {
+  Ranks group_of(Index task) {
     const chakra::Node& node = graph_.node(task);
     const auto rank = static_cast<int>(graph_.tasks[task].rank);
     if (!node.group.empty()) {
-      const Group& group = named_.at(node.group);
+      const Ranks& group = named_.at(node.group);
       if (std::ranges::binary_search(group, rank))
         return group;
       error(task, fmt::format("the group {} does not hold rank {}", shown(node.group), rank));
       return {};
     }
-    Group group;
+    Ranks group;
     const bool all = std::ranges::find(node.dimensions, false) == node.dimensions.end();
     if (!all && node.dimensions.size() != job_.dimensions.size()) {
       error(task, fmt::format("involved_dim speaks of {} dimensions, and some of them only", node.dimensions.size()),
@@ -131,7 +131,7 @@ private:
   }
 
   void add_collective(Index task) {
-    const Group group = group_of(task);
+    const Ranks group = group_of(task);
     if (group.empty())
       return;
     const chakra::Node& node = graph_.node(task);
@@ -155,7 +155,7 @@ private:
   void check_collectives() {
     for (const auto& [key, index] : collectives_) {
       const TraceTransfer& transfer = graph_.transfers[index];
-      const Group& group = graph_.groups[transfer.group];
+      const Ranks& group = graph_.groups[transfer.group];
       if (transfer.tasks.size() == group.size())
         continue;
       std::string absent;
@@ -273,8 +273,8 @@ private:
   TraceGraph graph_;
   Diagnostics diagnostics_;
   int mistakes_ = 0;
-  std::map<std::string, Group> named_;
-  std::map<std::pair<std::string, Group>, Index> groups_;
+  std::map<std::string, Ranks> named_;
+  std::map<std::pair<std::string, Ranks>, Index> groups_;
   std::map<std::pair<Index, Index>, Index> counts_;      ///< collectives so far, by group and rank
   std::map<std::pair<Index, Index>, Index> collectives_; ///< transfer by group and place in it
   std::map<std::tuple<int, int, std::int64_t>, std::pair<std::vector<Index>, std::vector<Index>>> messages_;

@@ -45,7 +45,7 @@ Codec<std::vector<std::string>> files_codec() {
   return codec;
 }
 
-const Table<TraceGroup>& group_table() {
+const Table<TraceGroup>& trace_group_table() {
   static const Table<TraceGroup> table =
       Table<TraceGroup>("trace_group", "A process group of a trace.")
           .text("name", &TraceGroup::name, {.required = true, .help = "pg_name in the trace"})
@@ -91,7 +91,7 @@ const Table<TraceJob>& trace_table() {
       Table<T>("trace", "A Chakra execution trace, replayed.")
           .value("files", &T::files, files_codec(),
                  {.required = true, .help = "one per rank; in a pattern such as 'rank.%d.et', %d stands for 0, 1, ..."})
-          .list("groups", &T::groups, group_table(), {.help = "process groups; one that is not listed joins all ranks that name it"})
+          .list("groups", &T::groups, trace_group_table(), {.help = "process groups; one that is not listed joins all ranks that name it"})
           .counts("dimensions", &T::dimensions, {.min = 1, .max = most_files, .help = "sizes of the grid of involved_dim, fastest first"})
           .choice("precision", &T::precision, precision_words(), {.help = "in which compute nodes with num_ops are priced"})
           .flag("recorded", &T::recorded, {.help = "compute nodes take their recorded time, never that of their FLOPs"});

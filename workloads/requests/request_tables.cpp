@@ -183,7 +183,7 @@ const Table<Continuations>& continuations_table() {
   return table;
 }
 
-const Table<TrafficStage>& stage_table() {
+const Table<TrafficStage>& traffic_stage_table() {
   using S = TrafficStage;
   static const Table<S> table =
       Table<S>("stage", "One step of a task: a model's answer, with 'steps' an image, with 'time' a tool, with 'size' a message.")
@@ -348,7 +348,8 @@ const Table<Traffic>& traffic_table() {
           .object("continuations", &T::continuations, continuations_table(), {.help = "several answers to each prompt"})
           .count("block_tokens", &T::block_tokens, {.min = 1, .max = 1'000'000, .help = "shared prefixes are known to so many tokens"})
           .list("classes", &T::classes, traffic_class_table(), {.help = "of service; none = one without bounds"})
-          .list("stages", &T::stages, stage_table(), {.help = "what arrives are tasks of these stages: agents, pipelines of models"})
+          .list("stages", &T::stages, traffic_stage_table(),
+                {.help = "what arrives are tasks of these stages: agents, pipelines of models"})
           .check(check_traffic);
   return table;
 }

@@ -14,9 +14,8 @@ namespace orrery {
 
 namespace {
 
-constexpr double most_tokens = 1e9;  // of a prompt or an answer
-constexpr double latest_time = 3e10; // s: a thousand years
-constexpr std::size_t most_blocks = std::numeric_limits<std::uint16_t>::max();
+constexpr double most_tokens = 1e9;             // of a prompt or an answer
+constexpr double latest_time = 3e10;            // s: a thousand years
 constexpr std::uint64_t sample_requests = 1000; // that tell how many the file will have
 
 bool has(const std::vector<std::string>& columns, const std::string& wanted) {
@@ -53,8 +52,8 @@ std::string fault_of(const TraceRecord& record, const RequestFormat& format) {
   for (const auto& [name, tokens] : {std::pair(&format.input, record.input), std::pair(&format.output, record.output)})
     if (!(tokens >= 1 && tokens <= most_tokens && tokens == std::floor(tokens)))
       return fmt::format("{} {:g}: from 1 to {:g} whole tokens", name->empty() ? "tokens" : *name, tokens, most_tokens);
-  if (record.blocks.size() > most_blocks)
-    return fmt::format("{} blocks: at most {}", record.blocks.size(), most_blocks);
+  if (record.blocks.size() > most_prefix_blocks)
+    return fmt::format("{} blocks: at most {}", record.blocks.size(), most_prefix_blocks);
   return {};
 }
 
@@ -193,7 +192,7 @@ void RequestTraceReader::add_blocks(const TraceRecord& record, Request& request)
   }
   // A turn begins as the one before: both share the conversation's blocks, which have names of their own.
   const std::size_t count =
-      std::min<std::size_t>((request.input + request.output) / static_cast<std::uint32_t>(format_->block_tokens), most_blocks);
+      std::min<std::size_t>((request.input + request.output) / static_cast<std::uint32_t>(format_->block_tokens), most_prefix_blocks);
   if (request.follows == no_request)
     conversation_ = request.prefix;
   while (blocks.size() - conversation_ < count)

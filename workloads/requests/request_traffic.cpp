@@ -8,8 +8,6 @@ namespace orrery {
 
 namespace {
 
-constexpr std::uint32_t most_blocks = std::numeric_limits<std::uint16_t>::max(); // of Request::prefix_blocks
-
 class Generator {
 public:
   Generator(const Traffic& traffic, std::uint64_t seed)
@@ -50,7 +48,7 @@ private:
     return ZipfLength{.exponent = prefix.exponent, .min = 1, .max = std::max(prefix.groups, 1U)};
   }
 
-  [[nodiscard]] std::uint32_t prefix_blocks() const { return std::min(traffic_.prefix.tokens / traffic_.block_tokens, most_blocks); }
+  [[nodiscard]] std::uint32_t prefix_blocks() const { return std::min(traffic_.prefix.tokens / traffic_.block_tokens, most_prefix_blocks); }
 
   /// Each stage is a class of its own.
   void add_stages(std::uint64_t seed) {
@@ -204,7 +202,7 @@ private:
     return copy;
   }
 
-  [[nodiscard]] std::uint32_t blocks_of(std::uint32_t tokens) const { return std::min(tokens / traffic_.block_tokens, most_blocks); }
+  [[nodiscard]] std::uint32_t blocks_of(std::uint32_t tokens) const { return std::min(tokens / traffic_.block_tokens, most_prefix_blocks); }
 
   void add_session(Seconds arrival) {
     const std::uint16_t service_class = draw_class();
