@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <numbers>
 
 namespace orrery {
 
@@ -143,8 +142,7 @@ double widening_time(double elements, double rows, double weight_bytes, bool mix
 
 /// What the main loop of a product runs at.
 double product_rate(const UnitRates& unit, const MatmulCurve& curve, bool slow, double flops) {
-  const double rate = (slow && unit.unaligned_peak > 0 ? unit.unaligned_peak : unit.peak) * curve.rate;
-  return flops > sustained_from ? rate / (1 + curve.sustained * std::log(flops / sustained_from) / std::numbers::ln10) : rate;
+  return (slow && unit.unaligned_peak > 0 ? unit.unaligned_peak : unit.peak) * curve.rate / length_loss(curve.sustained, flops);
 }
 
 /// Fills in the times of a product of known FLOPs, bytes and widening (as TimeParts::compute); `computed` = FLOPs with what its tiles
@@ -177,7 +175,9 @@ double filling(double steady, Seconds fill) { return fill > Seconds{} ? steady *
 
 } // namespace
 
-double length_loss(double sustained, double flops) { return 1 + sustained * std::log10(std::max(1.0, flops / sustained_from)); }
+double length_loss(double sustained, double flops) {
+  return flops > sustained_from ? 1 + sustained * std::log10(flops / sustained_from) : 1;
+}
 
 double reached_keys(const FusedAttention& shape) { return shape.window > 0 ? std::min(shape.window, shape.keys) : shape.keys; }
 
