@@ -1,6 +1,7 @@
 #include "models/kernel_tables.hpp"
 
 #include "sim/base/csv.hpp"
+#include "workloads/tables.hpp"
 
 #include <array>
 #include <cmath>
@@ -179,6 +180,12 @@ UnitRates MeasuredDevice::rates(Precision precision) const {
   rates.multiprocessors = multiprocessors;
   rates.element = element_bytes(precision);
   return rates;
+}
+
+std::optional<CollectiveKind> CollectiveRow::collective() const {
+  if (kind == "custom_all_reduce")
+    return CollectiveKind::all_reduce;
+  return kind.starts_with("expert_exchange") ? CollectiveKind::all_to_all : collective_of(kind);
 }
 
 KernelTables parse_kernel_tables(const std::map<std::string, std::string>& files, Diagnostics& diagnostics) {

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -72,11 +73,14 @@ struct ScanRow {
 struct CollectiveRow {
   std::string source;
   std::string device;
-  std::string kind; ///< of CollectiveKind, or send_recv
+  std::string kind; ///< word of a collective, custom_all_reduce, expert_exchange, expert_exchange_low_latency, or send_recv
   int ranks = 2;
   int nodes = 1;
   double bytes = 0; ///< full buffer
   double time = 0;
+
+  /// What the ranks end up with, whoever's kernels do it; nothing for a message between two.
+  [[nodiscard]] std::optional<CollectiveKind> collective() const;
 };
 
 /// The fastest product that a search over shapes found.

@@ -119,6 +119,13 @@ const Choices<CollectiveKind>& collective_words() {
   return words;
 }
 
+std::optional<CollectiveKind> collective_of(std::string_view word) {
+  for (const auto& [name, kind] : collective_words())
+    if (name == word)
+      return kind;
+  return std::nullopt;
+}
+
 const Choices<Group>& group_words() {
   static const Choices<Group> words = {{"tensor", Group::tensor},
                                        {"context", Group::context},

@@ -5,6 +5,9 @@
 #include "sim/base/params.hpp"
 #include "workloads/transformer.hpp"
 
+#include <optional>
+#include <string_view>
+
 namespace orrery {
 
 const Table<TransformerModel>& model_table();
@@ -21,6 +24,8 @@ const Catalogue& software_catalogue(); ///< workloads/catalogue/software
 
 const Choices<ScheduleKind>& schedule_words();
 const Choices<CollectiveKind>& collective_words();
+/// The collective of a word; nothing where it is none.
+std::optional<CollectiveKind> collective_of(std::string_view word);
 const Choices<Group>& group_words();
 const Choices<Tier>& tier_words();
 const Choices<UpdatePlace>& update_place_words();

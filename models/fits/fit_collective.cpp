@@ -1,6 +1,7 @@
 #include "models/collective_cost.hpp"
 #include "models/fits/fit_calibration.hpp"
 #include "models/fits/fit_least_squares.hpp"
+#include "workloads/tables.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -10,11 +11,6 @@ namespace orrery {
 namespace {
 
 constexpr int mesh_devices = 8; // of the only measured point-to-point mesh (DGX-1 with V100)
-
-const std::map<std::string, CollectiveKind> kinds{{"all_reduce", CollectiveKind::all_reduce},
-                                                  {"all_gather", CollectiveKind::all_gather},
-                                                  {"reduce_scatter", CollectiveKind::reduce_scatter},
-                                                  {"all_to_all", CollectiveKind::all_to_all}};
 
 using CollectiveRows = std::vector<const CollectiveRow*>;
 
@@ -30,11 +26,8 @@ const std::map<std::string, std::optional<CollectiveCurve> ArchitectureCurves::*
 
 /// What a rank puts on its links for each byte of the buffer.
 double row_wire_factor(const CollectiveRow& row) {
-  if (row.kind == "send_recv")
-    return 1;
-  if (exchanges.contains(row.kind))
-    return wire_factor(CollectiveKind::all_to_all, row.ranks);
-  return wire_factor(row.kind == custom ? CollectiveKind::all_reduce : kinds.at(row.kind), row.ranks);
+  const auto kind = row.collective();
+  return kind ? wire_factor(*kind, row.ranks) : 1;
 }
 
 double wire_time(const CollectiveRow& row, const MeasuredDevice& device, double factor) {
@@ -127,7 +120,7 @@ std::optional<double> predicted_time(const CollectiveRow& row, const MeasuredDev
     return curves.send ? std::optional(time(*curves.send, own)) : std::nullopt;
   if (const auto exchange = exchanges.find(row.kind); exchange != exchanges.end())
     return curves.*exchange->second ? std::optional(time(*(curves.*exchange->second), own)) : std::nullopt;
-  const auto curve = curves.collective.find(kinds.at(row.kind));
+  const auto curve = curves.collective.find(row.collective().value());
   if (curve == curves.collective.end())
     return std::nullopt;
   const double ring = time(curve->second, own);
@@ -139,7 +132,7 @@ std::optional<double> predicted_time(const CollectiveRow& row, const MeasuredDev
 void fit_collective(const KernelTables& tables, FitRows rows, Calibration& calibration) {
   for (const auto& [name, device] : tables.devices) {
     ArchitectureCurves& curves = calibration.architectures[device.architecture];
-    for (const auto& [kind_name, kind] : kinds) {
+    for (const auto& [kind_name, kind] : collective_words()) {
       CollectiveRows own = rows_of(tables, name, kind_name, rows);
       if (own.empty())
         continue;

@@ -50,13 +50,6 @@ void add_attention(const std::vector<AttentionRow>& table, const char* name, boo
 }
 
 void add_collectives(const KernelTables& tables, KernelRows& rows) {
-  static const std::map<std::string, CollectiveKind> kinds{{"all_reduce", CollectiveKind::all_reduce},
-                                                           {"custom_all_reduce", CollectiveKind::all_reduce},
-                                                           {"all_gather", CollectiveKind::all_gather},
-                                                           {"reduce_scatter", CollectiveKind::reduce_scatter},
-                                                           {"all_to_all", CollectiveKind::all_to_all},
-                                                           {"expert_exchange", CollectiveKind::all_to_all},
-                                                           {"expert_exchange_low_latency", CollectiveKind::all_to_all}};
   int line = 1;
   for (const CollectiveRow& row : tables.collective) {
     KernelRow& out = rows.rows.emplace_back(KernelRow{
@@ -65,10 +58,10 @@ void add_collectives(const KernelTables& tables, KernelRows& rows) {
     out.custom = row.kind == "custom_all_reduce" || row.kind.starts_with("expert_exchange");
     if (row.nodes > 1)
       out.refusal = "several nodes over a network that is not stated";
-    else if (!kinds.contains(row.kind))
-      out.refusal = "messages between two devices";
+    else if (const auto kind = row.collective())
+      out.operators = {kernel_collective(*kind, row.bytes)};
     else
-      out.operators = {kernel_collective(kinds.at(row.kind), row.bytes)};
+      out.refusal = "messages between two devices";
   }
 }
 

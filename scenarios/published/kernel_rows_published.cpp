@@ -190,21 +190,11 @@ void read_latent(const Cells& cells, KernelRow row, Lines& out) {
   out.push_back(std::move(row));
 }
 
-std::optional<CollectiveKind> collective_of(const std::string& name) {
-  static const std::map<std::string, CollectiveKind> known{{"all_reduce", CollectiveKind::all_reduce},
-                                                           {"all_gather", CollectiveKind::all_gather},
-                                                           {"reduce_scatter", CollectiveKind::reduce_scatter},
-                                                           {"alltoall", CollectiveKind::all_to_all},
-                                                           {"all_to_all", CollectiveKind::all_to_all}};
-  const auto found = known.find(name);
-  return found == known.end() ? std::nullopt : std::optional(found->second);
-}
-
 void add_collective(KernelRow row, const std::string& name, double bytes, int ranks, Lines& out) {
   row.kind = (row.custom ? "engine's " : "") + name;
   row.precision = bytes < 1 << 20 ? "below 1 MiB" : "from 1 MiB";
   row.ranks = ranks;
-  const auto kind = collective_of(name);
+  const auto kind = collective_of(name == "alltoall" ? "all_to_all" : name);
   if (!kind)
     return refuse(row, "collective " + name, out);
   row.operators = {kernel_collective(*kind, bytes)};
