@@ -1,5 +1,7 @@
 #include "scenarios/published/row_cells.hpp"
 
+#include "scenarios/data_files.hpp"
+
 #include <regex>
 
 namespace orrery {
@@ -27,11 +29,22 @@ std::string plain_name(std::string_view text) {
   return plain;
 }
 
-void require_columns(const CsvTable& table, const std::string& file_name, std::span<const char* const> columns) {
+CsvTable read_csv(const std::string& path) {
+  Diagnostics diagnostics;
+  CsvTable table = parse_csv(read_text_file(path), path, {}, diagnostics);
+  diagnostics.throw_if_any();
+  return table;
+}
+
+void read_rows(const CsvTable& table, const std::string& file_name, std::span<const char* const> columns,
+               const std::function<void(const Cells&)>& read) {
   Diagnostics diagnostics;
   for (const char* column : columns)
     if (std::find(table.columns.begin(), table.columns.end(), column) == table.columns.end())
       diagnostics.add({.file = file_name, .line = 1, .column = 1, .path = column, .message = "column is missing"});
+  diagnostics.throw_if_any();
+  for (std::size_t i = 0; i < table.rows.size(); ++i)
+    read(Cells(table, i, file_name, diagnostics));
   diagnostics.throw_if_any();
 }
 

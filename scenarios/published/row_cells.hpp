@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -67,7 +68,11 @@ std::optional<double> first_number(const std::string& text, const char* pattern)
 /// A published name in lower case; all that is no letter, digit or dot is one dash, typographic dashes too.
 std::string plain_name(std::string_view text);
 
-/// Throws UserError where the table lacks one of the columns.
-void require_columns(const CsvTable& table, const std::string& file_name, std::span<const char* const> columns);
+/// The table of a file, whatever its columns. Throws UserError.
+CsvTable read_csv(const std::string& path);
+
+/// Reads the rows of a table one by one. Throws UserError where it lacks one of the columns, or a cell is no number.
+void read_rows(const CsvTable& table, const std::string& file_name, std::span<const char* const> columns,
+               const std::function<void(const Cells&)>& read);
 
 } // namespace orrery

@@ -107,11 +107,8 @@ bool scored(const Cells& row, ServingKind kind, ServingMetric metric) {
 } // namespace
 
 std::vector<ServingRow> serving_rows(const CsvTable& table, const std::string& file_name) {
-  require_columns(table, file_name, serving_columns);
-  Diagnostics diagnostics;
   std::vector<ServingRow> rows;
-  for (std::size_t i = 0; i < table.rows.size(); ++i) {
-    const Cells cells(table, i, file_name, diagnostics);
+  read_rows(table, file_name, serving_columns, [&](const Cells& cells) {
     ServingRow row{.id = cells.text("id"),
                    .origin = cells.text("source_ref"),
                    .accelerator = cells.text("accelerator"),
@@ -130,7 +127,7 @@ std::vector<ServingRow> serving_rows(const CsvTable& table, const std::string& f
       if (cells.given(each.column) && (rule == nullptr || scored(cells, row.kind, each.metric)))
         row.measured.push_back({each.metric, cells.number(each.column) * each.unit});
     if (row.measured.empty())
-      continue;
+      return;
     if (row.refusal.empty() && find_serving_machine(cells, row) && find_serving_model(cells, row)) {
       find_serving_engine(cells, row);
       set_expert_recipe(cells, row);
@@ -140,8 +137,7 @@ std::vector<ServingRow> serving_rows(const CsvTable& table, const std::string& f
       }
     }
     rows.push_back(std::move(row));
-  }
-  diagnostics.throw_if_any();
+  });
   return rows;
 }
 

@@ -59,13 +59,10 @@ constexpr std::array training_columns = {"id",
 } // namespace
 
 std::vector<TrainingRow> training_rows(const CsvTable& table, const std::string& file_name) {
-  require_columns(table, file_name, training_columns);
-  Diagnostics diagnostics;
   std::vector<TrainingRow> rows;
-  for (std::size_t i = 0; i < table.rows.size(); ++i) {
-    const Cells cells(table, i, file_name, diagnostics);
+  read_rows(table, file_name, training_columns, [&](const Cells& cells) {
     if (cells.text("quality") == "C" || cells.number("step_time_s") <= 0)
-      continue;
+      return;
     TrainingRow& row = rows.emplace_back();
     row.group = cells.text("group");
     row.id = cells.text("id");
@@ -79,8 +76,7 @@ std::vector<TrainingRow> training_rows(const CsvTable& table, const std::string&
       if (find_job(cells, row))
         find_plans(cells, row);
     }
-  }
-  diagnostics.throw_if_any();
+  });
   return rows;
 }
 

@@ -6,6 +6,7 @@
 #include "scenarios/data_files.hpp"
 #include "scenarios/error_band.hpp"
 #include "scenarios/published/host_profile.hpp"
+#include "scenarios/published/row_cells.hpp"
 #include "scenarios/published/training_rows.hpp"
 #include "sim/base/percentile.hpp"
 #include "workloads/tables.hpp"
@@ -146,12 +147,9 @@ Calibration ValidationScope::calibration() const {
 
 TrainingValidation validate_training(const ValidationScope& scope) {
   const std::string name = scope.file.empty() ? data_file("scenarios/validation/training.csv") : scope.file;
-  Diagnostics diagnostics;
-  const CsvTable table = parse_csv(read_text_file(name), name, {}, diagnostics);
-  diagnostics.throw_if_any();
   const Calibration calibration = scope.calibration();
   TrainingValidation validation;
-  for (const TrainingRow& row : training_rows(table, name))
+  for (const TrainingRow& row : training_rows(read_csv(name), name))
     if (scope.holds(row.cluster.node.device))
       validation.rows.push_back(score(row, calibration));
   std::map<std::string, std::vector<const ScoredRow*>> groups;

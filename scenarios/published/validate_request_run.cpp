@@ -55,24 +55,18 @@ ServingRow run_setup() {
 
 RequestRunScore validate_request_run() {
   const std::string name = data_file("scenarios/validation/serving_requests.csv");
-  Diagnostics diagnostics;
-  const CsvTable table = parse_csv(read_text_file(name), name, {}, diagnostics);
-  diagnostics.throw_if_any();
   constexpr std::array columns = {"input_toks", "output_toks", "arrival_s", "queued_s", "first_token_s", "last_token_s"};
-  require_columns(table, name, columns);
   RequestStream stream;
   Latencies ttft;
   Latencies tpot;
-  for (std::size_t i = 0; i < table.rows.size(); ++i) {
-    const Cells cells(table, i, name, diagnostics);
+  read_rows(read_csv(name), name, columns, [&](const Cells& cells) {
     const Request request{.arrival = Seconds{cells.number("arrival_s")},
                           .input = static_cast<std::uint32_t>(cells.count("input_toks")),
                           .output = static_cast<std::uint32_t>(cells.count("output_toks"))};
     stream.requests.push_back(request);
     ttft.measured.push_back(cells.number("first_token_s") - cells.number("queued_s"));
     tpot.measured.push_back((cells.number("last_token_s") - cells.number("first_token_s")) / (request.output - 1));
-  }
-  diagnostics.throw_if_any();
+  });
   ServingPredictor predictor(load_calibration());
   const ServingRun run = predictor.simulate(run_setup(), stream);
   for (std::size_t i = 0; i < stream.requests.size(); ++i) {

@@ -71,12 +71,7 @@ bool ranks(const ServingRow& row, const Measured& figure) {
          (row.kind == ServingKind::concurrency && figure.metric == ServingMetric::tpot);
 }
 
-std::vector<ServingRow> read_rows(const std::string& file) {
-  Diagnostics diagnostics;
-  const CsvTable table = parse_csv(read_text_file(file), file, {}, diagnostics);
-  diagnostics.throw_if_any();
-  return serving_rows(table, file);
-}
+std::vector<ServingRow> rows_of_file(const std::string& file) { return serving_rows(read_csv(file), file); }
 
 std::vector<ScoredServing> score(const ServingRow& row, bool fitted, ServingPredictor& predictor) {
   const ServingPrediction prediction = row.refusal.empty() ? predictor.predict(row) : ServingPrediction{.refusal = row.refusal};
@@ -194,10 +189,10 @@ const char* class_word(ServingClass kind) { return name_of(kind).word; }
 ServingValidation validate_serving(const ValidationScope& scope) {
   const std::string& file = scope.file;
   const std::string own = data_file("scenarios/validation/serving.csv");
-  const std::vector<ServingRow> rows = read_rows(file.empty() ? own : file);
+  const std::vector<ServingRow> rows = rows_of_file(file.empty() ? own : file);
   // Host constants were fitted on rows of the project's own table, which others may hold too.
   std::set<std::pair<std::string, std::string>> fitted;
-  for (const ServingRow& row : file.empty() ? rows : read_rows(own))
+  for (const ServingRow& row : file.empty() ? rows : rows_of_file(own))
     if (fits_serving_host(row))
       fitted.insert({row.id, row.origin});
   const Calibration calibration = scope.calibration();

@@ -9,9 +9,7 @@ using Catch::Detail::Approx;
 
 TEST_CASE("host constants of serving engines come out of a third of their published rows", "[calibration][serving][slow]") {
   const std::string file = data_file("scenarios/validation/serving.csv");
-  Diagnostics diagnostics;
-  const CsvTable table = parse_csv(read_text_file(file), file, {}, diagnostics);
-  const std::vector<ServingRow> rows = serving_rows(table, file);
+  const std::vector<ServingRow> rows = serving_rows(read_csv(file), file);
   int fitted = 0;
   for (const ServingRow& row : rows)
     fitted += fits_serving_host(row) ? 1 : 0;

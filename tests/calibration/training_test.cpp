@@ -2,6 +2,7 @@
 #include "scenarios/data_files.hpp"
 #include "scenarios/error_band.hpp"
 #include "scenarios/published/host_profile.hpp"
+#include "scenarios/published/row_cells.hpp"
 #include "scenarios/published/validate.hpp"
 
 #include <catch2/catch.hpp>
@@ -70,8 +71,7 @@ TEST_CASE("memory of the BLOOM rows is between 82% and 105% of nvidia-smi's figu
 
 TEST_CASE("the host profile is what the fit gives", "[calibration]") {
   const std::string file = data_file("scenarios/validation/training.csv");
-  Diagnostics diagnostics;
-  const std::vector<TrainingRow> rows = training_rows(parse_csv(read_text_file(file), file, {}, diagnostics), file);
+  const std::vector<TrainingRow> rows = training_rows(read_csv(file), file);
   const HostProfile fitted = fit_host_profile(rows, load_calibration());
   const SoftwareProfile kept = load_software("megatron-deepspeed-2022");
   CHECK(kept.kernel_launch.si() == Approx(fitted.kernel_launch.si()).epsilon(0.001));

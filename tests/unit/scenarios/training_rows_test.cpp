@@ -1,4 +1,5 @@
 #include "scenarios/data_files.hpp"
+#include "scenarios/published/row_cells.hpp"
 #include "scenarios/published/training_rows.hpp"
 
 #include <catch2/catch.hpp>
@@ -11,8 +12,7 @@ namespace {
 /// The project's row of this name, its cell of `column` replaced.
 TrainingRow row_with(const std::string& id, const std::string& column, const std::string& value) {
   const std::string file = data_file("scenarios/validation/training.csv");
-  Diagnostics diagnostics;
-  CsvTable table = parse_csv(read_text_file(file), file, {}, diagnostics);
+  CsvTable table = read_csv(file);
   const auto place = [&](const std::string& name) {
     return static_cast<std::size_t>(std::find(table.columns.begin(), table.columns.end(), name) - table.columns.begin());
   };
