@@ -207,64 +207,51 @@ std::vector<int> layers_per_chunk(const TransformerModel& model, const Plan& pla
   return layers;
 }
 
-OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
-  std::vector<HeldElements> held;
-  return build_training_graph(job, plan, software, held);
+namespace {
+
+/// Shares parameters or gradients of the blocks among replicas, and exposes what no pass hides.
+void shard_blocks(OpGraph& graph, const BlockPlaces& places, const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
+  HeldElements outer;
+  const Block* widest = nullptr;
+  for (std::size_t k = 0; k < places.kinds.size(); ++k) {
+    if (widest == nullptr || graph.blocks[k].parameters > widest->parameters)
+      widest = &graph.blocks[k];
+    shard_block(graph.blocks[k], job, plan, software);
+    for (const int others : {places.kept_layers, places.frozen_layers})
+      if (others > 0)
+        shard_block(graph.blocks[static_cast<std::size_t>(others) + k], job, plan, software);
+  }
+  Block& embedding = graph.blocks[static_cast<std::size_t>(places.embedding)];
+  if (!software.gather_blocking) // else all of them are exposed already
+    outer.add(*widest, 1);
+  outer.add(embedding, 1);
+  if (plan.pp > 1 || !job.model.tied_embedding)
+    outer.add(graph.blocks[static_cast<std::size_t>(places.head)], 1);
+  expose_ends(embedding, outer, job, plan, software);
 }
 
-OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software, std::vector<HeldElements>& held) {
-  OpGraph graph{.name = job.model.name, .precision = job.precision};
-  const bool one_stage = plan.pp == 1;
-  graph.schedule = one_stage ? ScheduleKind::one_f_one_b : plan.schedule;
-  graph.virtual_stages = one_stage ? 1 : chunks_per_stage(plan.schedule, plan.virtual_stages);
-  graph.skip_stages = one_stage ? 0 : plan.skip_stages;
-  graph.micro_batches = job.global_batch / (plan.dp * plan.micro_batch);
-  graph.overlap_p2p = plan.overlap_p2p;
-  graph.groups = group_shapes(plan);
-  const BlockPlaces places = add_blocks(graph, job, plan, software);
-  if (plan.zero >= 2) {
-    HeldElements outer;
-    const Block* widest = nullptr;
-    for (std::size_t k = 0; k < places.kinds.size(); ++k) {
-      if (widest == nullptr || graph.blocks[k].parameters > widest->parameters)
-        widest = &graph.blocks[k];
-      shard_block(graph.blocks[k], job, plan, software);
-      for (const int others : {places.kept_layers, places.frozen_layers})
-        if (others > 0)
-          shard_block(graph.blocks[static_cast<std::size_t>(others) + k], job, plan, software);
-    }
-    Block& embedding = graph.blocks[static_cast<std::size_t>(places.embedding)];
-    if (!software.gather_blocking) // else all of them are exposed already
-      outer.add(*widest, 1);
-    outer.add(embedding, 1);
-    if (!one_stage || !job.model.tied_embedding)
-      outer.add(graph.blocks[static_cast<std::size_t>(places.head)], 1);
-    expose_ends(embedding, outer, job, plan, software);
-  }
-  if (plan.offload.any())
-    offload_passes(graph, layers_of(places), job, plan, software);
-  clear_frozen(graph);
-  graph.flops = step_flops(job, software);
-  graph.sequences = job.global_batch;
-  graph.tokens = graph.sequences * job.sequence;
-  if (!one_stage) {
-    const double message = static_cast<double>(plan.micro_batch) * job.sequence / plan.cp * job.model.hidden * element_bytes(job.precision);
-    const bool shares = plan.sequence_parallel;
-    graph.boundary_forward = Bytes{shares || software.scatter_gather_p2p ? message / plan.tp : message};
-    graph.boundary_backward = Bytes{shares || software.scatter_gather_backward ? message / plan.tp : message};
-  }
+/// What passes from a stage to the next and back.
+void set_boundaries(OpGraph& graph, const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
+  const double message = static_cast<double>(plan.micro_batch) * job.sequence / plan.cp * job.model.hidden * element_bytes(job.precision);
+  const bool shares = plan.sequence_parallel;
+  graph.boundary_forward = Bytes{shares || software.scatter_gather_p2p ? message / plan.tp : message};
+  graph.boundary_backward = Bytes{shares || software.scatter_gather_backward ? message / plan.tp : message};
+}
 
+/// A chunk's place among those that differ, and what its parameters are.
+struct PlacedChunk {
+  int chunk = 0;
+  HeldElements held;
+};
+
+/// The chunks of the model in order.
+std::vector<PlacedChunk> place_chunks(OpGraph& graph, const BlockPlaces& places, const TrainingJob& job, const Plan& plan) {
   const int chunk_count = model_chunks(graph.schedule, plan.pp, graph.virtual_stages);
   Plan layout = plan;
-  layout.virtual_stages = one_stage ? 1 : plan.virtual_stages;
+  layout.virtual_stages = plan.pp == 1 ? 1 : plan.virtual_stages;
   layout.schedule = graph.schedule;
   const std::vector<int> layers = layers_per_chunk(job.model, layout);
-  graph.stages.resize(static_cast<std::size_t>(plan.pp));
-  struct Placed {
-    int chunk = 0;
-    HeldElements held;
-  };
-  std::vector<Placed> placed;
+  std::vector<PlacedChunk> placed;
   placed.reserve(static_cast<std::size_t>(chunk_count));
   for (int c = 0, first = 0; c < chunk_count; ++c) {
     const int count = layers[static_cast<std::size_t>(c)];
@@ -283,8 +270,15 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
     }
     placed.push_back({intern(graph.chunks, chunk), part});
   }
-  const double table = static_cast<double>(job.model.vocabulary) * job.model.hidden / plan.tp;
+  return placed;
+}
 
+/// Deals the chunks to the stages, with what each holds and runs once per step.
+void fill_stages(OpGraph& graph, const std::vector<PlacedChunk>& placed, const TrainingJob& job, const Plan& plan,
+                 const SoftwareProfile& software, std::vector<HeldElements>& held) {
+  const int last_chunk = static_cast<int>(placed.size()) - 1;
+  const double table = static_cast<double>(job.model.vocabulary) * job.model.hidden / plan.tp;
+  graph.stages.resize(static_cast<std::size_t>(plan.pp));
   held.clear();
   for (int s = 0; s < plan.pp; ++s) {
     Stage& stage = graph.stages[static_cast<std::size_t>(s)];
@@ -294,9 +288,9 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
     stage.chunks.reserve(static_cast<std::size_t>(graph.virtual_stages));
     for (int v = 0; v < graph.virtual_stages; ++v) {
       const int c = chunk_at(graph.schedule, plan.pp, s, v);
-      const Placed& part = placed[static_cast<std::size_t>(c)];
+      const PlacedChunk& part = placed[static_cast<std::size_t>(c)];
       first = first || c == 0;
-      last = last || c == chunk_count - 1;
+      last = last || c == last_chunk;
       own.add(part.held);
       stage.chunks.push_back(part.chunk);
     }
@@ -318,6 +312,36 @@ OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const Sof
     }
     held.push_back(own);
   }
+}
+
+} // namespace
+
+OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software) {
+  std::vector<HeldElements> held;
+  return build_training_graph(job, plan, software, held);
+}
+
+OpGraph build_training_graph(const TrainingJob& job, const Plan& plan, const SoftwareProfile& software, std::vector<HeldElements>& held) {
+  OpGraph graph{.name = job.model.name, .precision = job.precision};
+  const bool one_stage = plan.pp == 1;
+  graph.schedule = one_stage ? ScheduleKind::one_f_one_b : plan.schedule;
+  graph.virtual_stages = one_stage ? 1 : chunks_per_stage(plan.schedule, plan.virtual_stages);
+  graph.skip_stages = one_stage ? 0 : plan.skip_stages;
+  graph.micro_batches = job.global_batch / (plan.dp * plan.micro_batch);
+  graph.overlap_p2p = plan.overlap_p2p;
+  graph.groups = group_shapes(plan);
+  const BlockPlaces places = add_blocks(graph, job, plan, software);
+  if (plan.zero >= 2)
+    shard_blocks(graph, places, job, plan, software);
+  if (plan.offload.any())
+    offload_passes(graph, layers_of(places), job, plan, software);
+  clear_frozen(graph);
+  graph.flops = step_flops(job, software);
+  graph.sequences = job.global_batch;
+  graph.tokens = graph.sequences * job.sequence;
+  if (!one_stage)
+    set_boundaries(graph, job, plan, software);
+  fill_stages(graph, place_chunks(graph, places, job, plan), job, plan, software, held);
   if (graph.skip_stages > 0)
     graph.flops = summed_flops(graph);
   else if (plan.recompute != Recompute::none)
