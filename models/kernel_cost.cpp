@@ -294,7 +294,7 @@ OpCost KernelModel::grouped_cost(const GroupedMatmul& shape, std::size_t precisi
       return cost;
     }
     const bool measured = experts_ != ExpertKernel::grouped && !shape.weight_gradient;
-    const bool by_blocks = experts_ == ExpertKernel::fused_moe && shape.weight_bytes > lane.rates.element;
+    const bool by_blocks = experts_ == ExpertKernel::fused_moe && shape.block_scaled;
     const MatmulCurve& curve = !measured ? lane.matmul : shape.mixed ? lane.grouped_mixed : by_blocks ? lane.grouped_blocks : lane.grouped;
     OpCost cost = from_parts(grouped_matmul_time(shape, lane.rates, curve, idle_tiles_));
     cost.assumed = curve.assumed || !measured;

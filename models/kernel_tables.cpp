@@ -132,8 +132,8 @@ void read_fused_moe(Reader file, KernelTables& tables) {
     if (known_device(file, i, tables))
       tables.fused_moe.push_back({file.text(i, 0), file.text(i, 1), file.text(i, 2), file.precision(i, 3), file.positive(i, 4),
                                   file.text(i, 5) == "balanced", file.positive(i, 6), file.positive(i, 7), file.positive(i, 8),
-                                  file.positive(i, 9), file.positive(i, 10), file.positive(i, 11), file.number(i, 12), file.number(i, 13),
-                                  micro * file.positive(i, 14)});
+                                  file.positive(i, 9), file.positive(i, 10), file.positive(i, 11),
+                                  ExpertTile{file.number(i, 12), file.number(i, 13)}, micro * file.positive(i, 14)});
 }
 
 void read_streaming(Reader file, KernelTables& tables) {

@@ -54,8 +54,7 @@ struct FusedMoeRow {
   double groups = 0; ///< experts on this rank
   double hidden = 0;
   double intermediate = 0; ///< on this rank
-  double tile_rows = 0;    ///< of the products' tiles where the engine's defaults set them; 0 = tuned for the shape
-  double tile_columns = 0;
+  ExpertTile tile;         ///< of the products where the engine's defaults set it; 0 x 0 = tuned for the shape
   double time = 0;
 
   /// Experts of other ranks that get tokens, where all get as many.

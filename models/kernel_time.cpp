@@ -124,8 +124,8 @@ double grouped_flops(const GroupedMatmul& shape, bool widened, double multiproce
                                     : whole * (depth + curve.tile_overhead);
     return 2 * tile.rows * tile.columns * deepest * slowdown * multiprocessors;
   };
-  if (shape.tile_rows > 0 && shape.tile_columns > 0)
-    return work({shape.tile_rows, shape.tile_columns});
+  if (shape.tile.rows > 0 && shape.tile.columns > 0)
+    return work({shape.tile.rows, shape.tile.columns});
   double best = std::numeric_limits<double>::infinity();
   for (const Tile& tile : library_tiles)
     if (!widened || tile.rows <= widening_rows)

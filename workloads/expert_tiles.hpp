@@ -20,12 +20,6 @@
 
 namespace orrery {
 
-/// Of a result; 0 x 0 = what suits best.
-struct ExpertTile {
-  double rows = 0;
-  double columns = 0;
-};
-
 /// `tokens` enter a layer of which the rank holds `held` experts.
 ExpertTile default_tile(ExpertTiles rule, bool block_scaled, double tokens, double held);
 

@@ -41,11 +41,17 @@ struct Matmul {
   bool mixed = false;      ///< weights in fewer bits are multiplied as they are kept, in the operands' arithmetic, not widened first
 };
 
+/// Rows and columns of the result that one program of an experts' kernel computes; 0 x 0 = those that suit best.
+struct ExpertTile {
+  double rows = 0;
+  double columns = 0;
+};
+
 /// Tiles over rows of other ranks' experts, which a kernel that is given the tokens of all starts in vain.
 struct IdleTiles {
   double count = 0;
-  double tile_rows = 0;
-  double rows = 0; ///< of the result, that they fill with zeros
+  double tile_rows = 0; ///< of one; those of tuned tiles too
+  double rows = 0;      ///< of the result, that they fill with zeros
 };
 
 /// Products of several groups of rows with a matrix of their own each (experts): sum over g of (rows_g x k) * (k x n).
@@ -58,8 +64,8 @@ struct GroupedMatmul {
   bool weight_gradient = false; ///< per group (n x rows_g) * (rows_g x k) instead
   double weight_bytes = 0;      ///< kept per element of a group's k x n operand, scales included; 0 = in the operands' precision
   bool mixed = false;           ///< weights in fewer bits are multiplied as they are kept, in the operands' arithmetic
-  double tile_rows = 0;         ///< of the kernel's tiles, as the software sets them; 0 = those that suit best
-  double tile_columns = 0;      ///< the same; only beside tile_rows
+  bool block_scaled = false;    ///< both operands have a scale for each block of elements
+  ExpertTile tile;              ///< as the software sets it
   IdleTiles idle;
 };
 

@@ -51,6 +51,13 @@ const Table<Matmul>& matmul_table() {
   return table;
 }
 
+const Table<ExpertTile>& tile_table() {
+  static const Table<ExpertTile> table = Table<ExpertTile>("tile", "Tile of a kernel; 0 x 0 = what suits best.")
+                                             .number("rows", &ExpertTile::rows, {.max = 1024, .help = "of the result"})
+                                             .number("columns", &ExpertTile::columns, {.max = 1024, .help = "of the result"});
+  return table;
+}
+
 const Table<IdleTiles>& idle_table() {
   using I = IdleTiles;
   static const Table<I> table = Table<I>("idle tiles", "Tiles over rows of other ranks' experts.")
@@ -72,8 +79,8 @@ const Table<GroupedMatmul>& grouped_table() {
           .flag("weight_gradient", &G::weight_gradient, {.help = "the inner products run over the rows"})
           .number("weight_bytes", &G::weight_bytes, {.max = 8, .help = "memory per element of a matrix; 0 = as the rows"})
           .flag("mixed", &G::mixed, {.help = "weights in fewer bits are multiplied as they are kept"})
-          .number("tile_rows", &G::tile_rows, {.max = 1024, .help = "rows of the kernel's tiles; 0 = what suits best"})
-          .number("tile_columns", &G::tile_columns, {.max = 1024, .help = "columns of the same"})
+          .flag("block_scaled", &G::block_scaled, {.help = "both operands have a scale for each block of elements"})
+          .object("tile", &G::tile, tile_table(), {.help = "the kernel's tile, as the software sets it"})
           .object("idle", &G::idle, idle_table(), {.help = "tiles over rows of other ranks' experts"});
   return table;
 }

@@ -254,8 +254,8 @@ void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const 
                                            .k = in,
                                            .weight_bytes = job_.weights.weight_bytes,
                                            .mixed = job_.weights.mixed,
-                                           .tile_rows = tile.rows,
-                                           .tile_columns = tile.columns,
+                                           .block_scaled = job_.weights.block_scaled(),
+                                           .tile = tile,
                                            .idle = idle_tiles(tile, arriving, others, slots - rows, out)}});
   };
   if (!early)

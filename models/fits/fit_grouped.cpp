@@ -120,10 +120,8 @@ double fused_moe_time(const FusedMoeRow& row, const MeasuredDevice& device, cons
                               .n = n,
                               .k = k,
                               .weight_bytes = row.weight_bytes,
-                              .tile_rows = row.tile_rows,
-                              .tile_columns = row.tile_columns,
-                              .idle =
-                                  idle_tiles({row.tile_rows, row.tile_columns}, row.tokens, row.other_groups(), row.slots - row.rows, n)};
+                              .tile = row.tile,
+                              .idle = idle_tiles(row.tile, row.tokens, row.other_groups(), row.slots - row.rows, n)};
     return grouped_matmul_time(shape, unit, curve, idle).time;
   };
   const auto pass = [&](OpClass op_class, double read, double written) {

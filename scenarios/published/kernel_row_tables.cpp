@@ -99,12 +99,12 @@ void add_own_tables(const KernelTables& tables, KernelRows& rows) {
                            .n = 2 * row.intermediate,
                            .k = row.hidden,
                            .weight_bytes = row.weight_bytes,
-                           .tile_rows = row.tile_rows,
-                           .tile_columns = row.tile_columns};
+                           .block_scaled = expert_curves(row) == &ArchitectureCurves::fused_moe_blocks,
+                           .tile = row.tile};
     out.widened = expert_curves(row) == &ArchitectureCurves::fused_moe_widened;
     if (out.widened)
       out.precision = "w4a16";
-    else if (expert_curves(row) == &ArchitectureCurves::fused_moe_blocks)
+    else if (up.block_scaled)
       out.precision = "fp8_block";
     out.operators =
         kernel_experts(row.precision, word(row.precision) != "half", up, row.tokens, row.intermediate, row.slots, row.other_groups());

@@ -2,7 +2,6 @@
 
 #include "scenarios/data_files.hpp"
 #include "workloads/expert_tiles.hpp"
-#include "workloads/serving_job.hpp"
 
 #include <algorithm>
 #include <cctype>
@@ -38,10 +37,9 @@ std::vector<Operator> kernel_experts(Precision precision, bool narrow, GroupedMa
   down.n = hidden;
   down.k = intermediate;
   for (GroupedMatmul* product : {&up, &down})
-    product->idle = idle_tiles({up.tile_rows, up.tile_columns}, tokens, others, slots - up.rows, product->n);
+    product->idle = idle_tiles(up.tile, tokens, others, slots - up.rows, product->n);
   std::vector<Operator> list{kernel_pass(OpClass::elementwise, 0, 0, 2)};
-  const bool blocks = WeightFormat{.weight_bytes = up.weight_bytes, .operand = precision}.block_scaled();
-  const OpClass cast = blocks ? OpClass::block_cast : OpClass::cast;
+  const OpClass cast = up.block_scaled ? OpClass::block_cast : OpClass::cast;
   if (narrow)
     for (const double operand : {tokens * hidden, slots * intermediate})
       list.push_back(kernel_pass(cast, half * operand, element_bytes(precision) * operand));

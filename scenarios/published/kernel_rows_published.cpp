@@ -128,8 +128,8 @@ void read_experts(const Cells& cells, KernelRow row, Lines& out) {
                          .n = 2 * width,
                          .k = cells.number("hidden"),
                          .weight_bytes = numbers->format.weight_bytes,
-                         .tile_rows = tile.rows,
-                         .tile_columns = tile.columns};
+                         .block_scaled = numbers->format.block_scaled(),
+                         .tile = tile};
   row.widened = numbers->format.weight_bytes < element_bytes(numbers->format.operand);
   // TensorRT-LLM's kernels in four bits pass over the rows of their own experts alone.
   row.operators = kernel_experts(

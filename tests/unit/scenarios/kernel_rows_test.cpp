@@ -93,8 +93,8 @@ TEST_CASE("kernels of the experts of one rank go over the rows of all ranks", "[
   CHECK(up("1").idle.count == 0);
   CHECK(up("8").idle.rows == 1024 * 8 * 7 / 8.0);
   CHECK(up("8").idle.count == 112 * 2 * 1536 / 128); // 64 rows each, one tile down
-  CHECK(up("8").tile_rows == 64);
-  CHECK(up("1").tile_rows == 0);
+  CHECK(up("8").tile.rows == 64);
+  CHECK(up("1").tile.rows == 0);
 }
 
 TEST_CASE("tables of no known format are said, those of the project are all read", "[unit][kernels]") {

@@ -27,7 +27,7 @@ void check_same(std::span<const Operator> a, std::span<const Operator> b) {
       const auto& h = std::get<GroupedMatmul>(b[i].shape);
       CHECK((e->groups == h.groups && e->rows == h.rows && e->busiest == h.busiest && e->n == h.n && e->k == h.k));
       CHECK(e->weight_gradient == h.weight_gradient);
-      CHECK((e->tile_rows == h.tile_rows && e->tile_columns == h.tile_columns));
+      CHECK((e->block_scaled == h.block_scaled && e->tile.rows == h.tile.rows && e->tile.columns == h.tile.columns));
       CHECK((e->idle.count == h.idle.count && e->idle.tile_rows == h.idle.tile_rows && e->idle.rows == h.idle.rows));
     } else if (const auto* f = std::get_if<FusedAttention>(&a[i].shape)) {
       const auto& g = std::get<FusedAttention>(b[i].shape);
