@@ -185,70 +185,77 @@ double ClockLimit::loss(double flops) const {
   return 1 + (steady - 1) * std::min(1.0, std::log(flops / sustained_from) / std::log(largest / sustained_from));
 }
 
+void KernelModel::set_fitted_curves(Lane& lane, const LaneSource& source, const ComputeUnit& unit, Precision precision) {
+  const ArchitectureCurves& curves = source.curves;
+  lane.rates.multiprocessors = std::max(1, source.device.multiprocessors);
+  lane.rates.unaligned_peak = std::min(lane.rates.peak, vector_peak(source.device));
+  const bool serving = source.software.narrow_products == NarrowProducts::serving && is_narrow(precision) && !curves.serving_matmul.empty();
+  lane.matmul = curve_for(serving ? curves.serving_matmul : curves.matmul, precision);
+  const auto& grouped = curves.fused_moe.empty() ? curves.matmul : curves.fused_moe;
+  lane.grouped = curve_for(grouped, precision);
+  const auto blocks = curves.fused_moe_blocks.find(precision);
+  lane.grouped_blocks = blocks == curves.fused_moe_blocks.end() ? lane.grouped : blocks->second;
+  lane.grouped_mixed = mixed_curve(curve_for(grouped, Precision::fp4), lane.rates, unit);
+  lane.attention = curve_for(curves.attention, precision);
+  lane.latent_attention = curve_for(curves.latent_attention.empty() ? curves.attention : curves.latent_attention, precision);
+}
+
+KernelModel::Lane KernelModel::lane_of(const LaneSource& source, const ComputeUnit& unit, Precision precision) {
+  const auto& [device, software, curves, carried, own] = source;
+  const bool fitted_kind = unit.kind == UnitKind::matrix;
+  const FlopsPerSecond* peak = peak_for(unit, precision);
+  Lane lane;
+  lane.usable = peak != nullptr && !yields(device, unit, precision);
+  lane.rates.bandwidth = bandwidth_of(device, unit).si();
+  lane.rates.element = element_bytes(precision);
+  lane.rates.peak = peak ? peak->si() : 0;
+  if (software.serving.half_sums && precision == Precision::fp16)
+    lane.rates.peak *= device.half_sums;
+  if (fitted_kind)
+    set_fitted_curves(lane, source, unit, precision);
+  lane.scan = curves.scan.value_or(ScanCurve{});
+  lane.scan.assumed = lane.scan.assumed || carried;
+  lane.matmul.assumed = lane.matmul.assumed || carried;
+  for (MatmulCurve* curve : {&lane.grouped, &lane.grouped_blocks, &lane.grouped_mixed})
+    curve->assumed = curve->assumed || carried || curves.fused_moe.empty();
+  lane.latent_attention.assumed = lane.latent_attention.assumed || curves.latent_attention.empty();
+  for (AttentionCurve* curve : {&lane.attention, &lane.latent_attention}) {
+    curve->assumed = curve->assumed || carried;
+    // vLLM's kernels widen it on Hopper; assumed: those that do not reach what they reach with a cache in half precision. The tables of
+    // latent attention are of TensorRT-LLM's own.
+    if (software.serving.native_cache && curve == &lane.attention && curve->narrow_cache.memory < curve->cache.memory)
+      curve->narrow_cache = curve->cache;
+    *curve = of_generation(*curve, software.attention);
+  }
+  if (fitted_kind)
+    for (double* rate : {&lane.matmul.rate, &lane.grouped.rate, &lane.grouped_blocks.rate, &lane.grouped_mixed.rate, &lane.attention.rate,
+                         &lane.latent_attention.rate, &lane.scan.rate})
+      *rate = std::min(1.0, *rate * (is_narrow(precision) ? own.narrow : own.half));
+  return lane;
+}
+
 KernelModel::KernelModel(const Device& device, const Calibration& calibration, const SoftwareProfile& software, KernelStream stream)
     : experts_(software.experts), stream_(stream) {
-  const std::string source = curve_architecture(device, calibration);
-  const auto found = calibration.architectures.find(source);
-  const ArchitectureCurves curves = found == calibration.architectures.end() ? ArchitectureCurves{} : found->second;
-  const bool carried = source != device.architecture;
+  const std::string architecture = curve_architecture(device, calibration);
+  LaneSource source{.device = device, .software = software, .carried = architecture != device.architecture};
+  if (const auto found = calibration.architectures.find(architecture); found != calibration.architectures.end())
+    source.curves = found->second;
+  if (const auto searched = calibration.devices.find(device.name); !source.carried && searched != calibration.devices.end())
+    source.rates = searched->second;
+  const ArchitectureCurves& curves = source.curves;
   idle_tiles_ = curves.idle_tiles;
   limit_ = clock_limit_of(device, curve_for(curves.matmul, Precision::bf16));
-  const auto searched = calibration.devices.find(device.name);
-  const DeviceRates own = carried || searched == calibration.devices.end() ? DeviceRates{} : searched->second;
   const bool only_matrix = std::ranges::all_of(device.units, [](const ComputeUnit& unit) { return unit.kind == UnitKind::matrix; });
-
   for (const ComputeUnit& described : device.units) {
     Unit unit;
-    const bool fitted_kind = described.kind == UnitKind::matrix;
-    unit.streams = !fitted_kind || only_matrix;
-    for (std::size_t p = 0; p < precisions; ++p) {
-      const auto precision = static_cast<Precision>(p);
-      const FlopsPerSecond* peak = peak_for(described, precision);
-      Lane& lane = unit.lanes[p];
-      lane.usable = peak != nullptr && !yields(device, described, precision);
-      lane.rates.bandwidth = bandwidth_of(device, described).si();
-      lane.rates.element = element_bytes(precision);
-      lane.rates.peak = peak ? peak->si() : 0;
-      if (software.serving.half_sums && precision == Precision::fp16)
-        lane.rates.peak *= device.half_sums;
-      // Curves were fitted on matrix units of GPUs; other units are a plain roofline under the assumed shares, without tiles.
-      if (fitted_kind) {
-        lane.rates.multiprocessors = std::max(1, device.multiprocessors);
-        lane.rates.unaligned_peak = std::min(lane.rates.peak, vector_peak(device));
-        const bool serving = software.narrow_products == NarrowProducts::serving && is_narrow(precision) && !curves.serving_matmul.empty();
-        lane.matmul = curve_for(serving ? curves.serving_matmul : curves.matmul, precision);
-        const auto& grouped = curves.fused_moe.empty() ? curves.matmul : curves.fused_moe;
-        lane.grouped = curve_for(grouped, precision);
-        const auto blocks = curves.fused_moe_blocks.find(precision);
-        lane.grouped_blocks = blocks == curves.fused_moe_blocks.end() ? lane.grouped : blocks->second;
-        lane.grouped_mixed = mixed_curve(curve_for(grouped, Precision::fp4), lane.rates, described);
-        lane.attention = curve_for(curves.attention, precision);
-        lane.latent_attention = curve_for(curves.latent_attention.empty() ? curves.attention : curves.latent_attention, precision);
-      }
-      lane.scan = curves.scan.value_or(ScanCurve{});
-      lane.scan.assumed = lane.scan.assumed || carried;
-      lane.matmul.assumed = lane.matmul.assumed || carried;
-      for (MatmulCurve* curve : {&lane.grouped, &lane.grouped_blocks, &lane.grouped_mixed})
-        curve->assumed = curve->assumed || carried || curves.fused_moe.empty();
-      lane.latent_attention.assumed = lane.latent_attention.assumed || curves.latent_attention.empty();
-      for (AttentionCurve* curve : {&lane.attention, &lane.latent_attention}) {
-        curve->assumed = curve->assumed || carried;
-        // vLLM's kernels widen it on Hopper; assumed: those that do not reach what they reach with a cache in half precision. The tables of
-        // latent attention are of TensorRT-LLM's own.
-        if (software.serving.native_cache && curve == &lane.attention && curve->narrow_cache.memory < curve->cache.memory)
-          curve->narrow_cache = curve->cache;
-        *curve = of_generation(*curve, software.attention);
-      }
-      if (fitted_kind)
-        for (double* rate : {&lane.matmul.rate, &lane.grouped.rate, &lane.grouped_blocks.rate, &lane.grouped_mixed.rate,
-                             &lane.attention.rate, &lane.latent_attention.rate, &lane.scan.rate})
-          *rate = std::min(1.0, *rate * (is_narrow(precision) ? own.narrow : own.half));
-    }
+    unit.streams = described.kind != UnitKind::matrix || only_matrix;
+    for (std::size_t p = 0; p < precisions; ++p)
+      unit.lanes[p] = lane_of(source, described, static_cast<Precision>(p));
     for (std::size_t c = 0; c < op_classes; ++c) {
       unit.streaming[c] = assumed_streaming(static_cast<OpClass>(c));
       if (const auto it = curves.streaming.find(static_cast<OpClass>(c)); it != curves.streaming.end()) {
         unit.streaming[c] = it->second;
-        unit.streaming[c].assumed = it->second.assumed || carried;
+        unit.streaming[c].assumed = it->second.assumed || source.carried;
       }
     }
     units_.push_back(std::move(unit));

@@ -95,6 +95,18 @@ private:
     std::array<StreamingCurve, op_classes> streaming;
   };
 
+  /// What the lanes of a device take their curves from.
+  struct LaneSource {
+    const Device& device;
+    const SoftwareProfile& software;
+    ArchitectureCurves curves;
+    bool carried = false; ///< the curves are another architecture's
+    DeviceRates rates;    ///< of the device, over those of its architecture
+  };
+  [[nodiscard]] static Lane lane_of(const LaneSource& source, const ComputeUnit& unit, Precision precision);
+  /// Curves of a matrix unit: other units are a plain roofline under the assumed shares, without tiles.
+  static void set_fitted_curves(Lane& lane, const LaneSource& source, const ComputeUnit& unit, Precision precision);
+
   /// Cost on the unit that ends first, of those that compute in `precision` or of those that stream.
   template <class Time> [[nodiscard]] OpCost quickest(std::size_t precision, Time time, bool streams = false) const;
   [[nodiscard]] OpCost alone(const Operator& op) const;
