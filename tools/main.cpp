@@ -1,7 +1,7 @@
 // The command line: turns the rows of commands() into a parser and runs the one that was asked for.
 #include "sim/base/diagnostics.hpp"
-#include "tools/command.hpp"
-#include "tools/text.hpp"
+#include "tools/commands/command.hpp"
+#include "tools/reports/text.hpp"
 
 #include <CLI/CLI.hpp>
 #include <unistd.h>

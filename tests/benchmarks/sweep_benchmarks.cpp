@@ -2,7 +2,7 @@
 #include "sim/base/diagnostics.hpp"
 #include "tests/benchmarks/rows.hpp"
 #include "tests/support/temporary_folder.hpp"
-#include "tools/sweep_metrics.hpp"
+#include "tools/reports/sweep_metrics.hpp"
 
 #include <algorithm>
 #include <stdexcept>

@@ -3,7 +3,7 @@
 #include "sim/base/diagnostics.hpp"
 #include "tests/support/scenarios.hpp"
 #include "tests/support/temporary_folder.hpp"
-#include "tools/report_json.hpp"
+#include "tools/reports/report_json.hpp"
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>

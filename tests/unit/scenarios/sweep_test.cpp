@@ -3,8 +3,8 @@
 #include "scenarios/sweep/sweep.hpp"
 #include "tests/support/refusal.hpp"
 #include "tests/unit/scenarios/study_files.hpp"
-#include "tools/sweep_metrics.hpp"
-#include "tools/sweep_report.hpp"
+#include "tools/reports/sweep_metrics.hpp"
+#include "tools/reports/sweep_report.hpp"
 
 #include <catch2/catch.hpp>
 

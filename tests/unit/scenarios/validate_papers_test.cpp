@@ -3,7 +3,7 @@
 #include "sim/base/diagnostics.hpp"
 #include "tests/support/refusal.hpp"
 #include "tests/support/temporary_folder.hpp"
-#include "tools/papers_report.hpp"
+#include "tools/reports/papers_report.hpp"
 
 #include <catch2/catch.hpp>
 

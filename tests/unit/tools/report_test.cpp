@@ -1,7 +1,7 @@
 #include "sample_result.hpp"
-#include "tools/report_json.hpp"
-#include "tools/report_text.hpp"
-#include "tools/trace.hpp"
+#include "tools/reports/report_json.hpp"
+#include "tools/reports/report_text.hpp"
+#include "tools/reports/trace.hpp"
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
