@@ -1,5 +1,7 @@
 #include "hardware/topology.hpp"
 
+#include "sim/base/random.hpp"
+
 #include <algorithm>
 #include <cassert>
 #include <cmath>
@@ -9,14 +11,6 @@ namespace orrery {
 namespace {
 
 int ceil_div(int a, int b) { return (a + b - 1) / b; }
-
-/// SplitMix64: all bits of the input reach all bits of the result.
-std::uint64_t mixed(std::uint64_t x) {
-  x += 0x9E3779B97F4A7C15ULL;
-  x = (x ^ (x >> 30U)) * 0xBF58476D1CE4E5B9ULL;
-  x = (x ^ (x >> 27U)) * 0x94D049BB133111EBULL;
-  return x ^ (x >> 31U);
-}
 
 /// Whether devices of one node reach each other over the host where no scale-up network joins them.
 bool joined_by_host(const NodeType& node, int domain) {
@@ -248,11 +242,11 @@ void Topology::route_network(int source, int destination, std::uint64_t flow, Ro
   const int from_leaf = leaf_of(sender);
   const int to_leaf = leaf_of(destination);
   if (routers_ > 0) {
-    route_dragonfly(from, to, mixed(mixed(key) + flow), result);
+    route_dragonfly(from, to, mix_bits(mix_bits(key) + flow), result);
   } else if (from_leaf != to_leaf) {
     // Ports of one leaf count on by one from node to node where every rail has its own, from port to port otherwise.
     const int planned = (rails_ > 1 ? to / ports_ : to) % spines_;
-    const int spine = planned_ ? planned : static_cast<int>(mixed(mixed(key) + flow) % static_cast<std::uint64_t>(spines_));
+    const int spine = planned_ ? planned : static_cast<int>(mix_bits(mix_bits(key) + flow) % static_cast<std::uint64_t>(spines_));
     step(first_spine_ + id(2 * (from_leaf * spines_ + spine)), result);
     step(first_spine_ + id(2 * (to_leaf * spines_ + spine) + 1), result);
   }

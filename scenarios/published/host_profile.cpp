@@ -3,11 +3,11 @@
 #include "models/training_cost.hpp"
 #include "models/training_estimate.hpp"
 #include "scenarios/published/pattern_search.hpp"
+#include "sim/base/random.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdint>
 
 namespace orrery {
 
@@ -34,16 +34,9 @@ double mean_step_error(const std::vector<const TrainingRow*>& rows, const StepHo
 
 } // namespace
 
-std::uint64_t row_hash(const std::string& id) { // FNV-1a
-  std::uint64_t value = 14695981039346656037U;
-  for (const char c : id) {
-    value ^= static_cast<unsigned char>(c);
-    value *= 1099511628211U;
-  }
-  return value;
-}
+bool in_fitted_third(const std::string& id) { return fingerprint(id) % 3 == 0; }
 
-bool fits_host_profile(const TrainingRow& row) { return row.group == "vtrain-single" && row.refusal.empty() && row_hash(row.id) % 3 == 0; }
+bool fits_host_profile(const TrainingRow& row) { return row.group == "vtrain-single" && row.refusal.empty() && in_fitted_third(row.id); }
 
 HostProfile fit_host_profile(const std::vector<TrainingRow>& rows, const Calibration& calibration) {
   std::vector<const TrainingRow*> fitted;

@@ -5,7 +5,6 @@
 #include "scenarios/published/training_rows.hpp"
 #include "sim/base/units.hpp"
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -17,8 +16,8 @@ struct HostProfile {
   Seconds step_host;
 };
 
-/// A number that depends on nothing but the id of a published row: what is fitted on is drawn by it.
-std::uint64_t row_hash(const std::string& id);
+/// Whether a published row is of the third that host constants may be fitted on: by its id alone.
+bool in_fitted_third(const std::string& id);
 
 /// The third of the single-node rows of vTrain (by a hash of the id) that the host profile of megatron-deepspeed-2022 is fitted on. They
 /// are not scored; no other end-to-end row is fitted on.

@@ -82,7 +82,7 @@ bool fits_serving_host(const ServingRow& row) {
   using K = ServingKind;
   const bool alone =
       row.kind == K::concurrency || row.kind == K::offline || row.kind == K::batch || row.kind == K::rate || row.kind == K::burst;
-  return alone && row.refusal.empty() && !row.flagged && !row.stand_in && row_hash(row.id) % 3 == 0;
+  return alone && row.refusal.empty() && !row.flagged && !row.stand_in && in_fitted_third(row.id);
 }
 
 std::map<std::string, ServingHost> fit_serving_hosts(const std::vector<ServingRow>& rows, const Calibration& calibration) {

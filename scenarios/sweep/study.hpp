@@ -57,9 +57,6 @@ std::uint64_t study_fingerprint(const Study& study);
 /// Of the program and the files of its catalogues and curves.
 std::uint64_t program_fingerprint();
 
-/// FNV-1a of `text`, going on from `from`.
-std::uint64_t fingerprint(std::string_view text, std::uint64_t from = 0xcbf29ce484222325U);
-
 inline constexpr std::uint64_t most_points = 1'000'000;
 
 } // namespace orrery

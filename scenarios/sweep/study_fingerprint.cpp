@@ -2,6 +2,7 @@
 #include "scenarios/scenario_tables.hpp"
 #include "scenarios/sweep/study.hpp"
 #include "sim/base/catalogue.hpp"
+#include "sim/base/random.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -33,12 +34,6 @@ std::uint64_t of_value(const yaml::Node& value, std::uint64_t from) {
 }
 
 } // namespace
-
-std::uint64_t fingerprint(std::string_view text, std::uint64_t from) {
-  for (const char c : text)
-    from = (from ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
-  return from;
-}
 
 std::uint64_t study_fingerprint(const Study& study) {
   std::uint64_t hash = fingerprint(study.method == Fidelity::simulate ? "simulate\n" : "estimate\n");

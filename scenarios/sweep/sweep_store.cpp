@@ -1,6 +1,7 @@
 #include "scenarios/sweep/sweep_store.hpp"
 
 #include "scenarios/sweep/sqlite.hpp"
+#include "sim/base/random.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>

@@ -13,18 +13,16 @@ std::uint64_t splitmix(std::uint64_t& state) {
   return scramble_bits(state);
 }
 
-/// FNV-1a.
-std::uint64_t hash(std::string_view text) {
-  std::uint64_t value = 0xCBF29CE484222325u;
-  for (const char c : text)
-    value = (value ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
-  return value;
-}
-
 } // namespace
 
+std::uint64_t fingerprint(std::string_view text, std::uint64_t from) {
+  for (const char c : text)
+    from = (from ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+  return from;
+}
+
 RandomStream::RandomStream(std::uint64_t seed, std::string_view component) : state_{} {
-  std::uint64_t named = hash(component);
+  std::uint64_t named = fingerprint(component);
   std::uint64_t mixed = splitmix(seed) ^ splitmix(named);
   for (std::uint64_t& word : state_)
     word = splitmix(mixed);

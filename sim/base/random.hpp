@@ -17,6 +17,12 @@ constexpr std::uint64_t scramble_bits(std::uint64_t bits) {
   return bits ^ (bits >> 31);
 }
 
+/// One step of SplitMix64 from `x`.
+constexpr std::uint64_t mix_bits(std::uint64_t x) { return scramble_bits(x + 0x9e3779b97f4a7c15U); }
+
+/// FNV-1a of `text`, going on from `from`.
+std::uint64_t fingerprint(std::string_view text, std::uint64_t from = 0xcbf29ce484222325U);
+
 class RandomStream {
 public:
   /// The stream of `component` ("failures", "failures/node 17") under the run's seed.

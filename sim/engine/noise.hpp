@@ -9,9 +9,6 @@
 
 namespace orrery {
 
-/// One step of SplitMix64 from `x`.
-constexpr std::uint64_t mix_bits(std::uint64_t x) { return scramble_bits(x + 0x9e3779b97f4a7c15U); }
-
 /// exp(sigma z - sigma^2 / 2) with z standard normal (Box-Muller): mean 1.
 inline double log_normal_factor(double sigma, std::uint64_t seed, std::uint64_t row, std::uint64_t column) {
   const std::uint64_t first = mix_bits(mix_bits(seed) ^ ((row << 32) | column));
