@@ -28,8 +28,9 @@ double drawn_load(double draws, int parts) {
 }
 
 /// Loads of zipf and power_law, in falling order.
-std::vector<double> loads_of(const Routing& routing, double tokens, int experts) {
-  const double most = std::max(1.0, 0.8 * tokens); // of a power law, over the least
+std::vector<double> loads_of(const Routing& routing, double tokens, int experts, int top_k) {
+  constexpr double scarce = 2 / 0.01;                                                   // where there are no more rows than experts
+  const double most = tokens * top_k <= experts ? scarce : std::max(1.0, 0.8 * tokens); // of a power law, over the least
   std::vector<double> loads(static_cast<std::size_t>(experts));
   const double s = routing.exponent;
   for (std::size_t i = 0; i < loads.size(); ++i) {
@@ -44,7 +45,7 @@ std::vector<double> loads_of(const Routing& routing, double tokens, int experts)
 
 /// Shares of rows in falling order. No expert is chosen twice by a token: what is above 1 / top_k goes to the others.
 std::vector<double> skewed_shares(const Routing& routing, double tokens, int experts, int top_k) {
-  std::vector<double> shares = loads_of(routing, tokens, experts);
+  std::vector<double> shares = loads_of(routing, tokens, experts, top_k);
   const double most = 1.0 / top_k;
   double free = 1; // of the experts below the cap
   for (std::size_t i = 0; i < shares.size(); ++i) {
@@ -58,6 +59,23 @@ std::vector<double> skewed_shares(const Routing& routing, double tokens, int exp
     free -= most;
   }
   return shares;
+}
+
+/// Share of the experts, of those shares of the rows, that `tokens` tokens go to by independent draws.
+double drawn_share(const std::vector<double>& shares, double tokens, int top_k) {
+  double untouched = 0;
+  for (const double share : shares)
+    untouched += std::pow(std::max(0.0, 1 - top_k * share), tokens);
+  return 1 - untouched / static_cast<double>(shares.size());
+}
+
+/// The same where the shares are those of the iteration itself: an expert of less than a row gets one that often. No more than even draws.
+double dealt_share(const std::vector<double>& shares, double tokens, int top_k) {
+  const auto experts = static_cast<double>(shares.size());
+  double touched = 0;
+  for (const double share : shares)
+    touched += std::min(1.0, share * tokens * top_k);
+  return std::min(touched / experts, drawn_share({1 / experts}, tokens, top_k));
 }
 
 RoutingLoad skewed_load(const std::vector<double>& shares, int ranks) {
@@ -110,19 +128,30 @@ Routing laid_out(const Routing& routing, double tokens, int experts, int top_k, 
 }
 
 RoutingLoad routing_load(const Routing& routing, double tokens, int experts, int top_k, int ranks) {
-  if (routing.balanced && routing.kind != RoutingKind::uniform)
-    return routing_load(laid_out(routing, tokens, experts, top_k, ranks), tokens, experts, top_k, ranks);
-  if (routing.kind == RoutingKind::measured)
-    return measured_load(routing.shares, ranks);
-  const double draws = tokens * top_k;
-  const RoutingLoad drawn{.rank = drawn_load(draws, ranks), .largest = drawn_load(draws, experts)};
-  if (routing.kind == RoutingKind::uniform || routing.exponent == 0)
-    return drawn;
-  const RoutingLoad skewed = skewed_load(skewed_shares(routing, tokens, experts, top_k), ranks);
-  return {.rank = std::max(drawn.rank, skewed.rank), .largest = std::max(drawn.largest, skewed.largest)};
+  const Routing placed = laid_out(routing, tokens, experts, top_k, ranks);
+  const bool even = routing.kind == RoutingKind::uniform || (routing.kind != RoutingKind::measured && routing.exponent == 0);
+  RoutingLoad load;
+  std::vector<double> shares(1, 1.0 / experts); // all are alike
+  if (placed.kind == RoutingKind::measured) {
+    load = measured_load(placed.shares, ranks);
+    const double sum = std::accumulate(placed.shares.begin(), placed.shares.end(), 0.0);
+    shares = placed.shares;
+    for (double& share : shares)
+      share /= sum;
+  } else {
+    load = {.rank = drawn_load(tokens * top_k, ranks), .largest = drawn_load(tokens * top_k, experts)};
+    if (!even) {
+      shares = skewed_shares(routing, tokens, experts, top_k);
+      const RoutingLoad skewed = skewed_load(shares, ranks);
+      load.rank = std::max(load.rank, skewed.rank);
+      load.largest = std::max(load.largest, skewed.largest);
+    }
+  }
+  const auto touched = routing.kind == RoutingKind::power_law && !even ? dealt_share : drawn_share;
+  load.any = touched(shares, tokens, top_k);
+  load.touched = touched(shares, tokens * load.rank, top_k);
+  return load;
 }
-
-double touched_share(double tokens, int experts, int top_k) { return 1 - std::pow(1 - static_cast<double>(top_k) / experts, tokens); }
 
 double ranks_reached(double experts, int top_k, double ranks) {
   const double held = experts / ranks;

@@ -206,7 +206,7 @@ void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const 
   const double held = static_cast<double>(e.count + job_.routing.redundant) / plan_.ep;
   const RoutingLoad load = routing_load(job_.routing, all, e.count, e.top_k, plan_.ep);
   const double rows = all * e.top_k / plan_.ep * load.rank;
-  const double touched = held * touched_share(all * load.rank, e.count, e.top_k);
+  const double touched = held * load.touched;
   // Triton's kernels go over the rows of other ranks' experts too, where their tokens are here.
   const bool gathered = plan_.attention_dp == 1 || software_.serving.expert_exchange != ExpertExchange::dispatch || plan_.ep == 1;
   const bool four_bits = job_.weights.operand == Precision::fp4 || job_.weights.mixed;
@@ -242,7 +242,7 @@ void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const 
   const bool widened = job_.weights.weight_bytes < element_bytes(job_.weights.operand);
   const ExpertTile tile =
       triton && !widened && plan_.ep > 1 ? default_tile(software_.expert_tiles, job_.weights.block_scaled(), arriving, held) : ExpertTile{};
-  const double others = e.count * touched_share(all, e.count, e.top_k) - touched;
+  const double others = e.count * load.any - touched;
   const auto product = [&](const char* name, double in, double out) {
     list.push_back({.name = name,
                     .op_class = OpClass::gemm,

@@ -115,8 +115,7 @@ void read_experts(const Cells& cells, KernelRow row, Lines& out) {
   const RoutingLoad load =
       balanced ? RoutingLoad{} : routing_load(routing, tokens, static_cast<int>(count), static_cast<int>(top_k), static_cast<int>(ep));
   const double rows = tokens * top_k / ep * load.rank;
-  const double touched = balanced ? 1 : touched_share(tokens * load.rank, static_cast<int>(count), static_cast<int>(top_k));
-  const double groups = std::max(1.0, std::min(count / ep * touched, rows));
+  const double groups = std::max(1.0, std::min(count / ep * load.touched, rows));
   // Tuned: on A100 8 experts in up to 8 parts; later, assumed, whatever is split by TP (workloads/expert_tiles.hpp).
   const bool older = cells.text("framework").starts_with("vllm-0.14");
   const bool tuned = ep == 1 && (!older || (count <= 8 && width >= 1792));
@@ -132,9 +131,9 @@ void read_experts(const Cells& cells, KernelRow row, Lines& out) {
                          .tile = tile};
   row.widened = numbers->format.weight_bytes < element_bytes(numbers->format.operand);
   // TensorRT-LLM's kernels in four bits pass over the rows of their own experts alone.
-  row.operators = kernel_experts(
-      numbers->format.operand, numbers->format.casts, up, tokens, width, numbers->format.operand == Precision::fp4 ? rows : tokens * top_k,
-      std::min(count * (balanced ? 1 : touched_share(tokens, static_cast<int>(count), static_cast<int>(top_k))), tokens * top_k) - groups);
+  row.operators = kernel_experts(numbers->format.operand, numbers->format.casts, up, tokens, width,
+                                 numbers->format.operand == Precision::fp4 ? rows : tokens * top_k,
+                                 std::min(count * load.any, tokens * top_k) - groups);
   out.push_back(std::move(row));
 }
 

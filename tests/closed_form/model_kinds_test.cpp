@@ -329,9 +329,38 @@ TEST_CASE("the busiest rank is felt", "[closed_form][model]") {
     CHECK(routing_load(steep, 1e12, 8, 2, 8).largest == Approx(4)); // half of all rows, over the mean of an eighth
   }
   SECTION("few tokens leave experts without one") {
-    CHECK(touched_share(1, 128, 4) == Approx(4.0 / 128));
-    CHECK(touched_share(32, 128, 4) == Approx(1 - std::pow(1 - 4.0 / 128, 32)));
-    CHECK(touched_share(1e6, 128, 4) == Approx(1));
+    CHECK(routing_load({}, 1, 128, 4, 1).touched == Approx(4.0 / 128));
+    CHECK(routing_load({}, 32, 128, 4, 1).touched == Approx(1 - std::pow(1 - 4.0 / 128, 32)));
+    CHECK(routing_load({}, 1e6, 128, 4, 1).touched == Approx(1));
+    const RoutingLoad split = routing_load({}, 32, 128, 4, 8);
+    CHECK(split.any == Approx(1 - std::pow(1 - 4.0 / 128, 32)));
+    CHECK(split.touched > split.any); // the busiest rank has more rows
+  }
+  SECTION("skewed loads leave experts without a token") {
+    const Routing two{.kind = RoutingKind::measured, .shares = {1, 1, 0, 0}};
+    CHECK(routing_load(two, 100, 4, 1, 1).touched == Approx(0.5));
+    // Of loads drawn from x^-1.2 between 1 and 51.2, over 256 rows, an expert gets what its share rounds to.
+    std::mt19937 random(5);
+    std::uniform_real_distribution<double> uniform(0, 1);
+    constexpr int experts = 128, draws = 200;
+    double mean = 0;
+    for (int draw = 0; draw < draws; ++draw) {
+      std::vector<double> loads(experts);
+      for (double& load : loads)
+        load = std::pow(1 + (std::pow(51.2, -0.2) - 1) * uniform(random), -5);
+      const double row = std::accumulate(loads.begin(), loads.end(), 0.0) / 256;
+      mean += static_cast<double>(std::ranges::count_if(loads, [&](double load) { return load > row / 2; })) / experts / draws;
+    }
+    const Routing power{.kind = RoutingKind::power_law, .exponent = 1.2};
+    CHECK(routing_load(power, 64, experts, 4, 1).touched == Approx(mean).epsilon(0.08));
+    double before = 0;
+    for (int tokens = 1; tokens < 2048; ++tokens) { // more tokens go to more experts, never to more than even draws
+      const double touched = routing_load(power, tokens, experts, 4, 1).touched;
+      CAPTURE(tokens);
+      CHECK(touched >= before);
+      CHECK(touched <= routing_load({}, tokens, experts, 4, 1).touched * (1 + 1e-12));
+      before = touched;
+    }
   }
   SECTION("a histogram is taken as it is") {
     const RoutingLoad load = routing_load({.kind = RoutingKind::measured, .shares = {1, 3, 2, 2}}, 100, 4, 1, 2);
