@@ -293,9 +293,12 @@ OpCost KernelModel::grouped_cost(const GroupedMatmul& shape, std::size_t precisi
   return quickest(precision, [&](const Unit&, const Lane& lane) {
     if (experts_ == ExpertKernel::per_expert) {
       const double rows = shape.rows / shape.groups;
+      // Experts get as many rows as come, which are padded where a product runs along them (Transformer Engine: to 16).
+      const double depth = 16 * std::ceil(rows / 16);
       const Matmul one =
-          shape.weight_gradient ? Matmul{.m = shape.n, .n = shape.k, .k = rows} : Matmul{.m = rows, .n = shape.n, .k = shape.k};
+          shape.weight_gradient ? Matmul{.m = shape.n, .n = shape.k, .k = depth} : Matmul{.m = rows, .n = shape.n, .k = shape.k};
       OpCost cost = from_parts(times(matmul_time(one, lane.rates, lane.matmul), shape.groups));
+      cost.flops = Flops{2 * shape.rows * shape.n * shape.k};
       cost.assumed = lane.matmul.assumed;
       cost.extrapolated = cost.flops.si() > shape.groups * lane.matmul.largest_flops;
       return cost;

@@ -159,6 +159,17 @@ TEST_CASE("products of many experts lie between one product and one after the ot
       }
 }
 
+TEST_CASE("weight gradients of experts stay on the matrix unit whatever number of rows comes", "[models][kernels][grouped]") {
+  SoftwareProfile software;
+  software.experts = ExpertKernel::per_expert;
+  const KernelModel model(gpu(), Calibration{}, software);
+  const auto gradient = [&](double rows) {
+    return model.cost(experts({.groups = 8, .rows = 8 * rows, .n = 2048, .k = 1024, .weight_gradient = true}));
+  };
+  CHECK(gradient(2047.3).time == gradient(2048).time);
+  CHECK(gradient(2047.3).flops.si() == Approx(2.0 * 8 * 2047.3 * 2048 * 1024));
+}
+
 TEST_CASE("experts without rows are not read, unequal ones fill their tiles worse", "[models][kernels][grouped]") {
   const KernelModel model(gpu(), Calibration{});
   const GroupedMatmul few{.groups = 64, .rows = 4, .n = 4096, .k = 4096};
