@@ -116,6 +116,10 @@ std::span<const double> widths_of(const std::vector<double>& parts, const double
   return parts.empty() ? std::span(&whole, 1) : std::span(parts);
 }
 
+/// Whether one scale holds for a whole tensor and comes from its maximum. Ranks that cast a shard each and gather them take the maximum of
+/// all (Transformer Engine: with_amax_reduction; torchao: the maximum of a DTensor).
+bool shares_maximum(Recipe recipe) { return recipe == Recipe::fp8_tensor || recipe == Recipe::nvfp4; }
+
 std::string part_name(const std::string& name, std::size_t part) { return part == 0 ? name : fmt::format("{}_{}", name, part + 1); }
 
 } // namespace
@@ -152,6 +156,8 @@ void BlockBuilder::linear(List& list, const std::string& name, OpClass op_class,
   const bool narrow = gathers_narrow(op_class);
   if (gathers && !narrow)
     collective(list, name + "_gather", CollectiveKind::all_gather, activation(), piecewise);
+  if (gathers && narrow && shares_maximum(job.recipe))
+    collective_over(list, name + "_maximum", CollectiveKind::all_reduce, Group::tensor, plan.tp, fp32_bytes);
   if (fewer_bits) {
     const double copies = software.recast_inputs ? 1 : 2;
     cast(list, name,
@@ -203,6 +209,8 @@ void BlockBuilder::linear_backward(List& list, const std::string& name, OpClass 
   const bool narrow = gathers_narrow(op_class);
   const bool gathers = sharded && (!column || (needs_input && !has_gathered_input(name)));
   const bool shard_is_cast = sharded && narrow && !column;
+  if (shard_is_cast && shares_maximum(job.recipe))
+    collective_over(list, name + "_grad_maximum", CollectiveKind::all_reduce, Group::tensor, plan.tp, fp32_bytes);
   if (low_precision(op_class))
     cast(list, name + "_grad",
          {.elements = (shard_is_cast ? size.shard : size.tokens) * out, .copies = job.tuning.freezes_weights() ? 1.0 : 2.0});

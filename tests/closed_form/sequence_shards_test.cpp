@@ -82,6 +82,21 @@ TEST_CASE("shards are cast before they are gathered, unless the recipe gathers w
   CHECK(cast_reads(c, "qkv_cast") == Approx(c.plan.tp * shard));
 }
 
+TEST_CASE("one scale of a tensor comes from the maximum of all its shards", "[closed_form][sequence_shards]") {
+  Case c;
+  const auto maxima = [&](Recipe recipe) {
+    c.job.recipe = recipe;
+    return total(c, [](const Operator& op) { return op.name.ends_with("_maximum") ? std::get<Collective>(op.shape).bytes.si() : 0; });
+  };
+  // Inputs of the two column-parallel layers, gradients behind the two row-parallel ones: a number in 32 bits each.
+  CHECK(maxima(Recipe::fp8_tensor) == 4 * 4);
+  CHECK(maxima(Recipe::nvfp4) == 4 * 4);
+  for (const Recipe local : {Recipe::none, Recipe::fp8_delayed, Recipe::fp8_row, Recipe::mxfp8, Recipe::int8})
+    CHECK(maxima(local) == 0);
+  c.plan.sequence_parallel = false; // each rank has the whole tensor
+  CHECK(maxima(Recipe::fp8_tensor) == 0);
+}
+
 TEST_CASE("scales of rows and of columns each need a maximum", "[closed_form][sequence_shards]") {
   Case c;
   c.plan.sequence_parallel = false;
