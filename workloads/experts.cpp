@@ -66,6 +66,16 @@ void share_rows(const BlockBuilder& b, List& list, const char* name, CollectiveK
 /// Whether rows that arrive are copied into the order of a rank's experts.
 bool sorts(const BlockBuilder& b, const ExpertSizes& e) { return b.plan.ep > 1 && (e.groups > 1 || !e.duplicated); }
 
+/// Whether rows in fewer bits are copied apart, so that each expert's are as many as its product takes (multiples of 16 or 32), and back:
+/// Megatron-Core's TEGroupedMLP, quantization_padding and quantization_unpadding. A capacity is a multiple already.
+bool pads(const BlockBuilder& b) { return b.low_precision(OpClass::gemm) && !b.software.grouped_experts && b.model.experts.capacity == 0; }
+
+void padding(const BlockBuilder& b, List& list, const char* name, const ExpertSizes& e) {
+  const double bytes = e.rows * row_bytes(b);
+  if (pads(b))
+    b.streaming(list, name, OpClass::elementwise, bytes, bytes);
+}
+
 /// Rows as they come from the other ranks.
 double arriving(const BlockBuilder& b, const ExpertSizes& e) { return e.rows * copies_sent(b) / b.model.experts.top_k; }
 
@@ -151,9 +161,11 @@ void experts_forward(const BlockBuilder& b, List& list) {
   share_rows(b, list, "expert_gather", CollectiveKind::all_gather, e);
   if (sorts(b, e))
     permutation(b, list, "expert_sort", arriving(b, e), e.rows);
+  padding(b, list, "expert_pad", e);
   grouped_forward(b, list, "expert_up", e, b.size.hidden, b.gates() * e.width);
   activation(b, list, "expert_act", e.rows * e.width, false);
   grouped_forward(b, list, "expert_down", e, e.width, b.size.hidden);
+  padding(b, list, "expert_unpad", e);
   if (sorts(b, e))
     permutation(b, list, "expert_unsort", e.rows, arriving(b, e));
   share_rows(b, list, "expert_scatter", CollectiveKind::reduce_scatter, e);
@@ -174,9 +186,11 @@ void experts_backward(const BlockBuilder& b, List& list) {
   share_rows(b, list, "scatter_grad", CollectiveKind::all_gather, e);
   if (sorts(b, e))
     permutation(b, list, "unsort_grad", arriving(b, e), e.rows);
+  padding(b, list, "unpad_grad", e);
   grouped_backward(b, list, "expert_down", e, e.width, b.size.hidden);
   activation(b, list, "expert_act_grad", e.rows * e.width, true);
   grouped_backward(b, list, "expert_up", e, b.size.hidden, b.gates() * e.width);
+  padding(b, list, "pad_grad", e);
   if (sorts(b, e))
     permutation(b, list, "sort_grad", e.rows, arriving(b, e));
   share_rows(b, list, "gather_grad", CollectiveKind::reduce_scatter, e);

@@ -228,6 +228,31 @@ TEST_CASE("experts are spread over their ranks once", "[closed_form][model]") {
   }
 }
 
+TEST_CASE("rows of experts in fewer bits are padded where their number is not set", "[closed_form][model]") {
+  Case c("qwen3-30b-a3b");
+  c.plan = {.dp = 8, .ep = 8};
+  const auto copies = [&] {
+    const Block block = c.block("moe_layer");
+    double bytes = 0;
+    for (const auto& [list, name] : {std::pair{&block.forward, "expert_pad"},
+                                     {&block.forward, "expert_unpad"},
+                                     {&block.backward, "unpad_grad"},
+                                     {&block.backward, "pad_grad"}})
+      if (const Operator* op = find(*list, name))
+        bytes += std::get<Streaming>(op->shape).read.si();
+    return bytes;
+  };
+  CHECK(copies() == 0);
+  c.job.recipe = Recipe::mxfp8;
+  const double rows = std::get<GroupedMatmul>(find(c.block("moe_layer").forward, "expert_up")->shape).rows;
+  CHECK(copies() == Approx(4 * rows * 2048 * 2)); // in half precision, there and back, each way
+  c.software.grouped_experts = true;              // one kernel takes them as they lie
+  CHECK(copies() == 0);
+  c.software.grouped_experts = false;
+  c.job.model.experts.capacity = 1;
+  CHECK(copies() == 0);
+}
+
 TEST_CASE("tokens travel to their experts and back", "[closed_form][model]") {
   Case c("deepseek-v3");
   c.plan = {.dp = 64, .ep = 64};
