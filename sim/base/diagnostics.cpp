@@ -1,5 +1,7 @@
 #include "sim/base/diagnostics.hpp"
 
+#include "sim/base/utf8.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -145,8 +147,14 @@ std::string shown(std::string_view text) {
     text = text.substr(0, end);
   }
   std::string result = "'";
-  for (const char c : text)
-    result += is_control(c) ? ' ' : c;
+  for (std::size_t i = 0; i < text.size();) {
+    const std::size_t length = utf8_length(text, i);
+    if (length == 0)
+      result += "\uFFFD"; // a file may hold any bytes, an answer is UTF-8
+    else
+      result += is_control(text[i]) ? " " : text.substr(i, length);
+    i += std::max<std::size_t>(length, 1);
+  }
   return result + (cut ? "...'" : "'");
 }
 

@@ -1,5 +1,7 @@
 #include "sim/base/yaml.hpp"
 
+#include "sim/base/utf8.hpp"
+
 #include <fmt/format.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
@@ -213,33 +215,13 @@ private:
   std::size_t nodes_ = 0;
 };
 
-/// Length of the UTF-8 sequence that starts at `text[i]`; 0 where it is malformed, overlong, a surrogate or beyond U+10FFFF.
-std::size_t sequence_length(std::string_view text, std::size_t i) {
-  const auto byte = [&](std::size_t k) { return k < text.size() ? static_cast<unsigned char>(text[k]) : 0u; };
-  const auto tail = [&](std::size_t k) { return (byte(k) & 0xC0) == 0x80; };
-  const unsigned c = byte(i);
-  if (c < 0x80)
-    return 1;
-  if (c >= 0xC2 && c <= 0xDF)
-    return tail(i + 1) ? 2 : 0;
-  if (c >= 0xE0 && c <= 0xEF) {
-    const bool range = !(c == 0xE0 && byte(i + 1) < 0xA0) && !(c == 0xED && byte(i + 1) > 0x9F);
-    return range && tail(i + 1) && tail(i + 2) ? 3 : 0;
-  }
-  if (c >= 0xF0 && c <= 0xF4) {
-    const bool range = !(c == 0xF0 && byte(i + 1) < 0x90) && !(c == 0xF4 && byte(i + 1) > 0x8F);
-    return range && tail(i + 1) && tail(i + 2) && tail(i + 3) ? 4 : 0;
-  }
-  return 0;
-}
-
 /// yaml-cpp guesses other encodings and replaces what it cannot decode, so bytes are checked before it sees them.
 bool bytes_are_text(std::string_view text, const std::shared_ptr<const std::string>& file, Diagnostics& diagnostics) {
   int line = 1;
   std::size_t line_start = 0;
   for (std::size_t i = 0; i < text.size();) {
     const auto c = static_cast<unsigned char>(text[i]);
-    const std::size_t length = sequence_length(text, i);
+    const std::size_t length = utf8_length(text, i);
     const bool control = (c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7F;
     if (length == 0 || control) {
       const Location where{file, line, static_cast<int>(i - line_start) + 1};

@@ -63,6 +63,7 @@ TEST_CASE("a message holds no control characters, wherever its parts are from") 
 
 TEST_CASE("text is shown in one line and cut between characters") {
   CHECK(shown("a\nb\x01") == "'a b '");
+  CHECK(shown("13\xFF\xC3\xA9\xE2\x82") == "'13\uFFFD\xC3\xA9\uFFFD\uFFFD'");
   CHECK(shown(std::string(100, 'x')) == "'" + std::string(57, 'x') + "...'");
   CHECK(shown(std::string(56, 'x') + "\xC3\xA9" + std::string(56, 'x')) == "'" + std::string(56, 'x') + "...'");
 }
