@@ -22,8 +22,8 @@ Codec<std::vector<std::string>> files_codec() {
   Codec<std::vector<std::string>> codec;
   codec.shape = Shape{.kind = ShapeKind::list, .item = std::make_shared<const Shape>(Shape{.kind = ShapeKind::text})};
   codec.read = [](const yaml::Node& node, const Site& site, std::vector<std::string>& files) {
-    if (!node.is_sequence())
-      return site.error(node, yaml::described(node), "a list of files and patterns: [rank.%d.et]");
+    if (!node.is_sequence() || node.items.empty())
+      return site.error(node, node.is_sequence() ? "no file" : yaml::described(node), "a list of files and patterns: [rank.%d.et]");
     files.clear();
     for (const yaml::Node& pattern : node.items) {
       if (!pattern.is_scalar())

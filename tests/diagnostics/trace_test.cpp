@@ -127,6 +127,8 @@ TEST_CASE("a scenario with a trace says what is wrong with it", "[diagnostics][t
   };
   write("rank.%d.et");
   CHECK_THAT(said(), Catch::Contains("a list of files and patterns"));
+  write("[]");
+  CHECK_THAT(said(), Catch::Contains("s.yaml:5:21: jobs.0.trace.files: no file; allowed: a list of files and patterns"));
   write("[rank.%d.et]");
   CHECK(said() == "the trace has 12 ranks > 8 devices");
   write("[rank.0.et, rank.1.et]");
