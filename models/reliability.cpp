@@ -91,15 +91,14 @@ Goodput goodput(const RestartModel& model, Seconds length) {
   if (rate.si() > 0.0) {
     out.mtbf = 1.0 / rate;
     out.expected_failures = rate * length;
-    double detected = 0.0;
     up = 0.0;
     for (const FailureMode& mode : model.modes) {
       const double share = mode.rate / rate;
-      detected += share * std::exp(-(rate * mode.detection));
-      up += share * std::exp(-(rate * (mode.detection + model.restart)));
+      const double detected = share * std::exp(-(rate * mode.detection));
+      out.detection_share -= share * std::expm1(-(rate * mode.detection)); // exactly 0 where nothing is waited for
+      out.restart_share -= detected * std::expm1(-(rate * model.restart));
+      up += detected * std::exp(-(rate * model.restart));
     }
-    out.detection_share = 1.0 - detected;
-    out.restart_share = detected - up;
   }
   // Of the time outside recovery, what is kept: segments over their expected time.
   const double kept = up * bernoulli_share(rate * segment) * std::exp(-(rate * model.persist));

@@ -55,6 +55,15 @@ TEST_CASE("shares of time sum to one, for any number of classes", "[reliability]
   CHECK(g.lost_share > 0.0);
 }
 
+TEST_CASE("a failure that is noticed at once costs no time to notice", "[reliability]") {
+  RestartModel model = one_class(Seconds{5000}, Seconds{20}, Seconds{300}, Seconds{400});
+  for (const double rate : {1e-5, 3e-5, 7e-6, 1.1e-4}) // whose shares of the sum of rates do not add up to exactly one
+    model.modes.push_back({"another", Hertz{rate}, Seconds{}});
+  CHECK(goodput(model, Seconds{1e6}).detection_share == 0.0);
+  model.restart = Seconds{};
+  CHECK(goodput(model, Seconds{1e6}).restart_share == 0.0);
+}
+
 TEST_CASE("classes with equal times act as one class of their summed rate", "[reliability]") {
   const RestartModel one = one_class(Seconds{1000}, Seconds{10}, Seconds{100}, Seconds{150});
   RestartModel split = one;
