@@ -13,6 +13,7 @@
 #include "scenarios/timeline_rows.hpp"
 #include "scenarios/traces/trace_run.hpp"
 #include "scenarios/training_metrics.hpp"
+#include "sim/base/quantity_text.hpp"
 #include "sim/engine/pipeline.hpp"
 #include "sim/engine/step_traffic.hpp"
 
@@ -120,8 +121,8 @@ TrainingResult run_job(const Scenario& scenario, const TrainingScenario& job, co
   fill_run_metrics(result, scenario, job, stages);
   result.error_band = error_band(job.job ? run_kind(*job.job, job.plan, scenario.cluster.node.device) : RunKind::half);
   if (scenario.power.feed && result.power.facility_peak > *scenario.power.feed)
-    result.violations.push_back(fmt::format("peak power of the facility {:.3f} MW > feed {:.3f} MW", result.power.facility_peak.si() / 1e6,
-                                            scenario.power.feed->si() / 1e6));
+    result.violations.push_back(fmt::format("peak power of the facility {} > feed {}", format_quantity(result.power.facility_peak, 4),
+                                            format_quantity(*scenario.power.feed, 4)));
   done.push_back(std::move(stages));
   return result;
 }

@@ -6,6 +6,7 @@
 #include "scenarios/run.hpp"
 #include "scenarios/search/plan_pareto.hpp"
 #include "sim/base/diagnostics.hpp"
+#include "sim/base/quantity_text.hpp"
 
 #include <fmt/format.h>
 
@@ -172,8 +173,9 @@ PlanScorer::Score PlanScorer::score(const Plan& plan) {
     return score;
   }
   if (scenario_.power.feed && facility_power(scenario_.cluster, cost.device_peak) > *scenario_.power.feed) {
-    score.violation = fmt::format("peak power of the facility: {:.3f} MW > {:.3f} MW of the feed",
-                                  facility_power(scenario_.cluster, cost.device_peak).si() / 1e6, scenario_.power.feed->si() / 1e6);
+    score.violation =
+        fmt::format("peak power of the facility: {} > {} of the feed",
+                    format_quantity(facility_power(scenario_.cluster, cost.device_peak), 4), format_quantity(*scenario_.power.feed, 4));
     return score;
   }
   score.costed = {.plan = plan, .step = cost.step, .memory = cost.memory.total()};

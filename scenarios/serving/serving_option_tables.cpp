@@ -46,7 +46,7 @@ const Table<Autoscaling>& autoscaling_table() {
   static const Table<A> table =
       Table<A>("autoscaling", "Replicas started and stopped with the load.")
           .quantity("interval", &A::interval,
-                    {.above = Seconds{}, .max = Seconds{1e6}, .unit_hint = "s", .required = true, .help = "between decisions"})
+                    {.min = Seconds{1e-3}, .max = Seconds{1e6}, .unit_hint = "s", .required = true, .help = "between decisions"})
           .quantity("start_up", &A::start_up,
                     {.max = Seconds{1e6}, .unit_hint = "s", .required = true, .help = "from the decision to the first request"})
           .count("least", &A::least, {.min = 1, .max = 100'000, .help = "replicas that always serve"})

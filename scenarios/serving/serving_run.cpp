@@ -2,6 +2,7 @@
 
 #include "scenarios/serving/serving_deployment.hpp"
 #include "scenarios/serving/serving_metrics.hpp"
+#include "sim/base/quantity_text.hpp"
 
 #include <fmt/format.h>
 
@@ -99,6 +100,10 @@ void fill_tools(ServingResult& result, const ServingScenario& serving, const Ser
 void fill_metrics(ServingResult& result, const Scenario& scenario, const ServingScenario& serving, const RequestStream& stream,
                   const std::vector<Deployment>& pools, const ServingRun& run) {
   fill_request_metrics(result, stream, run);
+  if (stream.requests.empty()) {
+    result.violations.emplace_back("no request comes: the traffic's duration is over before the first arrival");
+    return;
+  }
   if (result.served == 0) {
     result.violations.push_back(fmt::format("no request fits: the longest has {} tokens, a replica's KV cache holds {}",
                                             longest_tokens(stream, pools.back().service), result.pools.back().kv_tokens));
@@ -117,8 +122,8 @@ void fill_metrics(ServingResult& result, const Scenario& scenario, const Serving
   fill_tools(result, serving, run);
   fill_device_metrics(result, machines, run);
   if (scenario.power.feed && result.facility_power > *scenario.power.feed)
-    result.violations.push_back(fmt::format("mean power of the facility {:.3f} MW > feed {:.3f} MW", result.facility_power.si() / 1e6,
-                                            scenario.power.feed->si() / 1e6));
+    result.violations.push_back(fmt::format("mean power of the facility {} > feed {}", format_quantity(result.facility_power, 4),
+                                            format_quantity(*scenario.power.feed, 4)));
 }
 
 RolloutResult rollouts_of(const RequestStream& stream, const ServingSystem& system, const RolloutOptions& options) {
@@ -160,7 +165,9 @@ ServingResult run_serving(const Scenario& scenario, const ServingScenario& job, 
   const ServingOptions recorded{.sample = job.sample.value_or(options.record_timeline ? timeline_sample : Seconds{}),
                                 .spans = options.record_timeline ? timeline_spans : 0};
   ServingRun run = simulate(traffic.stream, system, recorded, engine);
-  result.method = {.events = run.events, .fold = fmt::format("each of {} replicas is simulated", system.replicas.size())};
+  result.method = {.events = run.events,
+                   .fold = system.replicas.size() == 1 ? "the replica is simulated"
+                                                       : fmt::format("each of {} replicas is simulated", system.replicas.size())};
   fill_metrics(result, scenario, job, traffic.stream, pools, run);
   if (job.goodput && result.served > 0)
     result.goodput = goodput_of(job, traffic.stream, system, engine, result.devices);

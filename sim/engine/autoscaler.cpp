@@ -34,15 +34,15 @@ double Autoscaler::forecast_rate() const {
 }
 
 int Autoscaler::wanted(std::uint64_t present, int most) {
-  rates_.push_back(static_cast<double>(arrivals_) / options_.interval.si());
-  arrivals_ = 0;
   double load = static_cast<double>(present);
   if (options_.window > Seconds{}) {
+    rates_.push_back(static_cast<double>(arrivals_) / options_.interval.si());
     while (static_cast<double>(rates_.size()) > std::max(1.0, options_.window / options_.interval))
       rates_.pop_front();
     const double time = served_ > 0 ? time_sum_ / static_cast<double>(served_) : 0;
     load = std::max(load, forecast_rate() * time);
   }
+  arrivals_ = 0;
   return std::clamp(static_cast<int>(std::ceil(load / options_.target)), options_.least, most);
 }
 

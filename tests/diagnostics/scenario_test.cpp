@@ -61,7 +61,7 @@ TEST_CASE("plans that the machine or the model cannot carry are results with the
       {{"jobs.0.plan.tp=7"}, "attention heads 96 is not divisible by tp 7"},
       {{"jobs.0.training.sequence=4096"}, "sequence 4096 > 2048 learned positions"},
       {{"jobs.0.plan.micro_batch=12"}, "> 80.0 GB of h100-sxm-80gb"},
-      {{"power.feed=10 kW"}, "peak power of the facility"},
+      {{"power.feed=10 kW"}, "MW > feed 10 kW"},
       {{"cluster.node.device=tpu-v5p", "cluster.node.scale_up.kind=switched", "jobs.0.training.precision=fp16"},
        "has no unit that computes in fp16"},
   };

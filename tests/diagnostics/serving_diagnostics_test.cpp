@@ -75,6 +75,7 @@ TEST_CASE("values that no serving job can have are refused where they stand", "[
       {"slo.attainment=95%", "jobs.0.serving.slo.attainment: '95%'"},
       {"autoscaling={ interval: 10 s, start_up: 60 s, least: 5 }",
        "jobs.0.serving.autoscaling.least: 5; allowed: at most plan.replicas = 2"},
+      {"autoscaling={ interval: 1 ns, start_up: 60 s }", "jobs.0.serving.autoscaling.interval: '1 ns'; allowed: a time from 1 ms"},
       {"fairness.order=shortest", "jobs.0.serving.fairness.order: 'shortest'"},
       {"fairness.every=0", "jobs.0.serving.fairness.every: '0'"},
       {"kv_copies.unit=0", "jobs.0.serving.kv_copies.unit: '0'"},
@@ -117,6 +118,7 @@ TEST_CASE("deployments that the machine or the model cannot carry are results wi
       {{"jobs.0.serving.kv_tiers=[{ place: host, capacity: 3 TB }]"}, "KV blocks take 3 TB of ddr > 2 TB of a node"},
       {{"jobs.0.serving.swap=true", "cluster.node={ base: dgx-h100, host: { device_link: 0 GB/s } }"},
        "KV blocks go to ddr, to which a dgx-h100 has no link"},
+      {{"jobs.0.serving.traffic.duration=1 ns"}, "no request comes"},
       {{"power.feed=1 kW"}, "mean power of the facility"},
       {{"jobs.0.serving.traffic.input={ fixed: { tokens: 9000000 } }"}, "no request fits: the longest has"},
   };

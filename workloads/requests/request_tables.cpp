@@ -269,8 +269,8 @@ void check_context(const Traffic& traffic, const Report& report) {
   const std::vector<TrafficClass> one(1);
   for (const TrafficClass& row : traffic.classes.empty() ? one : traffic.classes)
     if (!fits(row.input.value_or(traffic.input), row.output.value_or(traffic.output), most))
-      report.error("max_context", fmt::format("{} tokens, which next to no request keeps to", *traffic.max_context),
-                   "more, or shorter requests");
+      return report.error("max_context", fmt::format("{} tokens, which next to no request keeps to", *traffic.max_context),
+                          "more, or shorter requests");
 }
 
 void check_traffic(const Traffic& traffic, const Report& report) {
