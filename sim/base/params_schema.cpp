@@ -160,12 +160,11 @@ private:
   json definitions_ = json::object();
 };
 
-std::string value_text(const yaml::Node& node) {
+std::string value_text(yaml::Node node) {
+  node.flow = true;
   std::string text = yaml::to_yaml(node);
   while (!text.empty() && text.back() == '\n')
     text.pop_back();
-  for (char& c : text)
-    c = c == '\n' ? ' ' : c;
   return text == "\"\"" ? "" : text;
 }
 

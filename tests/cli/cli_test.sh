@@ -172,7 +172,7 @@ expect 2 'why mfu: of jobs that train; allowed: ttft, tpot' "$orrery" run "$chat
 expect 2 'why tpot: of jobs that serve; allowed: step_time' "$orrery" run "$quickstart" --why tpot
 expect 0 'replicas,decode' "$orrery" run "$chat" "${short[@]}" --dump cost --format csv
 expect 2 'dump graph: of jobs that train; the scenario serves; allowed: resolved, cost' "$orrery" run "$chat" --dump graph
-expect 0 'per task' "$orrery" run "$root/scenarios/serving-agents.yaml" --set jobs.0.serving.traffic.requests=50
+expect 0 '[$][0-9.]+ k  per million tasks' "$orrery" run "$root/scenarios/serving-agents.yaml" --set jobs.0.serving.traffic.requests=50
 expect 0 "passes over .* images each" "$orrery" run "$root/scenarios/serving-vision.yaml" --set jobs.0.serving.traffic.requests=50
 expect 0 "4 patches" "$orrery" run "$root/scenarios/serving-diffusion.yaml" --set jobs.0.serving.traffic.requests=10
 expect 0 'the highest rate' "$orrery" run "$chat" "${short[@]}" --set 'jobs.0.serving.goodput={ tolerance: 0.5 }'
@@ -221,12 +221,15 @@ expect 2 'is not a folder' "$orrery" calibrate --data missing
 # What is known.
 expect 0 'h100-sxm-80gb' "$orrery" catalog list devices
 expect 0 'gpt3-175b' "$orrery" catalog list
+expect 0 'image_models' "$orrery" catalog --help
 expect 2 "did you mean 'devices'" "$orrery" catalog list device
 expect 0 'datasheet' "$orrery" catalog show h100-sxm-80gb
 expect 2 'did you mean' "$orrery" catalog show h100-sxm-80g
 expect 2 'NAME' "$orrery" catalog show
 expect 0 'tensor-parallel' "$orrery" explain jobs.0.plan.tp
 expect 0 'accepts' "$orrery" explain
+expect 0 'default \[tp, cp, dp, pp\]' "$orrery" explain jobs.0.plan.order
+expect 0 'default { fixed: {$' "$orrery" explain jobs.0.serving.traffic.input
 expect 2 'no key' "$orrery" explain jobs.0.plan.pt
 expect 0 '"cluster"' "$orrery" schema
 holds 'scenario schema is JSON' is_json out

@@ -6,6 +6,8 @@
 #include "workloads/image_tables.hpp"
 #include "workloads/tables.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace orrery {
@@ -38,6 +40,8 @@ std::vector<std::string> shelf_names() {
   return names;
 }
 
+std::string kinds_text() { return fmt::format("{}", fmt::join(shelf_names(), ", ")); }
+
 /// The entry as its file writes it.
 yaml::Node entry(const Shelf& shelf, const std::string& name) {
   Diagnostics diagnostics;
@@ -66,10 +70,7 @@ Exit list_all(const std::string& kind, Console& console) {
   const std::vector<std::string> kinds = shelf_names();
   if (!kind.empty() && std::ranges::find(kinds, kind) == kinds.end()) {
     Diagnostics diagnostics;
-    std::string allowed;
-    for (const std::string& name : kinds)
-      allowed += (allowed.empty() ? "" : ", ") + name;
-    diagnostics.add({.path = "KIND", .message = shown(kind), .allowed = allowed, .suggestion = did_you_mean(kind, kinds)});
+    diagnostics.add({.path = "KIND", .message = shown(kind), .allowed = kinds_text(), .suggestion = did_you_mean(kind, kinds)});
     diagnostics.throw_if_any();
   }
   for (const Shelf& shelf : shelves()) {
@@ -109,7 +110,7 @@ Exit run_catalog(const Arguments& arguments, Console& console) {
 Command catalog_command_row() {
   return {.name = "catalog",
           .summary = "lists what is known by name, or shows an entry with its sources",
-          .details = "catalog list [KIND], catalog show NAME. Kinds: devices, nodes, clusters, links, tiers, models, software.",
+          .details = "catalog list [KIND], catalog show NAME. Kinds: " + kinds_text() + ".",
           .options = {{.name = "ACTION",
                        .kind = OptionKind::positional,
                        .value = {},

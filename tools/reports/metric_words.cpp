@@ -40,14 +40,17 @@ std::optional<Metric> headline_metric(std::string_view path) {
 std::string metric_text(std::string_view path, double value) {
   if (path.ends_with("_usd"))
     return money(Dollars{value});
-  static const std::vector<std::pair<std::string_view, Dimension>> units = {{"flop_per_s", dimension_of<FlopsPerSecond>()},
-                                                                            {"_bytes", dimension_of<Bytes>()},
-                                                                            {"_s", dimension_of<Seconds>()},
-                                                                            {"_w", dimension_of<Watts>()},
-                                                                            {"_j", dimension_of<Joules>()}};
-  for (const auto& [suffix, dimension] : units) {
+  using Text = std::string (*)(double);
+  static constexpr std::array<std::pair<std::string_view, Text>, 5> units = {{
+      {"flop_per_s", [](double si) { return fixed(FlopsPerSecond{si}, 4); }},
+      {"_bytes", [](double si) { return fixed(Bytes{si}, 4); }},
+      {"_s", [](double si) { return fixed(Seconds{si}, 4); }},
+      {"_w", [](double si) { return fixed(Watts{si}, 4); }},
+      {"_j", [](double si) { return fixed(Joules{si}, 4); }},
+  }};
+  for (const auto& [suffix, text] : units) {
     if (path.ends_with(suffix))
-      return format_quantity(value, dimension, 4);
+      return text(value);
   }
   static constexpr std::array<std::string_view, 5> shares = {"utilisation", "goodput", "share", "clock", "simulate_minus_estimate"};
   const bool share = std::ranges::any_of(shares, [path](std::string_view ending) { return path.ends_with(ending); });

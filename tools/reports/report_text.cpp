@@ -86,19 +86,22 @@ std::string throughput(const TrainingResult& job, const Style& style) {
   return out + rates.str();
 }
 
-/// Names with shares; those too small to be read off a bar become one "other" at the end.
+/// Names with shares; several that are too small to be read off a bar become one "other" at the end.
 template <class Q> std::vector<std::pair<std::string, Q>> without_crumbs(const std::vector<std::pair<std::string, Q>>& parts, Q whole) {
   constexpr double crumb = 0.001;
   std::vector<std::pair<std::string, Q>> kept;
+  std::string crumbs;
   Q other{};
   for (const auto& [name, part] : parts) {
-    if (part / whole >= crumb)
+    if (part / whole >= crumb) {
       kept.emplace_back(name, part);
-    else
-      other += part;
+      continue;
+    }
+    crumbs = crumbs.empty() ? name : "other";
+    other += part;
   }
   if (other / whole >= crumb / 2) // less would print as zero
-    kept.emplace_back("other", other);
+    kept.emplace_back(crumbs, other);
   return kept;
 }
 

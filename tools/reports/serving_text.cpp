@@ -97,7 +97,7 @@ std::string latencies(const ServingLatencies& l, const LatencySummary& itl, cons
   row("end to end", l.end_to_end);
   row("queueing", l.queueing);
   row("between tokens", itl);
-  return style.section(name, "per output token: (last - first) / (tokens - 1)") + columns.str();
+  return style.section(name, l.tpot.count > 0 ? "per output token: (last - first) / (tokens - 1)" : "") + columns.str();
 }
 
 std::string share_text(double share, Seconds bound) {
@@ -209,7 +209,7 @@ std::string tasks(const ServingResult& job, const Style& style) {
   columns.row({"end to end, mean", style.heading(fixed(l.mean)),
                fmt::format("p50 {}, p90 {}, p99 {}, max {}", fixed(l.p50), fixed(l.p90), fixed(l.p99), fixed(l.max))});
   if (job.priced)
-    columns.row({"cost", fmt::format("{:.4f} USD", job.cost_per_request.si()), "per task, tools included"});
+    columns.row({"cost", money(1e6 * job.cost_per_request), "per million tasks, tools included"});
   for (const ToolResult& tool : job.tools)
     columns.row({tool.name.empty() ? "tools" : tool.name, percent(tool.busy),
                  fmt::format("busy; {} at once, {}", grouped(tool.most),

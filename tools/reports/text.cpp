@@ -20,6 +20,16 @@ std::size_t escape_length(std::string_view text, std::size_t i) {
   return end == std::string_view::npos ? 0 : end - i + 1;
 }
 
+/// With exactly `digits` significant digits; a number that is whole has none behind the point.
+std::string plain_number(double value, int digits) {
+  const std::string shortest = format_number(value, digits);
+  if (value == std::round(value) || shortest.find('e') != std::string::npos)
+    return shortest;
+  const double shown = std::abs(std::stod(shortest)); // 9.997 is 10.0, not 10.00
+  const int before = shown > 0 ? static_cast<int>(std::floor(std::log10(shown))) + 1 : 1;
+  return fmt::format("{:.{}f}", value, std::max(0, digits - before));
+}
+
 bool continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; }
 
 std::string spaces(std::size_t count) { return std::string(count, ' '); }
@@ -114,9 +124,9 @@ std::string scaled(double value, int digits) {
   static constexpr std::array<std::pair<double, const char*>, 4> steps = {{{1e12, "T"}, {1e9, "B"}, {1e6, "M"}, {1e3, "k"}}};
   for (const auto& [size, suffix] : steps) {
     if (std::abs(value) >= size)
-      return format_number(value / size, digits) + " " + suffix;
+      return plain_number(value / size, digits) + " " + suffix;
   }
-  return format_number(value, digits);
+  return plain_number(value, digits);
 }
 
 std::string money(Dollars amount) {

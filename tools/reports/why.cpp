@@ -280,6 +280,13 @@ WhyRow goodput(const Subject& s) {
           {"restart", percent(g.restart_share), "load of the checkpoint included"}}};
 }
 
+Input price_input(const Cluster& cluster) {
+  const NodeType& node = cluster.node;
+  if (!node.price && node.device.price)
+    return {"price of a device", money(*node.device.price), source_text(node.device.sources, "price")};
+  return {"price of a node", node.price ? money(*node.price) : "not stated", source_text(node.sources, "price")};
+}
+
 WhyRow budget(const Subject& s) {
   if (!s.result.budget)
     return {.metric = "budget",
@@ -289,14 +296,13 @@ WhyRow budget(const Subject& s) {
   const Budget& b = *s.result.budget;
   const Cluster& cluster = s.scenario.cluster;
   return {.metric = "budget",
-          .value = format_quantity(b.time) + ", " + format_quantity(b.cost) + ", " + format_quantity(b.energy),
+          .value = format_quantity(b.time) + ", " + money(b.cost) + ", " + format_quantity(b.energy),
           .formula =
               "time = steps x step time / goodput; capital = price of the nodes x time / depreciation; electricity = energy x tariff",
           .inputs = {{"tokens", scaled(b.tokens), "the scenario"},
                      {"step time", format_quantity(s.result.step_time), "--why step_time"},
                      {"goodput", s.result.goodput ? percent(s.result.goodput->goodput) : "100%", "--why goodput"},
-                     {"price of a node", cluster.node.price ? format_quantity(*cluster.node.price) : "of its devices",
-                      source_text(cluster.node.sources, "price")},
+                     price_input(cluster),
                      {"depreciation", format_quantity(cluster.depreciation), source_text(cluster.sources, "depreciation")},
                      {"tariff", format_quantity(cluster.electricity_price), source_text(cluster.sources, "electricity_price")}}};
 }

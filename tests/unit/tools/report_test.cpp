@@ -211,6 +211,11 @@ TEST_CASE("words are counted as they show") {
   CHECK(grouped(1234567) == "1,234,567");
   CHECK(grouped(-123) == "-123");
   CHECK(scaled(174.6e9) == "175 B");
+  CHECK(scaled(2003.6) == "2.00 k"); // as many digits as its neighbours
+  CHECK(scaled(9.996) == "10.0");
+  CHECK(scaled(0.0019, 3) == "0.00190");
+  CHECK(scaled(1e12) == "1 T");
+  CHECK(scaled(64) == "64");
   CHECK(csv_line({"a", "b,c", "d\"e"}) == "a,\"b,c\",\"d\"\"e\"\n");
 }
 
