@@ -20,9 +20,9 @@
 // of the vendor's library: no table has one, so they take the rate of single products with the tiles of a group each.
 //
 // Known error: tests/calibration/kernel_fit_test.cpp prints and bounds it per device and class, on shapes that the fit did not see: 7 to 8%
-// for half-precision products above 10 GFLOP, 12% for fp8 and 9% for fp4, 7 to 12% for prefill, 3 to 8% for the fused experts of H100 and
+// for half-precision products above 10 GFLOP, 12% for fp8 and 9% for fp4, 7 to 10% for prefill, 3 to 8% for the fused experts of H100 and
 // B200, with scales by tensor or by block, alone or one rank of many, 10% for those of A100. On an architecture that the fit did not see: 7
-// to 17% above 100 GFLOP, 14 to 18% for prefill, 30 to 40% for fp8, 30 to 55% for fused experts. Sources of one device differ by 5 to 15%
+// to 17% above 100 GFLOP, 13 to 17% for prefill, 30 to 40% for fp8, 30 to 55% for fused experts. Sources of one device differ by 5 to 15%
 // among themselves.
 #pragma once
 

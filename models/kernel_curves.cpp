@@ -79,6 +79,7 @@ const Table<AttentionCurve>& attention_table() {
           .number("rate", &C::rate, share("share of the matrix peak in the main loop, softmax apart"))
           .number("softmax", &C::softmax, {.help = "time of the softmax of one score, in elements of the head dimension"})
           .number("block_overhead", &C::block_overhead, {.help = "start and end of a block of queries, in keys"})
+          .number("tail", &C::tail, {.max = 1, .help = "idle end of a kernel of uneven blocks, in its longest block"})
           .number("backward_rate", &C::backward_rate, share("backward over forward FLOP rate"))
           .number("memory", &C::memory, share("share of the memory bandwidth"))
           .quantity("floor", &C::floor, {.help = "added to every kernel"})

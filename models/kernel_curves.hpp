@@ -57,6 +57,7 @@ struct AttentionCurve {
   double rate = 0.64;          ///< share of the matrix peak in the main loop, softmax apart
   double softmax = 16;         ///< time of the softmax of one score, in elements of the head dimension
   double block_overhead = 300; ///< start and end of a block of queries, in keys
+  double tail = 0.5;           ///< idle end of a kernel of uneven blocks on a multiprocessor, in its longest block
   double backward_rate = 0.86; ///< backward over forward FLOP rate; assumed, by generation (models/attention_generation.hpp)
   double memory = 0.70;        ///< share of the memory bandwidth
   Seconds floor{8e-6};         ///< added to every kernel

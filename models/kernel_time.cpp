@@ -231,14 +231,21 @@ TimeParts attention_time(const FusedAttention& shape, const UnitRates& unit, con
   const double blocks = decode ? shape.batch * shape.kv_heads : heads * ceil_div(shape.queries, rows);
   // A causal block walks over whole tiles of keys, half of the last one in vain.
   const double keys = decode ? seen : std::min(shape.keys, seen + rows / 2);
-  const double block_flops = 4 * (rows * keys + (decode ? 0 : query_block * curve.block_overhead)) * (width + curve.softmax);
+  const auto block_flops = [&](double walked) {
+    return 4 * (rows * walked + (decode ? 0 : query_block * curve.block_overhead)) * (width + curve.softmax);
+  };
   const double held = shape.kept_bytes > 0 ? shape.kept_bytes : unit.element;
   const CacheReading& reading = held < unit.element ? curve.narrow_cache : curve.cache;
   const double rate = unit.peak * curve.rate * (decode ? reading.rate : shape.backward ? curve.backward_rate : 1);
-  if (unit.multiprocessors > 1)
-    // Decoding splits the keys of a sequence over idle multiprocessors; otherwise the time of one block is the least.
-    parts.compute = factor * std::max(blocks, decode ? 1 : unit.multiprocessors) * block_flops / rate;
-  else
+  if (unit.multiprocessors > 1 && decode) // the keys of a sequence are split over idle multiprocessors
+    parts.compute = factor * std::max(blocks, 1.0) * block_flops(keys) / rate;
+  else if (unit.multiprocessors > 1) {
+    // Causal blocks are uneven: the last ones leave the multiprocessors that had one idle.
+    const double even = blocks / unit.multiprocessors;
+    const double block = block_flops(keys);
+    const double end = curve.tail * block_flops(reached_keys(shape)) * std::min(1.0, even);
+    parts.compute = factor * unit.multiprocessors * std::max(block, even * block + end) / rate;
+  } else
     parts.compute = parts.flops * (1 + curve.softmax / width) / rate;
   const double queries = heads * shape.queries * (shape.head_dim + value_dim);
   const double kept =

@@ -20,13 +20,15 @@
 // and the zeros that they write, beside the others (IdleTileCurve).
 //
 // Fused attention. Blocks of 128 queries of one head walk over their keys: FLOPs 4 (d + softmax) per score, d the mean width of keys and
-// values, plus k0 keys per block; a causal block skips the keys beyond its own queries, a window those out of its reach. With few queries,
-// the heads that share keys are packed into blocks of 16 rows, one block for each sequence and head of keys, and the start of a block
-// (queries, page table, first tile) is work of its multiprocessor beside the reading: floor + sqrt(longer^2 + exposed shorter^2). Memory:
-// queries, keys, values, outputs once. Few queries read the cache by curves of their own, one for what is kept in fewer bits (cache,
-// narrow_cache), which say too at what share of the rate of prompts they compute. Backward: 2.5 times the FLOPs (five products for two).
-// Kernels of few queries reach the memory's full rate only after a while (the pipeline of their loads fills): t + t fill / (t + fill) for
-// what takes t at that rate. The fill is the device's, fitted to plain heads, and the same for narrow caches and latent attention.
+// values, plus k0 keys per block; a causal block skips the keys beyond its own queries, a window those out of its reach. Blocks are dealt
+// to the multiprocessors as these come free, the uneven ones of causal attention too: at the end they are idle for `tail` of the longest
+// block, which is little where many follow one another. With few queries, the heads that share keys are packed into blocks of 16 rows, one
+// block for each sequence and head of keys, and the start of a block (queries, page table, first tile) is work of its multiprocessor beside
+// the reading: floor + sqrt(longer^2 + exposed shorter^2). Memory: queries, keys, values, outputs once. Few queries read the cache by
+// curves of their own, one for what is kept in fewer bits (cache, narrow_cache), which say too at what share of the rate of prompts they
+// compute. Backward: 2.5 times the FLOPs (five products for two). Kernels of few queries reach the memory's full rate only after a while
+// (the pipeline of their loads fills): t + t fill / (t + fill) for what takes t at that rate. The fill is the device's, fitted to plain
+// heads, and the same for narrow caches and latent attention.
 //
 // Chunked scan. Every head of a sequence is a chain of chunks that one multiprocessor works off in a kernel, in waves where there are more
 // chains than multiprocessors: floor + ceil(chains / multiprocessors) (start + chunks x FLOPs of a chunk / (rate x peak /

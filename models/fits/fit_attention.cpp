@@ -16,21 +16,22 @@ bool several_head_dims(const AttentionRows& rows) {
   return std::any_of(rows.begin(), rows.end(), [&](const AttentionRow* r) { return r->shape.head_dim != rows.front()->shape.head_dim; });
 }
 
-/// Parameters: rate, block overhead, memory, floor, softmax (where the rows tell).
+/// Parameters: rate, block overhead, memory, floor, tail, softmax (where the rows tell).
 AttentionCurve prefill_from(const std::vector<double>& p) {
   AttentionCurve curve;
   curve.rate = p[0];
   curve.block_overhead = p[1];
   curve.memory = p[2];
   curve.floor = Seconds{p[3]};
-  if (p.size() > 4)
-    curve.softmax = p[4];
+  curve.tail = p[4];
+  if (p.size() > 5)
+    curve.softmax = p[5];
   return curve;
 }
 
 AttentionCurve fit_prefill(const AttentionRows& rows, const UnitRates& unit) {
-  std::vector<double> start{0.7, 200, 0.5, 8e-6};
-  std::vector<Bounds> bounds{{0.2, 1}, {1, 4000}, {0.1, 1}, {1e-6, 5e-5}};
+  std::vector<double> start{0.7, 200, 0.5, 8e-6, 0.5};
+  std::vector<Bounds> bounds{{0.2, 1}, {1, 4000}, {0.1, 1}, {1e-6, 5e-5}, {1e-3, 1}};
   if (several_head_dims(rows)) {
     start.push_back(16);
     bounds.push_back({0.5, 200});

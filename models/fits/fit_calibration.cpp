@@ -111,7 +111,7 @@ void round_curves(ArchitectureCurves& curves) {
     }
   for (auto* attention : {&curves.attention, &curves.latent_attention})
     for (auto& [precision, c] : *attention) {
-      for (double* value : {&c.rate, &c.softmax, &c.block_overhead, &c.memory})
+      for (double* value : {&c.rate, &c.softmax, &c.block_overhead, &c.tail, &c.memory})
         round_digits(*value);
       for (CacheReading* reading : {&c.cache, &c.narrow_cache}) {
         round_digits(reading->memory);

@@ -33,11 +33,14 @@ std::map<std::string, double> constants(const Calibration& calibration) {
         add(fmt::format("{} {}", kind, int(precision)),
             {c.rate, c.tile_overhead, c.edge, c.sustained, c.memory, c.exposed, c.floor.si(), c.largest_flops, double(c.assumed)});
     for (const auto* attention : {&curves.attention, &curves.latent_attention})
-      for (const auto& [precision, c] : *attention)
-        add(fmt::format("{}attention {}", attention == &curves.attention ? "" : "latent ", int(precision)),
-            {double(c.kernel), c.rate, c.softmax, c.block_overhead, c.backward_rate, c.memory, c.floor.si(), c.cache.memory,
-             c.cache.start.si(), c.cache.exposed, c.narrow_cache.memory, c.narrow_cache.start.si(), c.narrow_cache.exposed, c.cache.rate,
-             c.narrow_cache.rate, c.decode_floor.si(), c.fill.si(), c.largest_keys, double(c.assumed)});
+      for (const auto& [precision, c] : *attention) {
+        const std::string title = fmt::format("{}attention {}", attention == &curves.attention ? "" : "latent ", int(precision));
+        add(title, {double(c.kernel), c.rate, c.softmax, c.block_overhead, c.tail, c.backward_rate, c.memory, c.floor.si(), c.largest_keys,
+                    double(c.assumed)});
+        for (const CacheReading* reading : {&c.cache, &c.narrow_cache})
+          add(fmt::format("{}, {} cache", title, reading == &c.cache ? "wide" : "narrow"),
+              {reading->memory, reading->start.si(), reading->exposed, reading->rate, c.decode_floor.si(), c.fill.si()});
+      }
     for (const auto& [op_class, c] : curves.streaming)
       add(fmt::format("streaming {}", int(op_class)), {c.memory, c.floor.si(), double(c.assumed)});
     for (const auto& [kind, c] : curves.collective)
@@ -171,11 +174,11 @@ TEST_CASE("slots of other ranks' experts tell what tiles in vain, their zeros an
   CHECK_FALSE(cast.assumed);
 }
 
-TEST_CASE("backward rows set the backward rate, unfused rows nothing", "[calibration]") {
+TEST_CASE("backward rows set the backward rate, few blocks what is idle at their end, unfused rows nothing", "[calibration]") {
   KernelTables tables;
   const MeasuredDevice device = kernel_tables().devices.at("a100-sxm-80gb");
   tables.devices[device.name] = device;
-  const AttentionCurve truth{.rate = 0.6, .backward_rate = 0.7};
+  const AttentionCurve truth{.rate = 0.6, .tail = 0.3, .backward_rate = 0.7};
   const auto add = [&](FusedAttention shape, bool decode, const char* kernel, double slower) {
     const double time = attention_time(shape, device.rates(Precision::bf16), truth).time * slower;
     tables.attention.push_back({"measured", device.name, kernel, Precision::bf16, decode, shape, time});
@@ -194,6 +197,7 @@ TEST_CASE("backward rows set the backward rate, unfused rows nothing", "[calibra
   CHECK(curve.kernel == AttentionKernel::flash);
   CHECK(curve.backward_rate == Approx(0.7).epsilon(0.03));
   CHECK(curve.rate == Approx(0.6).epsilon(0.1));
+  CHECK(curve.tail == Approx(0.3).epsilon(0.15));
 }
 
 TEST_CASE("errors on architectures that the fit did not see", "[calibration]") {

@@ -98,4 +98,18 @@ TEST_CASE("a long product loses rate to its length, a short one nothing", "[mode
   CHECK(matmul_time(shape, unit, curve).compute == Approx(steady * length_loss(0.05, 2 * 32768.0 * 32768 * 32768)));
 }
 
+TEST_CASE("uneven blocks leave multiprocessors idle at the end of a kernel", "[models][kernels][attention]") {
+  const UnitRates unit{.peak = 1e15, .bandwidth = 1e18, .multiprocessors = 100};
+  AttentionCurve curve{.rate = 1, .softmax = 0, .block_overhead = 0};
+  const auto compute = [&](double heads, double tail) { // sixteen blocks a head, the longest of twice the mean's keys
+    curve.tail = tail;
+    return attention_time({.heads = heads, .kv_heads = heads, .head_dim = 128, .queries = 2048, .keys = 2048}, unit, curve).compute;
+  };
+  const double longest = 4.0 * 128 * 2048 * 128 / 1e13; // on its multiprocessor
+  for (const double heads : {25.0, 400.0})
+    CHECK(compute(heads, 0.5) - compute(heads, 0) == Approx(0.5 * longest));
+  CHECK(compute(1, 0.5) == Approx(compute(1, 0))); // no block waits for another
+  CHECK(compute(1, 0) == Approx(longest / 2).epsilon(0.07));
+}
+
 } // namespace orrery::kernel_time_test
