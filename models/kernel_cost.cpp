@@ -84,6 +84,11 @@ template <class Curve> Curve curve_for(const std::map<Precision, Curve>& curves,
   return Curve{};
 }
 
+bool is_scalar(ScalarKernels kernels, OpClass op_class) {
+  return op_class == OpClass::normalization ? kernels == ScalarKernels::all
+                                            : op_class == OpClass::elementwise && kernels != ScalarKernels::none;
+}
+
 BytesPerSecond bandwidth_of(const Device& device, const ComputeUnit& unit) {
   if (unit.bandwidth)
     return *unit.bandwidth;
@@ -252,8 +257,11 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration, c
     for (std::size_t p = 0; p < precisions; ++p)
       unit.lanes[p] = lane_of(source, described, static_cast<Precision>(p));
     for (std::size_t c = 0; c < op_classes; ++c) {
-      unit.streaming[c] = assumed_streaming(static_cast<OpClass>(c));
-      if (const auto it = curves.streaming.find(static_cast<OpClass>(c)); it != curves.streaming.end()) {
+      const auto op_class = static_cast<OpClass>(c);
+      unit.streaming[c] = assumed_streaming(op_class);
+      const bool scalar = is_scalar(software.serving.scalar_kernels, op_class) && curves.scalar_streaming.contains(op_class);
+      const auto& measured = scalar ? curves.scalar_streaming : curves.streaming;
+      if (const auto it = measured.find(op_class); it != measured.end()) {
         unit.streaming[c] = it->second;
         unit.streaming[c].assumed = it->second.assumed || source.carried;
       }

@@ -146,6 +146,7 @@ const Table<ArchitectureCurves>& architecture_table() {
           .object_map("attention", &C::attention, precision_words(), attention_table())
           .object_map("latent_attention", &C::latent_attention, precision_words(), attention_table())
           .object_map("streaming", &C::streaming, streaming_words(), streaming_table())
+          .object_map("scalar_streaming", &C::scalar_streaming, streaming_words(), streaming_table())
           .object("scan", &C::scan, scan_table(), {.help = "states that run along sequences"})
           .object_map("collective", &C::collective, collective_words(), collective_table())
           .object("in_switch", &C::in_switch, collective_table(), {.help = "all-reduce in the switch"})

@@ -130,6 +130,7 @@ struct ArchitectureCurves {
   std::map<Precision, MatmulCurve> fused_moe_widened;
   IdleTileCurve idle_tiles;
   std::map<OpClass, StreamingCurve> streaming;
+  std::map<OpClass, StreamingCurve> scalar_streaming; ///< of kernels whose threads load one element at a time (ScalarKernels)
   std::optional<ScanCurve> scan;
   std::map<CollectiveKind, CollectiveCurve> collective;
   std::optional<CollectiveCurve> in_switch;            ///< all-reduce in the switch; its wire carries the buffer once

@@ -34,7 +34,8 @@
 // chains than multiprocessors: floor + ceil(chains / multiprocessors) (start + chunks x FLOPs of a chunk / (rate x peak /
 // multiprocessors)).
 //
-// Streaming. kernels x floor + bytes / (bandwidth x share), or the FLOPs at the vector unit's peak if they take longer.
+// Streaming. kernels x floor + bytes / (bandwidth x share), or the FLOPs at the vector unit's peak if they take longer; engines of 2023 and
+// 2024 with a share of their own for kernels whose threads load one element at a time (ScalarKernels).
 #pragma once
 
 #include "models/kernel_curves.hpp"

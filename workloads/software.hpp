@@ -39,6 +39,14 @@ enum class NarrowProducts {
   serving  ///< the serving engines' own (CUTLASS, FlashInfer)
 };
 
+/// Which of an engine's own streaming kernels give each row to one block whose threads load one element at a time. Hardly half of the
+/// bandwidth: few bytes are on their way at once.
+enum class ScalarKernels {
+  none,        ///< they load vectors, or a compiler writes them
+  elementwise, ///< activations, rotations, writes to the cache
+  all          ///< norms too
+};
+
 /// Whether scores never reach memory.
 constexpr bool is_fused(AttentionKernel kernel) { return kernel != AttentionKernel::unfused; }
 
@@ -102,6 +110,7 @@ struct ServingTraits {
   bool padded_groups = false;                   ///< every group of attention-DP runs as many tokens as the one with the most
   HalfOverlap half_overlap = HalfOverlap::none; ///< where an iteration is shorter for it
   ExpertExchange expert_exchange = ExpertExchange::gather;
+  ScalarKernels scalar_kernels = ScalarKernels::none;
   bool whole_cache = false;      ///< layers with a window keep all keys and values too, not the window's alone
   int graph_steps = 0;           ///< captured batches: 1, 2, 4, multiples of 8 up to so many sequences, then powers of two;
                                  ///< a batch runs as the next larger one; 0 = every size is captured

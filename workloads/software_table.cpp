@@ -56,6 +56,8 @@ const Table<SoftwareProfile>& software_table() {
       {"gather", ExpertExchange::gather}, {"gather_quantised", ExpertExchange::gather_quantised}, {"dispatch", ExpertExchange::dispatch}};
   static const Choices<HalfOverlap> halves = {
       {"none", HalfOverlap::none}, {"communication", HalfOverlap::communication}, {"all", HalfOverlap::all}};
+  static const Choices<ScalarKernels> scalar = {
+      {"none", ScalarKernels::none}, {"elementwise", ScalarKernels::elementwise}, {"all", ScalarKernels::all}};
   static const Table<E> serving =
       Table<E>("serving", "Batching, memory and host of a serving engine.")
           .text("batching", &E::batching, {.help = "batching policy"})
@@ -78,6 +80,8 @@ const Table<SoftwareProfile>& software_table() {
           .quantity("token_host", &E::token_host, host_time("the same per token of its prompt"))
           .flag("custom_all_reduce", &E::custom_all_reduce, {.help = "small all-reduces inside a node by direct loads from peers"})
           .flag("fused_all_reduce_norm", &E::fused_all_reduce_norm, {.help = "an all-reduce adds the residual and normalises"})
+          .choice("scalar_kernels", &E::scalar_kernels, scalar,
+                  {.help = "which of the engine's own streaming kernels load one element a thread"})
           .flag("fused_rotary_cache", &E::fused_rotary_cache, {.help = "rotation and the write to the KV cache in one kernel"})
           .flag("native_cache", &E::native_cache, {.help = "attention multiplies a cache in 8 bits as it is kept"})
           .flag("fused_quantisation", &E::fused_quantisation, {.help = "norms and activations write what the next product reads"})

@@ -123,10 +123,11 @@ void round_curves(ArchitectureCurves& curves) {
       round_digits(c.decode_floor);
       round_digits(c.fill);
     }
-  for (auto& [op_class, c] : curves.streaming) {
-    round_digits(c.memory);
-    round_digits(c.floor);
-  }
+  for (auto* streaming : {&curves.streaming, &curves.scalar_streaming})
+    for (auto& [op_class, c] : *streaming) {
+      round_digits(c.memory);
+      round_digits(c.floor);
+    }
   round_digits(curves.idle_tiles.small);
   round_digits(curves.idle_tiles.large);
   round_digits(curves.idle_tiles.memory);

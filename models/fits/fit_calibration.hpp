@@ -47,6 +47,8 @@ std::vector<FitError> carried_errors(const KernelTables& tables);
 
 /// The class whose curve a measured streaming operator belongs to.
 OpClass streaming_class(const std::string& op);
+/// Whether a measured streaming operator is of kernels whose threads load one element at a time.
+bool is_scalar_kernel(const std::string& op);
 
 /// The curve of a class of streaming operators; the assumed one where nothing was fitted.
 StreamingCurve streaming_curve(const Calibration& calibration, const MeasuredDevice& device, OpClass op_class);

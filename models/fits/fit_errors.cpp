@@ -127,11 +127,15 @@ void streaming_errors(const KernelTables& tables, const Calibration& calibration
       continue;
     const ArchitectureCurves* curves = curves_of(tables, calibration, row.device);
     const OpClass op_class = streaming_class(row.op);
-    if (curves == nullptr || !curves->streaming.contains(op_class))
+    if (curves == nullptr)
+      continue;
+    const auto& known =
+        is_scalar_kernel(row.op) && curves->scalar_streaming.contains(op_class) ? curves->scalar_streaming : curves->streaming;
+    if (!known.contains(op_class))
       continue;
     UnitRates unit = tables.devices.at(row.device).rates(Precision::fp16);
     unit.peak = tables.devices.at(row.device).vector_peak;
-    const TimeParts parts = streaming_time(row.shape, 1, unit, curves->streaming.at(op_class));
+    const TimeParts parts = streaming_time(row.shape, 1, unit, known.at(op_class));
     groups[{"streaming", row.device, row.source, row.op + " above 128 MB"}].push_back(parts.time / row.time - 1);
   }
 }

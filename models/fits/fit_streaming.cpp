@@ -11,12 +11,19 @@ namespace orrery {
 
 namespace {
 
-/// What training frameworks run. The serving kernels of vLLM (rms_norm, silu_mul, rotary) reach half of it and stay outside the fit; their
-/// rows carry a fit from one device to another.
+/// What training frameworks run.
 const std::set<std::string> fitted_ops{"layer_norm", "softmax", "gelu", "fp8_cast"};
+
+/// Serving kernels of vLLM in early 2024, whose threads load one element at a time: curves of their own (ScalarKernels). Their rows also
+/// carry a fit from one device to another.
+const std::set<std::string> scalar_ops{"rms_norm", "silu_mul", "rotary"};
 
 /// Rows too large for the last-level cache, and far above the host's launch.
 constexpr double large_bytes = 64e6;
+
+/// Rows that show little but a kernel's floor. Above, the cache matters little to kernels whose threads load one element at a time: what
+/// they have on its way is the limit.
+constexpr double small_bytes = 1e6;
 
 /// Timed from Python, so that small rows show the host's launch instead of the kernel's floor.
 constexpr const char* host_timed = "llmcompass";
@@ -45,12 +52,24 @@ StreamingCurve fit_class(const std::vector<const StreamingRow*>& rows, const Mea
   return curve;
 }
 
-/// Median time of the small device-timed rows of a class; the default where there are none.
-Seconds small_time(const KernelTables& tables, const std::string& device, OpClass op_class, FitRows rows) {
+/// Rows of these operators that are in one class and of more bytes than `above`.
+std::vector<const StreamingRow*> rows_of(const KernelTables& tables, const std::string& device, const std::set<std::string>& ops,
+                                         OpClass op_class, double above, FitRows rows) {
+  std::vector<const StreamingRow*> own;
+  for (const StreamingRow& row : tables.streaming)
+    if (row.device == device && ops.contains(row.op) && streaming_class(row.op) == op_class &&
+        (row.shape.read + row.shape.written).si() > above && (rows == FitRows::all || !held_out(row.shape)))
+      own.push_back(&row);
+  return own;
+}
+
+/// Median time of the small device-timed rows of a class, of the scalar kernels alone or of all; the default where there are none.
+Seconds small_time(const KernelTables& tables, const std::string& device, OpClass op_class, FitRows rows, bool scalar = false) {
   std::vector<double> times;
   for (const StreamingRow& row : tables.streaming)
     if (row.device == device && row.source != host_timed && streaming_class(row.op) == op_class &&
-        (row.shape.read + row.shape.written).si() < 1e6 && (rows == FitRows::all || !held_out(row.shape)))
+        (!scalar || scalar_ops.contains(row.op)) && (row.shape.read + row.shape.written).si() < small &&
+        (rows == FitRows::all || !held_out(row.shape)))
       times.push_back(row.time);
   if (times.empty())
     return StreamingCurve{}.floor;
@@ -91,6 +110,8 @@ OpClass streaming_class(const std::string& op) {
   return op == "softmax" ? OpClass::softmax : OpClass::elementwise;
 }
 
+bool is_scalar_kernel(const std::string& op) { return scalar_ops.contains(op); }
+
 StreamingCurve streaming_curve(const Calibration& calibration, const MeasuredDevice& device, OpClass op_class) {
   const auto curves = calibration.architectures.find(device.architecture);
   if (curves == calibration.architectures.end())
@@ -107,11 +128,12 @@ void fit_streaming(const KernelTables& tables, FitRows rows, Calibration& calibr
   std::map<OpClass, Fitted> fitted;
   for (const auto& [name, device] : tables.devices)
     for (const OpClass op_class : {OpClass::normalization, OpClass::softmax, OpClass::elementwise, OpClass::cast}) {
-      std::vector<const StreamingRow*> own;
-      for (const StreamingRow& row : tables.streaming)
-        if (row.device == name && fitted_ops.contains(row.op) && streaming_class(row.op) == op_class &&
-            (row.shape.read + row.shape.written).si() > large_bytes && (rows == FitRows::all || !held_out(row.shape)))
-          own.push_back(&row);
+      if (const auto scalar = rows_of(tables, name, scalar_ops, op_class, small_bytes, rows); scalar.size() >= 2) {
+        StreamingCurve& curve = calibration.architectures[device.architecture].scalar_streaming[op_class];
+        curve = fit_class(scalar, device);
+        curve.floor = small_time(tables, name, op_class, rows, true);
+      }
+      const std::vector<const StreamingRow*> own = rows_of(tables, name, fitted_ops, op_class, large_bytes, rows);
       if (own.size() < 2)
         continue;
       StreamingCurve curve = fit_class(own, device);

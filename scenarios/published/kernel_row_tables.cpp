@@ -113,6 +113,7 @@ void add_own_tables(const KernelTables& tables, KernelRows& rows) {
   for (const StreamingRow& row : tables.streaming) {
     KernelRow& out = rows.rows.emplace_back(
         KernelRow{.file = "streaming.csv", .line = ++line, .device = row.device, .kind = row.op, .precision = "-", .measured = row.time});
+    out.scalar = is_scalar_kernel(row.op);
     out.operators = {kernel_pass(streaming_class(row.op), row.shape.read.si(), row.shape.written.si())};
     if (row.source == "llmcompass")
       out.refusal = "timed from the host, whose launch shows";

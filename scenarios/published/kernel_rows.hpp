@@ -28,6 +28,7 @@ struct KernelRow {
   int ranks = 1;
   bool custom = false;  ///< the serving engines' own all-reduce or exchange with the ranks of experts
   bool widened = false; ///< integer experts that Triton widens
+  bool scalar = false;  ///< a streaming kernel whose threads load one element at a time
   double measured = 0;
   std::string refusal; ///< why nothing is predicted; empty = scored
 };

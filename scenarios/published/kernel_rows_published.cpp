@@ -259,6 +259,7 @@ void read_layers(const Cells& cells, KernelRow row, Lines& out) {
     if (!cells.given(column) || cells.number(column) <= 0)
       return;
     row.kind = kind;
+    row.scalar = op.op_class != OpClass::gemm && row.kind != "addition"; // PyTorch's
     row.measured = milli * cells.number(column);
     row.operators = {std::move(op)};
     out.push_back(row);

@@ -21,12 +21,14 @@ struct Machine {
   Cluster cluster;
   KernelModel kernels;
   KernelModel widened; ///< the same, of integer experts
+  KernelModel scalar;  ///< the same, of streaming kernels whose threads load one element at a time
   CollectiveModel library;
   CollectiveModel engine;
 
   explicit Machine(NodeType node)
       : cluster{.node = std::move(node), .nodes = 1}, kernels(cluster.node.device, load_calibration(), serving_kernels()),
-        widened(cluster.node.device, widening(), serving_kernels()), library(cluster, load_calibration()),
+        widened(cluster.node.device, widening(), serving_kernels()),
+        scalar(cluster.node.device, load_calibration(), serving_kernels(ScalarKernels::all)), library(cluster, load_calibration()),
         engine(cluster, load_calibration(), {.all_reduce = true, .exchange = true}) {}
 
   static Calibration widening() {
@@ -37,9 +39,10 @@ struct Machine {
     return calibration;
   }
 
-  /// The tables time the newest kernels of the serving engines.
-  static SoftwareProfile serving_kernels() {
+  /// The tables time the newest kernels of the serving engines, those of linear layers of 2024 apart.
+  static SoftwareProfile serving_kernels(ScalarKernels scalar = ScalarKernels::none) {
     SoftwareProfile software;
+    software.serving.scalar_kernels = scalar;
     software.attention = AttentionKernel::flash3;
     software.experts = ExpertKernel::fused_moe;
     software.narrow_products = NarrowProducts::serving;
@@ -112,7 +115,7 @@ void predict(ScoredKernel& scored, Machines& machines, bool& assumed) {
       assumed = assumed || cost.assumed;
       continue;
     }
-    const OpCost cost = (row.widened ? machine->widened : machine->kernels).cost(op);
+    const OpCost cost = (row.widened ? machine->widened : row.scalar ? machine->scalar : machine->kernels).cost(op);
     scored.predicted += cost.time.si();
     assumed = assumed || cost.assumed;
   }

@@ -41,8 +41,10 @@ std::map<std::string, double> constants(const Calibration& calibration) {
           add(fmt::format("{}, {} cache", title, reading == &c.cache ? "wide" : "narrow"),
               {reading->memory, reading->start.si(), reading->exposed, reading->rate, c.decode_floor.si(), c.fill.si()});
       }
-    for (const auto& [op_class, c] : curves.streaming)
-      add(fmt::format("streaming {}", int(op_class)), {c.memory, c.floor.si(), double(c.assumed)});
+    for (const auto* streaming : {&curves.streaming, &curves.scalar_streaming})
+      for (const auto& [op_class, c] : *streaming)
+        add(fmt::format("{}streaming {}", streaming == &curves.streaming ? "" : "scalar ", int(op_class)),
+            {c.memory, c.floor.si(), double(c.assumed)});
     for (const auto& [kind, c] : curves.collective)
       add_collective(fmt::format("collective {}", int(kind)), c);
     if (curves.in_switch)
@@ -198,6 +200,25 @@ TEST_CASE("backward rows set the backward rate, few blocks what is idle at their
   CHECK(curve.backward_rate == Approx(0.7).epsilon(0.03));
   CHECK(curve.rate == Approx(0.6).epsilon(0.1));
   CHECK(curve.tail == Approx(0.3).epsilon(0.15));
+}
+
+TEST_CASE("kernels that load one element a thread have curves of their own", "[calibration]") {
+  KernelTables tables;
+  const MeasuredDevice device = kernel_tables().devices.at("a100-sxm-80gb");
+  tables.devices[device.name] = device;
+  const auto add = [&](const char* op, double bytes, double share, double floor) {
+    const double time = floor + bytes / (device.bandwidth * share);
+    tables.streaming.push_back({"measured", device.name, op, {.read = Bytes{bytes / 2}, .written = Bytes{bytes / 2}}, time});
+  };
+  for (const double bytes : {1e5, 2e8, 4e8, 8e8}) {
+    add("layer_norm", bytes, 0.8, 3e-6);
+    add("rms_norm", bytes, 0.4, 5e-6);
+  }
+  const ArchitectureCurves fit = fit_calibration(tables).architectures.at(device.architecture);
+  CHECK(fit.streaming.at(OpClass::normalization).memory == Approx(0.8).epsilon(0.02));
+  CHECK(fit.scalar_streaming.at(OpClass::normalization).memory == Approx(0.4).epsilon(0.02));
+  CHECK(fit.scalar_streaming.at(OpClass::normalization).floor.si() == Approx(5e-6).epsilon(0.1));
+  CHECK_FALSE(fit.scalar_streaming.contains(OpClass::elementwise));
 }
 
 TEST_CASE("errors on architectures that the fit did not see", "[calibration]") {

@@ -207,6 +207,27 @@ TEST_CASE("a newer generation of attention kernels is faster where it runs", "[m
   }
 }
 
+TEST_CASE("an engine's scalar kernels have curves of their own", "[models][kernels]") {
+  Calibration calibration;
+  ArchitectureCurves& curves = calibration.architectures[gpu().architecture];
+  for (const OpClass op_class : {OpClass::normalization, OpClass::elementwise}) {
+    curves.streaming[op_class] = {.memory = 0.8, .floor = Seconds{}};
+    curves.scalar_streaming[op_class] = {.memory = 0.4, .floor = Seconds{}};
+  }
+  const auto slower = [&](ScalarKernels kernels, OpClass op_class) {
+    SoftwareProfile software;
+    const Operator pass{.name = "pass", .op_class = op_class, .shape = Streaming{.read = Bytes{1e9}}};
+    const Seconds plain = KernelModel(gpu(), calibration, software).cost(pass).time;
+    software.serving.scalar_kernels = kernels;
+    return KernelModel(gpu(), calibration, software).cost(pass).time / plain;
+  };
+  CHECK(slower(ScalarKernels::all, OpClass::normalization) == Approx(2));
+  CHECK(slower(ScalarKernels::elementwise, OpClass::normalization) == Approx(1));
+  CHECK(slower(ScalarKernels::elementwise, OpClass::elementwise) == Approx(2));
+  CHECK(slower(ScalarKernels::none, OpClass::elementwise) == Approx(1));
+  CHECK(slower(ScalarKernels::all, OpClass::softmax) == Approx(1));
+}
+
 TEST_CASE("bounds and the stretchable part follow the longer side", "[models][kernels]") {
   const KernelModel model(gpu(), Calibration{});
   const OpCost large = model.cost(matmul(8192, 8192, 8192));
