@@ -68,7 +68,7 @@ Seconds small_time(const KernelTables& tables, const std::string& device, OpClas
   std::vector<double> times;
   for (const StreamingRow& row : tables.streaming)
     if (row.device == device && row.source != host_timed && streaming_class(row.op) == op_class &&
-        (!scalar || scalar_ops.contains(row.op)) && (row.shape.read + row.shape.written).si() < small &&
+        (!scalar || scalar_ops.contains(row.op)) && (row.shape.read + row.shape.written).si() < small_bytes &&
         (rows == FitRows::all || !held_out(row.shape)))
       times.push_back(row.time);
   if (times.empty())
