@@ -8,6 +8,7 @@
 #include "workloads/recurrent.hpp"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 
 namespace orrery {
@@ -77,7 +78,20 @@ double widest_gradients(const BlockBuilder& b) {
   return b.activation();
 }
 
-void prepend_recomputed(std::vector<Operator>& backward, std::vector<Operator> repeated) {
+/// Whether no backward pass reads what an operator of a dense layer makes: its last product, the sum and the residual behind it, and the
+/// branch beside it where both share their input. What the product's operands are cast to is kept, unless they are cast again.
+bool is_unread(const BlockBuilder& b, std::string_view name) {
+  constexpr std::array<std::string_view, 4> last{"ffn_down", "ffn_down_reduce", "ffn_down_reduce_order", "ffn_residual"};
+  constexpr std::array<std::string_view, 2> casts{"ffn_down_cast", "ffn_down_weight_cast"};
+  constexpr std::array<std::string_view, 2> branch{"projection", "branch_sum"};
+  const auto is_one_of = [&](const auto& names) { return std::ranges::find(names, name) != names.end(); };
+  return is_one_of(last) || (b.software.recast_inputs && is_one_of(casts)) || (b.model.parallel_block && is_one_of(branch));
+}
+
+void prepend_recomputed(const BlockBuilder& b, std::vector<Operator>& backward, std::vector<Operator> repeated) {
+  // A norm behind the last product reads it.
+  if (b.software.recompute_early_stop && b.kind.feed_forward == FeedForward::dense && !b.model.post_norms)
+    std::erase_if(repeated, [&](const Operator& op) { return is_unread(b, op.name); });
   for (Operator& op : repeated)
     op.recomputed = true;
   backward.insert(backward.begin(), std::make_move_iterator(repeated.begin()), std::make_move_iterator(repeated.end()));
@@ -115,20 +129,20 @@ Block layer_block(const TrainingJob& job, const Plan& plan, const SoftwareProfil
   case Recompute::selective: { // a fused kernel already recomputes its scores
     if (!plan.recompute_modules.empty()) {
       kept = all - recomputed_bytes(b, plan.recompute_modules);
-      prepend_recomputed(block.backward, recomputed_operators(block.forward, plan.recompute_modules));
+      prepend_recomputed(b, block.backward, recomputed_operators(block.forward, plan.recompute_modules));
       break;
     }
     kept = kept_activations(b, false);
     if (!is_fused(software.attention) && attends(kind)) {
       std::vector<Operator> core;
       core_attention(b, core);
-      prepend_recomputed(block.backward, std::move(core));
+      prepend_recomputed(b, block.backward, std::move(core));
     }
     break;
   }
   case Recompute::full:
     kept = b.stream();
-    prepend_recomputed(block.backward, block.forward);
+    prepend_recomputed(b, block.backward, block.forward);
     break;
   }
   if (software.stacked_layers) {

@@ -19,11 +19,15 @@ struct Prefix {
 constexpr std::array prefixes{Prefix{"input_norm", Module::norms},
                               Prefix{"ffn_norm", Module::norms},
                               Prefix{"qkv", Module::qkv},
+                              Prefix{"qk_norm", Module::qkv},
                               Prefix{"rotary", Module::qkv},
                               Prefix{"query_up", Module::qkv}, // from the latents, which stay
                               Prefix{"key_value_up", Module::qkv},
                               Prefix{"attention_residual", Module::norms},
                               Prefix{"attention", Module::attention},
+                              Prefix{"keys_exchange", Module::attention}, // between the ranks that share a sequence
+                              Prefix{"heads_exchange", Module::attention},
+                              Prefix{"sequence_exchange", Module::attention},
                               Prefix{"softmax", Module::attention},
                               Prefix{"context_transpose", Module::attention},
                               Prefix{"projection", Module::projection},
@@ -73,6 +77,8 @@ double recomputed_bytes(const BlockBuilder& builder, const std::vector<Module>& 
     bytes += s.tokens * (s.query + 2 * s.kv) * s.element;
   if (contains(modules, Module::attention))
     bytes += attention_kept(builder, true) - s.tokens * (s.query + 2 * s.kv) * s.element;
+  if (contains(modules, Module::norms) && contains(modules, Module::projection) && !builder.model.parallel_block)
+    bytes += builder.stream(); // what the second norm reads
   if (contains(modules, Module::ffn_up))
     bytes += builder.gates() * wide * s.element;
   if (contains(modules, Module::activation))

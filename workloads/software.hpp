@@ -152,6 +152,7 @@ struct SoftwareProfile {
   bool overlap_tp_backward = false;     ///< input-gradient collectives of TP run beside the weight-gradient matmuls
   bool keep_gathered_inputs = false;    ///< inputs of column-parallel layers are kept gathered, not gathered again in the backward pass
   bool recast_inputs = false;           ///< low-precision recipes keep inputs as they were and cast them again for weight gradients
+  bool recompute_early_stop = false;    ///< recomputation ends with the last that a backward pass reads, not with the output of the layer
   bool blockwise_context = false; ///< context parallelism attends part by part, for repeated heads of keys, and merges the parts in fp32
   bool stacked_layers = false;    ///< layers are rounds of one loop: what is kept is copied into stacked buffers and out again
   bool gather_per_tensor = false; ///< ZeRO-3 gathers and scatters each tensor by itself instead of a layer at a time

@@ -155,6 +155,8 @@ const Table<SoftwareProfile>& software_table() {
                 {.help = "inputs of column-parallel layers are kept gathered, not gathered again in the backward pass"})
           .flag("recast_inputs", &S::recast_inputs,
                 {.help = "low-precision recipes keep inputs as they were and cast them again for weight gradients"})
+          .flag("recompute_early_stop", &S::recompute_early_stop,
+                {.help = "recomputation ends with the last that a backward pass reads, not with the output of the layer"})
           .flag("blockwise_context", &S::blockwise_context,
                 {.help = "context parallelism attends part by part, for repeated heads of keys, and merges the parts in fp32"})
           .flag("stacked_layers", &S::stacked_layers,

@@ -208,6 +208,38 @@ TEST_CASE("inputs that are kept gathered are gathered again only where their nor
   CHECK(whole - c.layer().activations.si() == Approx(2 * tokens * (1 - 1.0 / c.plan.tp)).epsilon(1e-12));
 }
 
+TEST_CASE("all modules but the last product computed again keep what a whole layer does", "[closed_form][transformer]") {
+  using enum Module;
+  Case c;
+  c.software.attention = AttentionKernel::flash;
+  c.software.hidden_dropout = false;
+  c.plan.cp = 2;
+  c.plan.recompute = Recompute::full;
+  const Block whole = c.layer();
+  c.plan.recompute = Recompute::selective;
+  c.plan.recompute_modules = {norms, qkv, attention, projection, ffn_up, activation};
+  const Block early = c.layer();
+  CHECK(early.activations.si() == Approx(whole.activations.si()).epsilon(1e-12));
+  CHECK(matmul_flops(whole.backward) - matmul_flops(early.backward) ==
+        Approx(2 * c.sbh() / c.plan.cp * 4 * c.job.model.hidden / c.plan.tp).epsilon(1e-9));
+  // The keys of the other ranks come once more, the sum behind the last product does not.
+  CHECK(collectives(early.backward, CollectiveKind::all_gather).count == collectives(whole.backward, CollectiveKind::all_gather).count);
+  CHECK(collectives(early.backward, CollectiveKind::all_reduce).count == collectives(whole.backward, CollectiveKind::all_reduce).count - 1);
+  SECTION("which is what a checkpoint does that stops early") {
+    c.plan.recompute = Recompute::full;
+    c.plan.recompute_modules.clear();
+    c.software.recompute_early_stop = true;
+    const Block stopped = c.layer();
+    CHECK(stopped.activations.si() == Approx(whole.activations.si()).epsilon(1e-12));
+    CHECK(matmul_flops(stopped.backward) == Approx(matmul_flops(early.backward)).epsilon(1e-12));
+    CHECK(collectives(stopped.backward, CollectiveKind::all_reduce).count == collectives(early.backward, CollectiveKind::all_reduce).count);
+    c.job.model.post_norms = true; // a norm reads the last product
+    const Block read = c.layer();
+    c.software.recompute_early_stop = false;
+    CHECK(read.backward.size() == c.layer().backward.size());
+  }
+}
+
 TEST_CASE("projections apart multiply as much, and their input gradients are added up", "[closed_form][transformer]") {
   Case c;
   c.job.model.ffn = FfnKind::gated;
