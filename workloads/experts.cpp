@@ -140,7 +140,7 @@ ExpertSizes::ExpertSizes(const BlockBuilder& b)
   const int etp = b.plan.expert_tensor();
   RoutingLoad load{.rank = experts.capacity, .largest = experts.capacity};
   if (experts.capacity == 0)
-    load = routing_load(b.job.routing, tokens * b.plan.ep * etp, experts.count, experts.top_k, b.plan.ep);
+    load = routing_load(b.job.routing, tokens * b.plan.ep * etp, experts.count, experts.top_k, b.plan.ep, experts.groups);
   routed = tokens * experts.top_k * load.rank;
   rows = routed * etp;
   largest = std::min(rows, tokens * experts.top_k * etp / groups * load.largest);

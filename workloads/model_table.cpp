@@ -95,6 +95,8 @@ void check_routing(const Routing& routing, const Report& report) {
     report.error("shares", "given", "nothing", "write 'kind: measured'");
   if (routing.redundant > 0 && !routing.balanced)
     report.error("redundant", "given", "nothing", "write 'balanced: true'");
+  if (routing.nodes > 1 && !routing.balanced)
+    report.error("nodes", "given", "nothing", "write 'balanced: true'");
 }
 
 const Table<Experts>& experts_table() {
@@ -204,6 +206,12 @@ const Table<Routing>& routing_table() {
           .numbers("shares", &R::shares, {.max = 1e18, .help = "measured: tokens of each expert, of any sum"})
           .flag("balanced", &R::balanced, {.help = "experts are placed on ranks by their load, not as they come"})
           .count("redundant", &R::redundant, {.max = 1e6, .help = "copies of hot experts beyond one of each, where balanced"})
+          .count("nodes", &R::nodes,
+                 {.min = 1,
+                  .max = 1e6,
+                  .help =
+                      "where balanced: nodes to which the model's groups of experts are dealt first, where they divide the groups; their "
+                      "copies stay there (hierarchical EPLB)"})
           .check(check_routing);
   return table;
 }

@@ -1,5 +1,6 @@
 #include "workloads/routing.hpp"
 
+#include "sim/base/random.hpp"
 #include "workloads/expert_placement.hpp"
 
 #include <algorithm>
@@ -108,6 +109,35 @@ RoutingLoad measured_load(const std::vector<double>& shares, int ranks) {
   return load;
 }
 
+/// The busiest node over the mean where groups of experts in such an order are dealt to nodes, as many to each.
+double busiest_node(const std::vector<double>& shares, int groups, int nodes) {
+  const std::size_t size = shares.size() / static_cast<std::size_t>(groups);
+  std::vector<double> loads;
+  for (auto first = shares.begin(); first != shares.end(); first += static_cast<std::ptrdiff_t>(size))
+    loads.push_back(std::accumulate(first, first + static_cast<std::ptrdiff_t>(size), 0.0));
+  return place_experts(loads, nodes).busiest;
+}
+
+/// The same as a mean over orders: popular experts lie anywhere, in each layer elsewhere.
+double mean_busiest_node(std::vector<double> shares, int groups, int nodes) {
+  constexpr int orders = 100;
+  RandomStream random(1, "orders of experts");
+  double sum = 0;
+  for (int i = 0; i < orders; ++i) {
+    for (std::size_t left = shares.size(); left > 1; --left)
+      std::swap(shares[left - 1], shares[random.below(left)]);
+    sum += busiest_node(shares, groups, nodes);
+  }
+  return sum / orders;
+}
+
+double node_load(const Routing& routing, double tokens, int experts, int top_k, int groups) {
+  if (routing.nodes <= 1 || groups % routing.nodes != 0)
+    return 1;
+  return routing.kind == RoutingKind::measured ? busiest_node(routing.shares, groups, routing.nodes)
+                                               : mean_busiest_node(skewed_shares(routing, tokens, experts, top_k), groups, routing.nodes);
+}
+
 } // namespace
 
 Routing laid_out(const Routing& routing, double tokens, int experts, int top_k, int ranks) {
@@ -127,7 +157,7 @@ Routing laid_out(const Routing& routing, double tokens, int experts, int top_k, 
   return placed;
 }
 
-RoutingLoad routing_load(const Routing& routing, double tokens, int experts, int top_k, int ranks) {
+RoutingLoad routing_load(const Routing& routing, double tokens, int experts, int top_k, int ranks, int groups) {
   const Routing placed = laid_out(routing, tokens, experts, top_k, ranks);
   const bool even = routing.kind == RoutingKind::uniform || (routing.kind != RoutingKind::measured && routing.exponent == 0);
   RoutingLoad load;
@@ -147,6 +177,8 @@ RoutingLoad routing_load(const Routing& routing, double tokens, int experts, int
       load.largest = std::max(load.largest, skewed.largest);
     }
   }
+  if (routing.balanced && routing.kind != RoutingKind::uniform)
+    load.rank *= node_load(routing, tokens, experts, top_k, groups);
   const auto touched = routing.kind == RoutingKind::power_law && !even ? dealt_share : drawn_share;
   load.any = touched(shares, tokens, top_k);
   load.touched = touched(shares, tokens * load.rank, top_k);

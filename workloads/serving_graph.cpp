@@ -204,7 +204,7 @@ void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const 
   const Sizes& s = b.size;
   const Experts& e = b.model.experts;
   const double held = static_cast<double>(e.count + job_.routing.redundant) / plan_.ep;
-  const RoutingLoad load = routing_load(job_.routing, all, e.count, e.top_k, plan_.ep);
+  const RoutingLoad load = routing_load(job_.routing, all, e.count, e.top_k, plan_.ep, e.groups);
   const double rows = all * e.top_k / plan_.ep * load.rank;
   const double touched = held * load.touched;
   // Triton's kernels go over the rows of other ranks' experts too, where their tokens are here.

@@ -88,4 +88,18 @@ TEST_CASE("placing by load levels a skewed routing", "[closed_form][experts]") {
   CHECK(routing_load(laid_out(routing, 1e6, 256, 8, 32), 1e6, 256, 8, 32).rank == Approx(copied));
 }
 
+TEST_CASE("copies that stay on the node of their group leave the nodes unequal", "[closed_form][experts]") {
+  Routing routing{
+      .kind = RoutingKind::measured, .shares = {8, 8, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, .balanced = true, .redundant = 16};
+  CHECK(routing_load(routing, 1e6, 16, 1, 8, 4).rank < 1.2);
+  routing.nodes = 2; // of four groups of 18, 4, 4 and 4: 22 against 8
+  CHECK(routing_load(routing, 1e6, 16, 1, 8, 4).rank >= Approx(22.0 / 15));
+  CHECK(routing_load(routing, 1e6, 16, 1, 8, 3).rank < 1.2); // nodes that do not divide the groups
+  Routing skewed{.kind = RoutingKind::power_law, .exponent = 1.01, .balanced = true, .redundant = 32};
+  const double anywhere = routing_load(skewed, 5e5, 256, 8, 32, 8).rank;
+  skewed.nodes = 4;
+  CHECK(routing_load(skewed, 5e5, 256, 8, 32, 8).rank / anywhere == Approx(1.118).epsilon(0.03)); // drawn 200 times apart from this code
+  CHECK(routing_load(skewed, 5e5, 256, 8, 32, 8).rank == routing_load(skewed, 5e5, 256, 8, 32, 8).rank);
+}
+
 } // namespace orrery::expert_placement_test
