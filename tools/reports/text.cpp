@@ -22,7 +22,7 @@ std::size_t escape_length(std::string_view text, std::size_t i) {
 
 /// With exactly `digits` significant digits; a number that is whole has none behind the point.
 std::string plain_number(double value, int digits) {
-  const std::string shortest = format_number(value, digits);
+  std::string shortest = format_number(value, digits);
   if (value == std::round(value) || shortest.find('e') != std::string::npos)
     return shortest;
   const double shown = std::abs(std::stod(shortest)); // 9.997 is 10.0, not 10.00
