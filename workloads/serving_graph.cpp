@@ -182,8 +182,8 @@ void ServingGraph::feed_forward(const BlockBuilder& b, List& list) const {
   sum(b, list, "ffn_sum");
 }
 
-/// Tokens to the experts' ranks, or `back`.
-void ServingGraph::exchange(const BlockBuilder& b, List& list, double all, bool back) const {
+/// Tokens to the experts' ranks, or `back`. The busiest, with `load` times the mean rank's rows, is the last to have them.
+void ServingGraph::exchange(const BlockBuilder& b, List& list, double all, double load, bool back) const {
   const Sizes& s = b.size;
   const int ranks = plan_.tp * plan_.attention_dp;
   if (plan_.attention_dp == 1)
@@ -191,7 +191,7 @@ void ServingGraph::exchange(const BlockBuilder& b, List& list, double all, bool 
   const ExpertExchange kind = software_.serving.expert_exchange;
   if (kind == ExpertExchange::dispatch && plan_.ep > 1) {
     const double copies = ranks_reached(b.model.experts.count, b.model.experts.top_k, plan_.ep);
-    const double rows = s.tokens / plan_.tp * copies;
+    const double rows = std::min(all, s.tokens / plan_.tp * copies * load);
     const double row = s.hidden * (back || !job_.weights.casts ? s.element : dispatched_bytes);
     return b.collective_over(list, back ? "combine" : "dispatch", CollectiveKind::all_to_all, Group::expert, ranks, rows * row);
   }
@@ -231,7 +231,7 @@ void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const 
   const bool early = plan_.attention_dp > 1 && software_.serving.expert_exchange != ExpertExchange::gather; // quantised before they travel
   if (early)
     quantise(b, list, "expert_cast", s.tokens * s.hidden, true);
-  exchange(b, list, all, false);
+  exchange(b, list, all, load.rank, false);
   // Rows that arrive are put in the order of the experts for kernels that do not look for them (DeepGEMM, CUTLASS), and the rows of a token
   // are summed up before they go back, once for each token that arrived.
   const double arriving = gathered ? all : rows / e.top_k * ranks_reached(e.count, e.top_k, plan_.ep);
@@ -266,7 +266,7 @@ void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const 
   product("expert_down", inner, outer);
   b.streaming(list, "expert_join", OpClass::elementwise, (slots + (shared > 0 ? s.tokens : 0)) * s.hidden * s.element,
               arriving * s.hidden * s.element);
-  exchange(b, list, all, true);
+  exchange(b, list, all, load.rank, true);
 }
 
 FusedAttention ServingGraph::attention(const BlockBuilder& b) const {

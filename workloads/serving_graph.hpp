@@ -85,7 +85,7 @@ private:
   void absorbed(const BlockBuilder& b, List& list, FusedAttention shape) const;
   void feed_forward(const BlockBuilder& b, List& list) const;
   void experts(const BlockBuilder& b, List& list, double all) const;
-  void exchange(const BlockBuilder& b, List& list, double all, bool back) const;
+  void exchange(const BlockBuilder& b, List& list, double all, double load, bool back) const;
   void sum(const BlockBuilder& b, List& list, const char* name) const;
   [[nodiscard]] FusedAttention attention(const BlockBuilder& b) const;
   void rematerialise(const BlockBuilder& b, List& list, double sequences, double tokens) const;

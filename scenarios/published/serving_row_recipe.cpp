@@ -2,6 +2,8 @@
 // many nodes.
 #include "scenarios/published/serving_rows.hpp"
 
+#include <algorithm>
+
 namespace orrery {
 
 bool is_inference_max(const Cells& row) {
@@ -16,7 +18,8 @@ constexpr int copies = 32; // of hot experts, beyond one of each
 
 /// DeepSeek's own deployment, and SGLang's after it: halves of a batch beside each other, hot experts in copies (arXiv 2412.19437, section
 /// 3.4; LMSYS blog of 5 May 2025), and prompts of 16,384 tokens in an iteration of a device (profile-data of DeepSeek;
-/// --chunked-prefill-size 524288 over 32 ranks, SGLang issue 6017, from memory).
+/// --chunked-prefill-size 524288 over 32 ranks, SGLang issue 6017, from memory). Those profiles were taken under simulated, absolutely
+/// balanced routing (README of profile-data, from memory).
 void set_expert_recipe(const Cells& row, ServingRow& out) {
   Routing& routing = out.job.routing;
   const Experts& experts = out.job.model.experts;
@@ -29,7 +32,8 @@ void set_expert_recipe(const Cells& row, ServingRow& out) {
   const int ranks = row.count("ep", 1);
   routing.balanced = true;
   routing.redundant = ranks > 0 && (experts.count + copies) % ranks == 0 ? copies : 0;
-  if (row.contains("notes", "perfect EPLB"))
+  routing.nodes = std::max(1, ranks / out.cluster.node.devices);
+  if (row.contains("notes", "perfect EPLB") || (own && row.contains("notes", "profile:")))
     routing.kind = RoutingKind::uniform;
   out.software.serving.half_overlap = HalfOverlap::communication;
   out.software.serving.max_tokens = 16384;
