@@ -59,11 +59,13 @@ const Table<MatmulCurve>& matmul_table() {
 
 const Table<CacheReading>& cache_table() {
   using C = CacheReading;
-  static const Table<C> table = Table<C>("reading of a KV cache", "How attention of few queries reads what is kept.")
-                                    .number("memory", &C::memory, share("share of the memory bandwidth"))
-                                    .quantity("start", &C::start, {.help = "of a block on its multiprocessor"})
-                                    .number("exposed", &C::exposed, {.help = "how badly reading and starts hide each other"})
-                                    .number("rate", &C::rate, {.help = "rate of arithmetic, over that of prompts"});
+  static const Table<C> table =
+      Table<C>("reading of a KV cache", "How attention of few queries reads what is kept.")
+          .number("memory", &C::memory, share("share of the memory bandwidth"))
+          .quantity("start", &C::start, {.help = "of a block on its multiprocessor"})
+          .number("exposed", &C::exposed, {.help = "how badly reading and starts hide each other"})
+          .number("rate", &C::rate, {.help = "rate of arithmetic, over that of prompts"})
+          .number("repeated", &C::repeated, {.help = "share of the reading that each further tile of queries repeats"});
   return table;
 }
 

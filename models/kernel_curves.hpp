@@ -49,6 +49,7 @@ struct CacheReading {
   Seconds start{3e-6};  ///< of a block (one sequence, one head of keys) on its multiprocessor
   double exposed = 1;   ///< how badly reading and starts hide each other
   double rate = 1;      ///< of arithmetic, over that of prompts: more where what is kept in 8 bits is multiplied so
+  double repeated = 0;  ///< share of the reading that each further tile of queries repeats, where several share the keys
 };
 
 /// Fused (FlashAttention class) kernels, of the generation that was measured (models/attention_generation.hpp turns one into another).

@@ -26,6 +26,7 @@ constexpr std::array<Tile, 9> library_tiles{
 
 constexpr double query_block = 128;
 constexpr double few_queries = 16;
+constexpr double wide_tile = 64;           // of packed queries, where they are no fewer
 constexpr double smallest_split = 256;     // elements of k that one part of a split product keeps
 constexpr std::int64_t row_alignment = 16; // bytes
 constexpr double half_bytes = 2;           // results of narrower operands are in half precision
@@ -251,9 +252,13 @@ TimeParts attention_time(const FusedAttention& shape, const UnitRates& unit, con
   const double kept =
       shape.batch * shape.kv_heads * (decode ? seen : shape.keys) * (shape.head_dim + (shape.shared_values ? 0 : value_dim));
   parts.bytes = (shape.backward ? 2 : 1) * (unit.element * queries + held * kept);
-  parts.memory = parts.bytes / (unit.bandwidth * (decode ? reading.memory : curve.memory));
-  if (decode)
-    parts.memory += filling(parts.memory, curve.fill);
+  if (decode) {
+    const double tiles = packed < wide_tile ? ceil_div(packed, few_queries) : 1;
+    const double walks = 1 + reading.repeated * (tiles - 1);
+    const double steady = (unit.element * queries / curve.memory + held * kept * walks / reading.memory) / unit.bandwidth;
+    parts.memory = steady + filling(steady, curve.fill);
+  } else
+    parts.memory = parts.bytes / (unit.bandwidth * curve.memory);
   parts.floor = decode ? curve.decode_floor.si() : curve.floor.si();
   const double starts = decode && unit.multiprocessors > 1 ? blocks / unit.multiprocessors * reading.start.si() : 0;
   parts.time = parts.floor + overlapped(std::max(parts.compute, parts.memory), starts, reading.exposed);

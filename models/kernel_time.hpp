@@ -26,9 +26,10 @@
 // block for each sequence and head of keys, and the start of a block (queries, page table, first tile) is work of its multiprocessor beside
 // the reading: floor + sqrt(longer^2 + exposed shorter^2). Memory: queries, keys, values, outputs once. Few queries read the cache by
 // curves of their own, one for what is kept in fewer bits (cache, narrow_cache), which say too at what share of the rate of prompts they
-// compute. Backward: 2.5 times the FLOPs (five products for two). Kernels of few queries reach the memory's full rate only after a while
-// (the pipeline of their loads fills): t + t fill / (t + fill) for what takes t at that rate. The fill is the device's, fitted to plain
-// heads, and the same for narrow caches and latent attention.
+// compute, and how much of the cache each further block of 16 rows reads again: on Blackwell half, where 32 heads share latent keys, and
+// from 64 rows on, for which there are larger blocks, nothing. Backward: 2.5 times the FLOPs (five products for two). Kernels of few
+// queries reach the memory's full rate only after a while (the pipeline of their loads fills): t + t fill / (t + fill) for what takes t at
+// that rate. The fill is the device's, fitted to plain heads, and the same for narrow caches and latent attention.
 //
 // Chunked scan. Every head of a sequence is a chain of chunks that one multiprocessor works off in a kernel, in waves where there are more
 // chains than multiprocessors: floor + ceil(chains / multiprocessors) (start + chunks x FLOPs of a chunk / (rate x peak /

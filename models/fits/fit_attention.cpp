@@ -82,9 +82,17 @@ Reading fit_reading(const AttentionRows& rows, const UnitRates& unit, const Atte
     start.push_back(1);
     bounds.push_back({0.3, most});
   }
+  if (any.shared_values) { // others have no more heads to a key than fit one tile
+    start.push_back(0.1);
+    bounds.push_back({1e-3, 1});
+  }
   const auto from = [&](const std::vector<double>& p) {
     AttentionCurve trial = curve;
-    trial.*reading = {.memory = p[0], .start = Seconds{p[1]}, .exposed = known ? p[3] : 1, .rate = p.size() > 4 ? p[4] : 1};
+    trial.*reading = {.memory = p[0],
+                      .start = Seconds{p[1]},
+                      .exposed = known ? p[3] : 1,
+                      .rate = p.size() > 4 ? p[4] : 1,
+                      .repeated = p.size() > 5 ? p[5] : 0};
     trial.decode_floor = Seconds{p[2]};
     trial.fill = known ? fill : Seconds{p[3]};
     return trial;

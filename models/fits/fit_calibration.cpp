@@ -117,6 +117,7 @@ void round_curves(ArchitectureCurves& curves) {
         round_digits(reading->memory);
         round_digits(reading->start);
         round_digits(reading->exposed);
+        round_digits(reading->repeated);
         round_digits(reading->rate);
       }
       round_digits(c.floor);
