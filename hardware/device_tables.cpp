@@ -92,6 +92,7 @@ const Table<MemoryTier>& tier_table() {
                     {.above = BytesPerSecond{}, .unit_hint = "GB/s", .help = "of writing where it differs"})
           .quantity("energy", &MemoryTier::energy, {.unit_hint = "pJ/bit", .help = "of moving data, with the controller"})
           .list("sources", &MemoryTier::sources, provenance_table(), {.help = "only where the tier stands alone"})
+          .overlaid(override_sources)
           .check([](const MemoryTier& tier, const Report& report) {
             check_sources(tier_table(), tier_table().write(tier), tier.sources, report);
           });
@@ -107,6 +108,7 @@ const Table<Link>& link_table() {
           .quantity("latency", &Link::latency, {.unit_hint = "us"})
           .quantity("energy", &Link::energy, {.unit_hint = "pJ/bit"})
           .list("sources", &Link::sources, provenance_table(), {.help = "where the figures come from"})
+          .overlaid(override_sources)
           .check(
               [](const Link& link, const Report& report) { check_sources(link_table(), link_table().write(link), link.sources, report); });
   return table;

@@ -99,9 +99,6 @@ void fill_run_metrics(TrainingResult& result, const Scenario& scenario, const Tr
 
 std::vector<Assumption> assumptions_of(const Scenario& scenario, const std::vector<Stages>& stages) {
   std::vector<Assumption> list;
-  // A figure that was set over a catalogue entry no longer has that entry's source.
-  for (const std::string& override : scenario.overrides)
-    list.push_back({"the command line", override, "set by the user"});
   const NodeType& node = scenario.cluster.node;
   add_assumed(list, "device " + node.device.name, node.device.sources);
   add_assumed(list, "node " + node.name, node.sources);
