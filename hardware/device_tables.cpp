@@ -62,6 +62,18 @@ void check_device(const Device& device, const Report& report) {
   check_link(device.host_link, "host_link", report);
 }
 
+/// The curves of a device that is another but for its cap were measured under the other's.
+void override_device(const TableInfo& table, yaml::Node& entry, const yaml::Node& before) {
+  override_sources(table, entry, before);
+  const yaml::Node* own = entry.find("power_cap");
+  const yaml::Node* measured = before.find("power_cap");
+  if (own == nullptr || measured == nullptr || *own == *measured || entry.find("kernel_cap") != nullptr)
+    return;
+  entry.set("kernel_cap", *measured);
+  if (before.find("sources") != nullptr)
+    add_source(entry, "kernel_cap", "derived", "the power cap of what it is based on");
+}
+
 const Table<ComputeUnit>& unit_table() {
   static const Table<ComputeUnit> table =
       Table<ComputeUnit>("unit", "One kind of arithmetic unit of a device. An operator runs on the unit that ends it first.")
@@ -139,6 +151,7 @@ const Table<Device>& device_table() {
           .text("host_link", &Device::host_link, {.help = "name in the link catalogue"})
           .quantity("price", &Device::price, {.unit_hint = "USD"})
           .list("sources", &Device::sources, provenance_table(), {.help = "where the figures come from"})
+          .overlaid(override_device)
           .check(check_device)
           .check([](const Device& device, const Report& report) {
             check_sources(device_table(), device_table().write(device), device.sources, report);

@@ -140,10 +140,9 @@ std::vector<FlopRate> flop_rates(const Scenario& scenario, const OpGraph& graph,
 
 StepPower step_power(const Scenario& scenario, const Stages& stages, const StepEstimate& times) {
   StepPower power;
-  const PowerModel model = power_model(scenario.cluster.node.device, JoulesPerByte{}, JoulesPerByte{});
   const auto count = static_cast<double>(times.stages.size());
   for (std::size_t s = 0; s < times.stages.size(); ++s) {
-    const DeviceStep device = device_step(stages.costs.stages[s], stages.graph.micro_batches_of(s), times.step, model);
+    const DeviceStep device = device_step(stages.costs.stages[s], stages.graph.micro_batches_of(s), times.step, stages.power);
     power.device_mean += device.energy / times.step / count;
     power.device_peak = std::max(power.device_peak, device.peak);
     power.clock = std::min(power.clock, device.clock);

@@ -36,8 +36,7 @@ Budget budget_of(const Scenario& scenario, const TrainingScenario& job, const Tr
   const Goodput goodput = result.goodput.value_or(Goodput{});
   budget.time = wall_time(budget.steps * result.step_time, goodput);
   const Cluster share = share_of(scenario.cluster, result.devices);
-  const PowerModel device = power_model(share.node.device, JoulesPerByte{}, JoulesPerByte{});
-  const Watts waiting = facility_power(share, waiting_power(device));
+  const Watts waiting = facility_power(share, waiting_power(stages.power));
   const RunCost cost = run_cost(share, budget.time, mean_power(result.power.facility_mean, waiting, goodput));
   budget.energy = cost.energy;
   budget.capital = cost.capital;

@@ -3,10 +3,10 @@
 #include "hardware/words.hpp"
 #include "models/money.hpp"
 #include "scenarios/data_files.hpp"
+#include "scenarios/power_limits.hpp"
 #include "scenarios/run.hpp"
 #include "scenarios/search/plan_pareto.hpp"
 #include "sim/base/diagnostics.hpp"
-#include "sim/base/quantity_text.hpp"
 
 #include <fmt/format.h>
 
@@ -172,12 +172,12 @@ PlanScorer::Score PlanScorer::score(const Plan& plan) {
     score.violation = cost.shortage;
     return score;
   }
-  if (scenario_.power.feed && facility_power(scenario_.cluster, cost.device_peak) > *scenario_.power.feed) {
-    score.violation =
-        fmt::format("peak power of the facility: {} > {} of the feed",
-                    format_quantity(facility_power(scenario_.cluster, cost.device_peak), 4), format_quantity(*scenario_.power.feed, 4));
-    return score;
-  }
+  for (const auto& above : {above_device_cap(scenario_, scenario_.cluster.node.device, cost.device_peak),
+                            above_feed(scenario_, facility_power(scenario_.cluster, cost.device_peak), "peak")})
+    if (above) {
+      score.violation = *above;
+      return score;
+    }
   score.costed = {.plan = plan, .step = cost.step, .memory = cost.memory.total()};
   score.costed.energy = facility_power(scenario_.cluster, cost.device_mean) * cost.step;
   score.costed.cost = cost_of(cost.step, score.costed.energy);

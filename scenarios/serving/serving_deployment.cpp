@@ -284,7 +284,7 @@ void deploy(ServingResult& result, const Scenario& scenario, const ServingScenar
                             .weights = pool.memory.weights,
                             .workspace = pool.memory.workspace,
                             .framework = pool.memory.framework,
-                            .kv_room = pool.memory.room,
+                            .kv_room = std::max(Bytes{}, pool.memory.room),
                             .kv_tokens = pool.memory.kv_tokens});
     if (pool.image)
       result.pools.back().patches = pool.image->patches;

@@ -127,6 +127,23 @@ TEST_CASE("a device with a lower cap than that of its kernels is slower", "[cont
   CHECK(own.step_time > same.step_time);
 }
 
+TEST_CASE("a lower cap is the same whoever states it", "[contract][training]") {
+  const TrainingResult asked = estimated(quickstart({"power.device_cap=500 W"}));
+  for (const char* assignment : {"cluster.node.device.power_cap=500 W", "cluster.node.device={ base: h100-sxm-80gb, power_cap: 500 W }"}) {
+    CAPTURE(assignment);
+    const TrainingResult described = estimated(quickstart({assignment}));
+    CHECK(described.step_time.si() == Approx(asked.step_time.si()).epsilon(1e-12));
+    CHECK(described.power.energy_per_step.si() == Approx(asked.power.energy_per_step.si()).epsilon(1e-12));
+    CHECK(described.power.clock == Approx(asked.power.clock).epsilon(1e-12));
+  }
+}
+
+TEST_CASE("devices that wait draw no more than their cap either", "[contract][training]") {
+  const TrainingResult job = estimated(quickstart({"power.device_cap=120 W", "cluster.node.device.active_power=300 W"}));
+  CHECK(job.power.device_mean <= job.power.device_peak);
+  CHECK(job.power.clock < 1);
+}
+
 TEST_CASE("a degraded link slows what crosses it, in the estimate and in the simulation", "[contract][training]") {
   for (const Fidelity fidelity : {Fidelity::estimate, Fidelity::simulate}) {
     const auto step = [&](const Overrides& overrides) {
