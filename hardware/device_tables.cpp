@@ -139,7 +139,7 @@ const Table<Device>& device_table() {
           .number("half_sums", &Device::half_sums,
                   {.min = 1, .max = 4, .help = "rate of half-precision products that sum in half precision, over that with FP32 sums"})
           .quantity("cache", &Device::cache, {.unit_hint = "MB", .help = "last level on the chip"})
-          .quantity("max_clock", &Device::max_clock, {.above = Hertz{}, .unit_hint = "MHz"})
+          .quantity("max_clock", &Device::max_clock, {.above = Hertz{}, .unit_hint = "MHz", .help = "for the reader: no model takes it"})
           .quantity("power_cap", &Device::power_cap, {.above = Watts{}, .unit_hint = "W", .help = "TDP"})
           .quantity("kernel_cap", &Device::kernel_cap,
                     {.above = Watts{}, .unit_hint = "W", .help = "cap of the devices that its curves were measured on, where another"})

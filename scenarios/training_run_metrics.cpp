@@ -3,7 +3,9 @@
 #include "scenarios/training_metrics.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <string_view>
 
 namespace orrery {
 
@@ -47,9 +49,12 @@ Budget budget_of(const Scenario& scenario, const TrainingScenario& job, const Tr
   return budget;
 }
 
+/// Figures that a description has for its reader: no result rests on them.
+constexpr std::array<std::string_view, 3> unread = {"max_clock", "max_power", "year"};
+
 void add_assumed(std::vector<Assumption>& list, const std::string& subject, const std::vector<Provenance>& sources) {
   for (const Provenance& source : sources)
-    if (source.kind == SourceKind::assumed)
+    if (source.kind == SourceKind::assumed && std::ranges::find(unread, source.figure) == unread.end())
       list.push_back({subject, source.figure, source.reference});
 }
 

@@ -9,6 +9,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <map>
 #include <string>
 
@@ -136,6 +137,17 @@ TEST_CASE("a lower cap is the same whoever states it", "[contract][training]") {
     CHECK(described.power.energy_per_step.si() == Approx(asked.power.energy_per_step.si()).epsilon(1e-12));
     CHECK(described.power.clock == Approx(asked.power.clock).epsilon(1e-12));
   }
+}
+
+TEST_CASE("a result rests on the assumed figures that something reads, the user's among them", "[contract][training]") {
+  const Result result = run_scenario(quickstart({"cluster.node.device.memory.hbm.bandwidth=4 TB/s"}), {.fidelity = Fidelity::estimate});
+  const auto rests_on = [&](const char* figure) {
+    return std::ranges::any_of(result.assumptions, [&](const Assumption& a) { return a.figure == figure; });
+  };
+  CHECK_FALSE(rests_on("max_clock"));
+  CHECK(rests_on("units.vector.energy"));
+  CHECK(rests_on("price"));
+  CHECK(rests_on("memory.hbm.bandwidth"));
 }
 
 TEST_CASE("devices that wait draw no more than their cap either", "[contract][training]") {
