@@ -121,7 +121,7 @@ std::string finalists_text(const PlanSearch& search, const Style& style) {
       style.section("Finalists", fmt::format("simulated; the closed form is off by {} at most", percent(search.largest_difference))) +
       columns.str();
   if (!differing.common().empty())
-    out += "  " + style.faint(wrap("all: " + differing.common(), page_width, 2)) + "\n";
+    out += style.faint(wrap("  all: " + differing.common(), page_width, 2)) + "\n";
   return out;
 }
 
@@ -188,7 +188,7 @@ std::string pareto_text(const PlanSearch& search, const Style& style) {
                                        by_cost ? "cost" : "energy", count < search.pareto.size() ? fmt::format("; {} shown", count) : "");
   std::string out = style.section("Trade-offs", note) + columns.str();
   if (!differing.common().empty())
-    out += "  " + style.faint(wrap("all: " + differing.common(), page_width, 2)) + "\n";
+    out += style.faint(wrap("  all: " + differing.common(), page_width, 2)) + "\n";
   return out;
 }
 

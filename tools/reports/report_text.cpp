@@ -75,7 +75,7 @@ std::string throughput(const TrainingResult& job, const Style& style) {
   columns.row({"tokens/s", scaled(job.tokens_per_second), scaled(job.tokens_per_second_per_device) + " per device"});
   std::string out = columns.str();
   if (!job.error_band.basis.empty())
-    out += "  " + style.faint(wrap("error band: " + job.error_band.basis, page_width, 2)) + "\n";
+    out += style.faint(wrap("  error band: " + job.error_band.basis, page_width, 2)) + "\n";
   if (job.flop_rates.empty())
     return out;
   const SameUnit rate_text(job.flop_rates.front().per_device);

@@ -52,7 +52,7 @@ std::string trace_text(const RequestTraceReport& trace, const Style& style) {
     return out;
   out += "  " + style.bad(fmt::format("{} refused", count(trace.refused))) + "\n";
   for (const RefusedLine& line : trace.first_refused)
-    out += "    " + wrap(fmt::format("line {}: {}", line.line, line.reason), page_width, 6) + "\n";
+    out += wrap(fmt::format("    line {}: {}", line.line, line.reason), page_width, 6) + "\n";
   if (trace.refused > trace.first_refused.size())
     out += fmt::format("    and {} more\n", count(trace.refused - trace.first_refused.size()));
   return out;
@@ -77,11 +77,11 @@ std::string throughput(const ServingResult& job, const Style& style) {
     out += "  " + style.bad(fmt::format("{} requests never came: they follow refused ones", count(job.unfinished))) + "\n";
   const Saturation& s = job.saturation;
   if (s.saturated)
-    out += "  " +
-           style.bad(wrap(fmt::format("saturated: {} requests/s come, {} are served while they do; {} wait at the end, and more with time",
-                                      scaled(s.offered), scaled(s.served), scaled(s.queue)),
-                          page_width, 2)) +
-           "\n";
+    out +=
+        style.bad(wrap(fmt::format("  saturated: {} requests/s come, {} are served while they do; {} wait at the end, and more with time",
+                                   scaled(s.offered), scaled(s.served), scaled(s.queue)),
+                       page_width, 2)) +
+        "\n";
   return out;
 }
 
