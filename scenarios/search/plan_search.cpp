@@ -19,8 +19,8 @@ namespace {
 
 const TrainingScenario& only_job(const Scenario& scenario) {
   if (scenario.jobs.size() != 1 || !scenario.jobs.front().job)
-    throw UserError("jobs: a plan search needs exactly one job with 'training', here are " + std::to_string(scenario.jobs.size()) +
-                    (scenario.jobs.size() == 1 ? " with a graph" : ""));
+    throw UserError("jobs: a plan search needs exactly one job with 'training', here " +
+                    (scenario.jobs.size() == 1 ? "is one without" : fmt::format("are {}", scenario.jobs.size())));
   return scenario.jobs.front();
 }
 

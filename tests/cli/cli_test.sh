@@ -231,6 +231,9 @@ expect 0 'accepts' "$orrery" explain
 expect 0 'default \[tp, cp, dp, pp\]' "$orrery" explain jobs.0.plan.order
 expect 0 'default { fixed: {$' "$orrery" explain jobs.0.serving.traffic.input
 expect 2 'no key' "$orrery" explain jobs.0.plan.pt
+expect 0 'cluster.node.device.power_cap' "$orrery" explain cluster.node.device
+expect 0 'cluster.fabric.oversubscription' "$orrery" explain cluster.fabric
+expect 2 "did you mean 'cluster.fabric.kind'" "$orrery" explain cluster.fabric.kinds
 expect 0 '"cluster"' "$orrery" schema
 holds 'scenario schema is JSON' is_json out
 expect 0 '"schema_version"' "$orrery" schema result
