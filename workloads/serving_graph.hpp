@@ -85,6 +85,8 @@ private:
   void absorbed(const BlockBuilder& b, List& list, FusedAttention shape) const;
   void feed_forward(const BlockBuilder& b, List& list) const;
   void experts(const BlockBuilder& b, List& list, double all) const;
+  void shared_experts(const BlockBuilder& b, List& list) const;
+  void expert_products(const BlockBuilder& b, List& list, double all, bool cast) const;
   void exchange(const BlockBuilder& b, List& list, double all, bool back) const;
   void sum(const BlockBuilder& b, List& list, const char* name) const;
   [[nodiscard]] FusedAttention attention(const BlockBuilder& b) const;
