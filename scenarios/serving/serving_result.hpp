@@ -117,6 +117,9 @@ struct Saturation {
 struct RequestRow {
   Request request;
   RequestRecord record;
+
+  /// It went to a service that runs tools, which takes no tokens: no replica saw it.
+  [[nodiscard]] bool ran_tool() const { return request.input == 0 && request.output == 0; }
 };
 
 struct ServingMethod {

@@ -158,7 +158,7 @@ std::string changes_text(const PlanSearch& search, const Style& style) {
     const std::string effect = !change.violation.empty()          ? style.bad("no")
                                : std::abs(change.relative) < 5e-5 ? "="
                                                                   : signed_percent(change.relative);
-    columns.row({change.key, what, effect, clip(why, 54)});
+    columns.row({change.key, what, effect, clip(why, 40)});
   }
   return style.section("One change at a time", "in closed form, against the best plan") + columns.str();
 }

@@ -293,8 +293,9 @@ void write_requests(std::ostream& out, const Result& result) {
         out << fmt::format(",,{},,,,,,\n", record.outcome == Outcome::refused ? fmt::format("{:.9f}", record.arrival.si()) : "");
         continue;
       }
-      out << fmt::format("{},{},{:.9f},{:.9f},{:.9f},{:.9f},{:.9f},", record.replica, record.preemptions, record.arrival.si(),
-                         record.scheduled.si(), record.first_token.si(), record.end.si(), (record.first_token - record.arrival).si());
+      out << fmt::format("{},{},{:.9f},{:.9f},{:.9f},{:.9f},{:.9f},", job.rows[i].ran_tool() ? "" : std::to_string(record.replica),
+                         record.preemptions, record.arrival.si(), record.scheduled.si(), record.first_token.si(), record.end.si(),
+                         (record.first_token - record.arrival).si());
       if (request.output > 1)
         out << fmt::format("{:.9f}", (record.end - record.first_token).si() / (request.output - 1));
       const bool bounded = job.classes[request.service_class].bounds.itl > Seconds{};

@@ -57,7 +57,7 @@ public:
       counter(process, "KV cache", "blocks", sample.time, static_cast<double>(sample.blocks));
     }
     for (std::size_t i = 0; i < job.rows.size(); ++i)
-      if (const RequestRecord& record = job.rows[i].record; record.outcome == Outcome::served)
+      if (const RequestRecord& record = job.rows[i].record; record.outcome == Outcome::served && !job.rows[i].ran_tool())
         request(first + static_cast<int>(record.replica), i, job.rows[i], images_[record.replica]);
   }
 

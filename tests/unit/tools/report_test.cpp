@@ -217,6 +217,11 @@ TEST_CASE("a trace of images has passes, not prefill and decode") {
   CHECK(out.str().find("decode") == std::string::npos);
   CHECK(out.str().find("\"passes\":4,\"images\":3") != std::string::npos);
   CHECK(out.str().find("\"further passes\"") != std::string::npos);
+  job.rows.front().request = {.input = 0, .output = 0}; // a tool's: no replica saw it
+  result.serving = {job};
+  std::ostringstream without;
+  write_trace(without, result);
+  CHECK(without.str().find("\"ph\":\"b\"") == std::string::npos);
 }
 
 TEST_CASE("words are counted as they show") {
