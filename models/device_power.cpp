@@ -4,10 +4,6 @@
 
 namespace orrery {
 
-std::optional<Watts> effective_cap(const Device& device, std::optional<Watts> asked) {
-  return device.power_cap && asked ? std::min(device.power_cap, asked) : device.power_cap ? device.power_cap : asked;
-}
-
 bool above_cap(Watts power, std::optional<Watts> cap) {
   constexpr double rounding = 1 + 1e-9; // of the clock that the cap leaves
   return cap && power > rounding * *cap;
@@ -15,7 +11,7 @@ bool above_cap(Watts power, std::optional<Watts> cap) {
 
 DevicePower::DevicePower(const Device& device, std::optional<Watts> cap)
     : model_(power_model(device, JoulesPerByte{}, JoulesPerByte{})), kernel_cap_(device.rated_cap()) {
-  model_.cap = effective_cap(device, cap);
+  model_.cap = device.power_cap && cap ? std::min(device.power_cap, cap) : device.power_cap ? device.power_cap : cap;
   for (const ComputeUnit& unit : device.units) {
     auto& energies = arithmetic_.emplace_back();
     for (std::size_t p = 0; p < energies.size(); ++p)

@@ -19,9 +19,6 @@
 
 namespace orrery {
 
-/// The lower of a device's own cap and the one asked for.
-[[nodiscard]] std::optional<Watts> effective_cap(const Device& device, std::optional<Watts> asked);
-
 /// Whether a power is one that the cap's lowest clock does not hold.
 [[nodiscard]] bool above_cap(Watts power, std::optional<Watts> cap);
 

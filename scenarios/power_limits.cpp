@@ -7,11 +7,13 @@
 
 namespace orrery {
 
-std::optional<std::string> above_device_cap(const Scenario& scenario, const Device& device, Watts power) {
-  const std::optional<Watts> cap = effective_cap(device, scenario.power.device_cap);
-  if (!above_cap(power, cap))
+std::optional<std::string> above_device_cap(const Scenario& scenario, const Device& device) {
+  const PowerModel model = DevicePower(device, scenario.power.device_cap).model();
+  const Watts least = waiting_power(model);
+  if (!above_cap(least, model.cap))
     return std::nullopt;
-  return fmt::format("power of a device at its lowest clock {} > cap {}", format_quantity(power, 4), format_quantity(*cap, 4));
+  return fmt::format("power of a device that waits at its lowest clock {} > cap {}", format_quantity(least, 4),
+                     format_quantity(*model.cap, 4));
 }
 
 std::optional<std::string> above_feed(const Scenario& scenario, Watts power, std::string_view what) {

@@ -9,8 +9,8 @@
 
 namespace orrery {
 
-/// Of a cap that the device keeps at no clock; nothing where it keeps it. `power` is what it draws.
-std::optional<std::string> above_device_cap(const Scenario& scenario, const Device& device, Watts power);
+/// Of a cap that a device exceeds whatever it does; nothing where one that waits keeps it.
+std::optional<std::string> above_device_cap(const Scenario& scenario, const Device& device);
 
 /// Of a feed that does not give `power`, which is a "peak" or a "mean".
 std::optional<std::string> above_feed(const Scenario& scenario, Watts power, std::string_view what);

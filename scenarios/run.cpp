@@ -41,6 +41,8 @@ std::vector<std::string> violations_of(const Scenario& scenario, const TrainingS
     if (!supports(scenario.cluster.node.device, precision))
       found.push_back(
           fmt::format("{} has no unit that computes in {}", scenario.cluster.node.device.name, choice_name(precision_words(), precision)));
+  if (std::optional<std::string> above = above_device_cap(scenario, scenario.cluster.node.device))
+    found.push_back(std::move(*above));
   return found;
 }
 
@@ -120,10 +122,8 @@ TrainingResult run_job(const Scenario& scenario, const TrainingScenario& job, co
   result.memory_traffic = memory_traffic(stages);
   fill_run_metrics(result, scenario, job, stages);
   result.error_band = error_band(job.job ? run_kind(*job.job, job.plan, scenario.cluster.node.device) : RunKind::half);
-  for (auto& violation : {above_device_cap(scenario, scenario.cluster.node.device, result.power.device_peak),
-                          above_feed(scenario, result.power.facility_peak, "peak")})
-    if (violation)
-      result.violations.push_back(*violation);
+  if (std::optional<std::string> violation = above_feed(scenario, result.power.facility_peak, "peak"))
+    result.violations.push_back(std::move(*violation));
   done.push_back(std::move(stages));
   return result;
 }

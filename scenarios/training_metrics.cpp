@@ -1,6 +1,6 @@
 #include "scenarios/training_metrics.hpp"
 
-#include "models/power.hpp"
+#include "models/device_power.hpp"
 #include "models/step_energy.hpp"
 #include "workloads/schedule.hpp"
 
@@ -147,6 +147,7 @@ StepPower step_power(const Scenario& scenario, const Stages& stages, const StepE
     power.device_peak = std::max(power.device_peak, device.peak);
     power.clock = std::min(power.clock, device.clock);
   }
+  power.above_cap = above_cap(power.device_peak, stages.power.cap);
   // All devices at once: the job's share of the cluster.
   const double share = static_cast<double>(stages.graph.ranks()) / scenario.cluster.devices();
   power.facility_mean = facility_power(scenario.cluster, power.device_mean) * share;

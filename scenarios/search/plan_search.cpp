@@ -124,6 +124,8 @@ PlanScorer::PlanScorer(const Scenario& scenario, const SearchOptions& options)
   if (!supports(scenario.cluster.node.device, precision))
     unsupported_ =
         fmt::format("{} has no unit that computes in {}", scenario.cluster.node.device.name, choice_name(precision_words(), precision));
+  else if (std::optional<std::string> above = above_device_cap(scenario, scenario.cluster.node.device))
+    unsupported_ = std::move(*above);
   if (options.objective == Objective::cost && !priced_)
     throw UserError("search.objective: cost, but the cluster does not state what it needs; allowed: a price of the node or the device, "
                     "'depreciation' and 'electricity_price' under 'cluster'");
@@ -172,12 +174,10 @@ PlanScorer::Score PlanScorer::score(const Plan& plan) {
     score.violation = cost.shortage;
     return score;
   }
-  for (const auto& above : {above_device_cap(scenario_, scenario_.cluster.node.device, cost.device_peak),
-                            above_feed(scenario_, facility_power(scenario_.cluster, cost.device_peak), "peak")})
-    if (above) {
-      score.violation = *above;
-      return score;
-    }
+  if (std::optional<std::string> above = above_feed(scenario_, facility_power(scenario_.cluster, cost.device_peak), "peak")) {
+    score.violation = std::move(*above);
+    return score;
+  }
   score.costed = {.plan = plan, .step = cost.step, .memory = cost.memory.total()};
   score.costed.energy = facility_power(scenario_.cluster, cost.device_mean) * cost.step;
   score.costed.cost = cost_of(cost.step, score.costed.energy);

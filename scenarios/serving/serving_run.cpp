@@ -1,6 +1,5 @@
 #include "scenarios/serving/serving_run.hpp"
 
-#include "models/device_power.hpp"
 #include "scenarios/power_limits.hpp"
 #include "scenarios/serving/serving_deployment.hpp"
 #include "scenarios/serving/serving_metrics.hpp"
@@ -98,16 +97,6 @@ void fill_tools(ServingResult& result, const ServingScenario& serving, const Ser
   }
 }
 
-/// What a device draws, mean over iterations, where its cap is exceeded; less than the cap where it is not.
-Watts held_power(const Scenario& scenario, const PoolMachine& machine, const ServingPlan& plan, const ServingRun& run) {
-  IterationCost cost;
-  for (std::size_t r = machine.first; r < machine.first + static_cast<std::size_t>(plan.replicas); ++r)
-    cost += run.replicas[r].cost;
-  constexpr double crumb = 1e-3; // of the energy: curves over contexts are straight between few points
-  const std::optional<Watts> cap = effective_cap(machine.cluster->node.device, scenario.power.device_cap);
-  return cap && cost.excess > crumb * cost.energy ? *cap + cost.excess / (cost.latency * plan.replica_devices()) : Watts{};
-}
-
 void fill_metrics(ServingResult& result, const Scenario& scenario, const ServingScenario& serving, const RequestStream& stream,
                   const std::vector<Deployment>& pools, const ServingRun& run) {
   fill_request_metrics(result, stream, run);
@@ -132,10 +121,6 @@ void fill_metrics(ServingResult& result, const Scenario& scenario, const Serving
   }
   fill_tools(result, serving, run);
   fill_device_metrics(result, machines, run);
-  for (std::size_t p = 0; p < pools.size(); ++p)
-    if (std::optional<std::string> violation =
-            above_device_cap(scenario, machines[p].cluster->node.device, held_power(scenario, machines[p], result.pools[p].plan, run)))
-      result.violations.push_back(pool_prefix(pools[p]) + *violation);
   if (std::optional<std::string> violation = above_feed(scenario, result.facility_power, "mean"))
     result.violations.push_back(std::move(*violation));
 }

@@ -150,6 +150,14 @@ TEST_CASE("a result rests on the assumed figures that something reads, the user'
   CHECK(rests_on("memory.hbm.bandwidth"));
 }
 
+TEST_CASE("a cap that memory alone exceeds is said", "[contract][training]") {
+  const TrainingResult above = estimated(quickstart({"power.device_cap=150 W"}));
+  CHECK(above.violations.empty());
+  CHECK(above.power.above_cap);
+  CHECK(above.power.device_peak > Watts{150});
+  CHECK_FALSE(estimated(quickstart({"power.device_cap=500 W"})).power.above_cap);
+}
+
 TEST_CASE("devices that wait draw no more than their cap either", "[contract][training]") {
   const TrainingResult job = estimated(quickstart({"power.device_cap=120 W", "cluster.node.device.active_power=300 W"}));
   CHECK(job.power.device_mean <= job.power.device_peak);

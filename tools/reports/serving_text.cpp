@@ -273,7 +273,7 @@ std::string devices(const ServingResult& job, const Style& style) {
                                                           : job.tasks ? "tasks"
                                                                       : "requests")
                           : std::string("the cluster states no prices")});
-  return style.section("Devices") + columns.str();
+  return style.section("Devices") + columns.str() + cap_text(job.above_cap, style);
 }
 
 std::string how_made(const ServingResult& job, const Style& style) {
