@@ -128,6 +128,8 @@ holds 'an ablation as JSON' is_json out
 expect 0 'gpt3-175b,overlap-p2p,' "$orrery" estimate "$quickstart" --ablation --format csv
 expect 0 'zero-bubble: already off' "$orrery" estimate "$quickstart" --without zero-bubble --quiet
 expect 2 "did you mean 'overlap-p2p'" "$orrery" estimate "$quickstart" --without overlap-p2
+expect 0 'power cap +500 W +assumed: given without a source' "$orrery" estimate "$quickstart" --why power --set 'cluster.node.device.power_cap=500 W'
+expect 0 'active +62.8 W +share of' "$orrery" estimate "$quickstart" --why power
 expect 2 '--ablation with --why' "$orrery" estimate "$quickstart" --ablation --why step_time
 expect 3 'is not divisible by pp' "$orrery" estimate "$quickstart" --ablation --set jobs.0.plan.micro_batch=16
 
