@@ -42,8 +42,6 @@ const Catalogue& cluster_catalogue() {
 }
 
 Device load_device(const std::string& name) { return load(name, device_table(), device_catalogue()); }
-Link load_link(const std::string& name) { return load(name, link_table(), link_catalogue()); }
-MemoryTier load_tier(const std::string& name) { return load(name, tier_table(), tier_catalogue()); }
 NodeType load_node(const std::string& name) { return load(name, node_table(), node_catalogue()); }
 Cluster load_cluster(const std::string& name) { return load(name, cluster_table(), cluster_catalogue()); }
 

@@ -15,8 +15,6 @@ const Catalogue& node_catalogue();
 const Catalogue& cluster_catalogue();
 
 Device load_device(const std::string& name);
-Link load_link(const std::string& name);
-MemoryTier load_tier(const std::string& name);
 NodeType load_node(const std::string& name);
 Cluster load_cluster(const std::string& name);
 

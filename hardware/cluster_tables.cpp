@@ -244,9 +244,11 @@ const Table<NodeType>& node_table() {
           .object("host", &NodeType::host, host_table(), {.required = true})
           .number("fan_share", &NodeType::fan_share, {.max = 0.5, .help = "fans as a share of the DC power"})
           .number("power_supply_efficiency", &NodeType::power_supply_efficiency, {.above = 0.0, .max = 1})
-          .quantity("max_power", &NodeType::max_power, {.above = Watts{}, .unit_hint = "kW", .help = "nameplate"})
+          .quantity("max_power", &NodeType::max_power,
+                    {.above = Watts{}, .unit_hint = "kW", .help = "nameplate; for the reader: no model takes it"})
           .quantity("price", &NodeType::price, {.unit_hint = "USD"})
           .list("sources", &NodeType::sources, provenance_table(), {.help = "where the figures come from"})
+          .overlaid(override_sources)
           .check(check_node)
           .check([](const NodeType& node, const Report& report) {
             check_sources(node_table(), node_table().write(node), node.sources, report);
@@ -266,6 +268,7 @@ const Table<Cluster>& cluster_table() {
           .quantity("electricity_price", &Cluster::electricity_price, {.unit_hint = "USD/kWh"})
           .quantity("depreciation", &Cluster::depreciation, {.unit_hint = "y", .help = "straight line over this time"})
           .list("sources", &Cluster::sources, provenance_table(), {.help = "where the figures come from"})
+          .overlaid(override_sources)
           .check(check_cluster)
           .check([](const Cluster& cluster, const Report& report) {
             check_sources(cluster_table(), cluster_table().write(cluster), cluster.sources, report);

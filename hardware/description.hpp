@@ -4,6 +4,7 @@
 
 #include "sim/base/units.hpp"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -68,6 +69,9 @@ struct Device {
   std::string host_link;                            ///< name in the link catalogue
   std::optional<Dollars> price;
   std::vector<Provenance> sources;
+
+  /// What the silicon draws where nothing lowers its cap, and its kernels were measured under.
+  [[nodiscard]] std::optional<Watts> rated_cap() const { return power_cap && kernel_cap ? std::max(power_cap, kernel_cap) : power_cap; }
 };
 
 /// A cable or bus. Bandwidth is per direction and per device or port.

@@ -62,6 +62,18 @@ void check_device(const Device& device, const Report& report) {
   check_link(device.host_link, "host_link", report);
 }
 
+/// The curves of a device that is another but for its cap were measured under the other's.
+void override_device(const TableInfo& table, yaml::Node& entry, const yaml::Node& before) {
+  override_sources(table, entry, before);
+  const yaml::Node* own = entry.find("power_cap");
+  const yaml::Node* measured = before.find("power_cap");
+  if (own == nullptr || measured == nullptr || *own == *measured || entry.find("kernel_cap") != nullptr)
+    return;
+  entry.set("kernel_cap", *measured);
+  if (before.find("sources") != nullptr)
+    add_source(entry, "kernel_cap", "derived", "the power cap of what it is based on");
+}
+
 const Table<ComputeUnit>& unit_table() {
   static const Table<ComputeUnit> table =
       Table<ComputeUnit>("unit", "One kind of arithmetic unit of a device. An operator runs on the unit that ends it first.")
@@ -92,6 +104,7 @@ const Table<MemoryTier>& tier_table() {
                     {.above = BytesPerSecond{}, .unit_hint = "GB/s", .help = "of writing where it differs"})
           .quantity("energy", &MemoryTier::energy, {.unit_hint = "pJ/bit", .help = "of moving data, with the controller"})
           .list("sources", &MemoryTier::sources, provenance_table(), {.help = "only where the tier stands alone"})
+          .overlaid(override_sources)
           .check([](const MemoryTier& tier, const Report& report) {
             check_sources(tier_table(), tier_table().write(tier), tier.sources, report);
           });
@@ -107,6 +120,7 @@ const Table<Link>& link_table() {
           .quantity("latency", &Link::latency, {.unit_hint = "us"})
           .quantity("energy", &Link::energy, {.unit_hint = "pJ/bit"})
           .list("sources", &Link::sources, provenance_table(), {.help = "where the figures come from"})
+          .overlaid(override_sources)
           .check(
               [](const Link& link, const Report& report) { check_sources(link_table(), link_table().write(link), link.sources, report); });
   return table;
@@ -125,7 +139,7 @@ const Table<Device>& device_table() {
           .number("half_sums", &Device::half_sums,
                   {.min = 1, .max = 4, .help = "rate of half-precision products that sum in half precision, over that with FP32 sums"})
           .quantity("cache", &Device::cache, {.unit_hint = "MB", .help = "last level on the chip"})
-          .quantity("max_clock", &Device::max_clock, {.above = Hertz{}, .unit_hint = "MHz"})
+          .quantity("max_clock", &Device::max_clock, {.above = Hertz{}, .unit_hint = "MHz", .help = "for the reader: no model takes it"})
           .quantity("power_cap", &Device::power_cap, {.above = Watts{}, .unit_hint = "W", .help = "TDP"})
           .quantity("kernel_cap", &Device::kernel_cap,
                     {.above = Watts{}, .unit_hint = "W", .help = "cap of the devices that its curves were measured on, where another"})
@@ -137,6 +151,7 @@ const Table<Device>& device_table() {
           .text("host_link", &Device::host_link, {.help = "name in the link catalogue"})
           .quantity("price", &Device::price, {.unit_hint = "USD"})
           .list("sources", &Device::sources, provenance_table(), {.help = "where the figures come from"})
+          .overlaid(override_device)
           .check(check_device)
           .check([](const Device& device, const Report& report) {
             check_sources(device_table(), device_table().write(device), device.sources, report);

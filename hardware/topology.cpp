@@ -338,13 +338,4 @@ Route Topology::route(int source, int destination, std::uint64_t flow) const {
   return result;
 }
 
-BytesPerSecond Topology::bottleneck(const Route& route) const {
-  BytesPerSecond least;
-  for (const LinkId id : route.links) {
-    if (least == BytesPerSecond{} || links_[id].bandwidth < least)
-      least = links_[id].bandwidth;
-  }
-  return least;
-}
-
 } // namespace orrery

@@ -88,8 +88,6 @@ public:
   /// The same into a Route whose storage is used again.
   void route(int source, int destination, std::uint64_t flow, Route& result) const;
 
-  [[nodiscard]] BytesPerSecond bottleneck(const Route& route) const;
-
   [[nodiscard]] int domain_of(int device) const { return device / domain_; }
   [[nodiscard]] int node_of(int device) const { return device / per_node_; }
   /// Index inside its node of the port that a device sends through. Neighbours share one where ports are fewer than devices.

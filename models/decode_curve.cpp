@@ -11,6 +11,7 @@ IterationCost& IterationCost::operator+=(const IterationCost& other) {
   latency += other.latency;
   occupancy += other.occupancy;
   energy += other.energy;
+  excess += other.excess;
   flops += other.flops;
   memory += other.memory;
   return *this;
@@ -20,6 +21,7 @@ IterationCost operator*(IterationCost cost, double times) {
   cost.latency *= times;
   cost.occupancy *= times;
   cost.energy *= times;
+  cost.excess *= times;
   cost.flops *= times;
   cost.memory *= times;
   return cost;

@@ -21,6 +21,7 @@ struct IterationCost {
   Seconds latency;   ///< from the start of its first stage to its tokens
   Seconds occupancy; ///< of the slowest pipeline stage: as much later the next batch may end; = latency where there is one stage
   Joules energy;     ///< of all devices of the replica
+  Joules excess;     ///< part of it that their power caps do not allow, at their lowest clock
   Flops flops;       ///< over all devices
   Bytes memory;      ///< traffic to device memory, over all devices
 

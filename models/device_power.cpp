@@ -4,12 +4,14 @@
 
 namespace orrery {
 
+bool above_cap(Watts power, std::optional<Watts> cap) {
+  constexpr double rounding = 1 + 1e-9; // of the clock that the cap leaves
+  return cap && power > rounding * *cap;
+}
+
 DevicePower::DevicePower(const Device& device, std::optional<Watts> cap)
-    : model_(power_model(device, JoulesPerByte{}, JoulesPerByte{})), kernel_cap_(model_.cap), device_cap_(model_.cap) {
-  if (model_.cap)
-    kernel_cap_ = std::max(*model_.cap, device.kernel_cap.value_or(*model_.cap));
-  if (cap && (!model_.cap || *cap < *model_.cap))
-    device_cap_ = cap;
+    : model_(power_model(device, JoulesPerByte{}, JoulesPerByte{})), kernel_cap_(device.rated_cap()) {
+  model_.cap = device.power_cap && cap ? std::min(device.power_cap, cap) : device.power_cap ? device.power_cap : cap;
   for (const ComputeUnit& unit : device.units) {
     auto& energies = arithmetic_.emplace_back();
     for (std::size_t p = 0; p < energies.size(); ++p)
@@ -19,11 +21,15 @@ DevicePower::DevicePower(const Device& device, std::optional<Watts> cap)
   }
 }
 
+Joules DevicePower::excess(const Span& span) const {
+  return above_cap(span.power, model_.cap) ? (span.power - *model_.cap) * span.total() : Joules{};
+}
+
 Span DevicePower::limited(const Activity& work, Seconds wait) const {
-  const PowerPoint usual = under_cap(model_, work, kernel_cap_);
-  if (device_cap_ == kernel_cap_)
+  const PowerPoint usual = kernel_cap_ ? under_cap(model_, work, kernel_cap_) : at_clock(model_, work, 1);
+  if (model_.cap == kernel_cap_)
     return {.stretchable = work.stretchable, .rigid = work.rigid, .power = usual.power(), .clock = usual.clock, .wait = wait};
-  const PowerPoint capped = under_cap(model_, work, device_cap_);
+  const PowerPoint capped = under_cap(model_, work);
   return {.stretchable = work.stretchable * (usual.clock / capped.clock),
           .rigid = work.rigid,
           .power = capped.power(),

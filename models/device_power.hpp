@@ -19,11 +19,15 @@
 
 namespace orrery {
 
+/// Whether a power is one that the cap's lowest clock does not hold.
+[[nodiscard]] bool above_cap(Watts power, std::optional<Watts> cap);
+
 class DevicePower {
 public:
   /// `cap` below the device's own slows what depends on its clock.
   DevicePower(const Device& device, std::optional<Watts> cap);
 
+  /// Under the lower of both caps.
   [[nodiscard]] const PowerModel& model() const { return model_; }
   [[nodiscard]] Activity activity(const OpCost& cost, Precision precision) const {
     return orrery::activity(cost, arithmetic_[static_cast<std::size_t>(cost.unit)][static_cast<std::size_t>(precision)], model_);
@@ -32,11 +36,12 @@ public:
   [[nodiscard]] JoulesPerFlop vector_energy() const { return vector_energy_; }
   /// `wait` = part of the rigid time in which the device waits for a tier outside it.
   [[nodiscard]] Span limited(const Activity& work, Seconds wait = {}) const;
+  /// Energy above what the cap allows, where even the lowest clock draws more.
+  [[nodiscard]] Joules excess(const Span& span) const;
 
 private:
   PowerModel model_;
   std::optional<Watts> kernel_cap_;                      ///< under which the kernels were measured
-  std::optional<Watts> device_cap_;                      ///< the lower of the device's own and the one asked for
   std::vector<std::array<JoulesPerFlop, 8>> arithmetic_; ///< energy of a FLOP by unit and precision
   JoulesPerFlop vector_energy_;
 };

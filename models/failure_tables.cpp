@@ -1,5 +1,6 @@
 #include "models/failure_tables.hpp"
 
+#include "hardware/provenance.hpp"
 #include "hardware/words.hpp"
 #include "sim/base/catalogue.hpp"
 
@@ -110,6 +111,7 @@ const Table<ReliabilityProfile>& reliability_profile_table() {
                                     .object("observed", &P::observed, observation_table(), {.help = "where the counts were seen"})
                                     .list("classes", &P::classes, failure_class_table(), {.help = "kinds of failure; none = nothing fails"})
                                     .list("sources", &P::sources, provenance_table(), {.help = "where the figures come from"})
+                                    .overlaid(override_sources)
                                     .check(check_profile);
   return table;
 }

@@ -64,7 +64,12 @@ IterationCost ImageReplica::pass(int sequences, bool late) const {
   const Seconds time = span.total() + exchanged - hidden;
   const double devices = service_.patches;
   const Joules energy = span.power * span.total() + waiting_power(power_.model()) * (time - span.total());
-  return {.latency = time, .occupancy = time, .energy = devices * energy, .flops = devices * flops, .memory = devices * memory};
+  return {.latency = time,
+          .occupancy = time,
+          .energy = devices * energy,
+          .excess = devices * power_.excess(span),
+          .flops = devices * flops,
+          .memory = devices * memory};
 }
 
 const IterationCost& ImageReplica::known_pass(int sequences, bool late) {

@@ -247,7 +247,11 @@ IterationCost ReplicaModel::finish(const Iteration& iteration, const Layers& lin
     else if (iteration.halved)
       time -= hidden(work);
     time = std::max({time, weights_in_[s], work.host, work.out});
-    total += {.latency = time, .energy = ranks * (span.power * span.total()), .flops = ranks * work.flops, .memory = ranks * work.memory};
+    total += {.latency = time,
+              .energy = ranks * (span.power * span.total()),
+              .excess = ranks * power_.excess(span),
+              .flops = ranks * work.flops,
+              .memory = ranks * work.memory};
     total.occupancy = std::max(total.occupancy, time);
     if (s + 1 < stages.size())
       total.latency += messages_[s].latency + iteration.tokens * (messages_[s].bytes / messages_[s].bandwidth);

@@ -160,7 +160,7 @@ ClockLimit clock_limit_of(const Device& device, const MatmulCurve& curve) {
       }
   // Where its kernels were measured under a higher cap, models/device_power.hpp has what the lower one takes.
   if (power.cap && limit.largest > sustained_from)
-    limit.steady = 1 / under_cap(power, products, std::max(*power.cap, device.kernel_cap.value_or(*power.cap))).clock;
+    limit.steady = 1 / under_cap(power, products, device.rated_cap()).clock;
   return limit;
 }
 

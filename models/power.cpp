@@ -65,8 +65,8 @@ PowerModel power_model(const Device& device, JoulesPerByte scale_up, JoulesPerBy
   model.cap = device.power_cap;
   if (device.active_power) {
     model.active = std::max(*device.active_power - model.idle, Watts{});
-  } else if (device.power_cap) {
-    model.active = traits.active_share * (*device.power_cap - model.idle);
+  } else if (const std::optional<Watts> rated = device.rated_cap()) {
+    model.active = traits.active_share * (*rated - model.idle);
   }
   model.memory = device.memory.empty() ? JoulesPerByte{} : device.memory.front().energy;
   model.scale_up = scale_up;
@@ -150,16 +150,16 @@ PowerPoint under_cap(const PowerModel& model, const Activity& span, std::optiona
   }
   PowerPoint slowest = at_clock(model, span, lowest_clock);
   slowest.capped = true;
-  if (excess(slowest) > 0) {
-    slowest.above_cap = true;
+  if (excess(slowest) > 0)
     return slowest;
-  }
   point = at_clock(model, span, clock_at(model, span, *limit, excess(slowest), excess(point)));
   point.capped = true;
   return point;
 }
 
 Watts waiting_power(const PowerModel& model, double clock) { return model.idle + model.active * (clock * dynamic_factor(model, clock)); }
+
+Watts waiting_power(const PowerModel& model) { return under_cap(model, {.rigid = Seconds{1}}).power(); }
 
 void PowerProfile::append(Seconds duration, Watts power) {
   if (duration.si() <= 0.0) {

@@ -30,7 +30,7 @@ namespace orrery {
 struct PowerTraits {
   std::string_view architecture; ///< empty = any other
   double voltage_floor = 1.0;    ///< lowest voltage over the voltage at full clock
-  double active_share = 0.0;     ///< of cap - idle: drawn on top of idle as soon as work is resident
+  double active_share = 0.0;     ///< of rated cap - idle: drawn on top of idle as soon as work is resident
   std::string_view source;
 };
 [[nodiscard]] const std::vector<PowerTraits>& power_traits();
@@ -68,8 +68,7 @@ struct PowerPoint {
   double clock = 1.0;
   Seconds time;
   Joules energy;
-  bool capped = false;    ///< the clock was lowered
-  bool above_cap = false; ///< even the lowest clock draws more than the cap
+  bool capped = false; ///< the clock was lowered; where its power is above the cap still, it is the lowest
 
   [[nodiscard]] Watts power() const { return energy / time; }
 };
@@ -82,8 +81,10 @@ struct PowerPoint {
 /// The span at the highest clock whose mean power is within the device's cap, or within `cap` where given.
 [[nodiscard]] PowerPoint under_cap(const PowerModel& model, const Activity& span, std::optional<Watts> cap = std::nullopt);
 
-/// Power of a device that waits with work resident (a pipeline bubble, a collective's slower peer) at a clock.
-[[nodiscard]] Watts waiting_power(const PowerModel& model, double clock = 1.0);
+/// Power of a device that waits with work resident (a pipeline bubble, a collective's slower peer) at a clock, or at that which its cap
+/// leaves.
+[[nodiscard]] Watts waiting_power(const PowerModel& model, double clock);
+[[nodiscard]] Watts waiting_power(const PowerModel& model);
 
 /// Piecewise constant power over time.
 class PowerProfile {

@@ -109,14 +109,6 @@ Goodput goodput(const RestartModel& model, Seconds length) {
   return out;
 }
 
-double first_order_goodput(const RestartModel& model) {
-  double failed = 0.0; // time behind failures per time between them
-  for (const FailureMode& mode : model.modes) {
-    failed += mode.rate * (mode.detection + model.restart + model.interval / 2.0);
-  }
-  return (1.0 - model.stall / model.interval) / (1.0 + failed);
-}
-
 const std::vector<IntervalRule>& interval_rules() {
   static const std::vector<IntervalRule> rules = {
       {"young_daly", young_interval},

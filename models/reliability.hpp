@@ -131,9 +131,6 @@ struct Goodput {
 /// Long-run means for a run that lasts `length` of wall time.
 [[nodiscard]] Goodput goodput(const RestartModel& model, Seconds length);
 
-/// The first-order value (1 - C/W) M / (M + R + W/2): for comparison, it is optimistic by up to 1.5 points.
-[[nodiscard]] double first_order_goodput(const RestartModel& model);
-
 /// A rule that picks the interval from the run's MTBF and the stall of one checkpoint.
 struct IntervalRule {
   std::string_view name;

@@ -43,7 +43,8 @@ struct StepPower {
   Watts facility_peak;
   Joules energy_per_step; ///< at the facility's feed
   Joules energy_per_token;
-  double clock = 1.0; ///< lowest relative clock that a cap forced
+  double clock = 1.0;     ///< lowest relative clock that a cap forced
+  bool above_cap = false; ///< even the lowest clock draws more at times: memory keeps its rate, which a device that keeps its cap would not
 };
 
 /// Time, cost and energy to the token budget.

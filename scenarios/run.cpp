@@ -9,11 +9,11 @@
 #include "scenarios/error_band.hpp"
 #include "scenarios/kernel_jitter.hpp"
 #include "scenarios/memory_traffic.hpp"
+#include "scenarios/power_limits.hpp"
 #include "scenarios/serving/serving_run.hpp"
 #include "scenarios/timeline_rows.hpp"
 #include "scenarios/traces/trace_run.hpp"
 #include "scenarios/training_metrics.hpp"
-#include "sim/base/quantity_text.hpp"
 #include "sim/engine/pipeline.hpp"
 #include "sim/engine/step_traffic.hpp"
 
@@ -41,6 +41,8 @@ std::vector<std::string> violations_of(const Scenario& scenario, const TrainingS
     if (!supports(scenario.cluster.node.device, precision))
       found.push_back(
           fmt::format("{} has no unit that computes in {}", scenario.cluster.node.device.name, choice_name(precision_words(), precision)));
+  if (std::optional<std::string> above = above_device_cap(scenario, scenario.cluster.node.device))
+    found.push_back(std::move(*above));
   return found;
 }
 
@@ -120,9 +122,8 @@ TrainingResult run_job(const Scenario& scenario, const TrainingScenario& job, co
   result.memory_traffic = memory_traffic(stages);
   fill_run_metrics(result, scenario, job, stages);
   result.error_band = error_band(job.job ? run_kind(*job.job, job.plan, scenario.cluster.node.device) : RunKind::half);
-  if (scenario.power.feed && result.power.facility_peak > *scenario.power.feed)
-    result.violations.push_back(fmt::format("peak power of the facility {} > feed {}", format_quantity(result.power.facility_peak, 4),
-                                            format_quantity(*scenario.power.feed, 4)));
+  if (std::optional<std::string> violation = above_feed(scenario, result.power.facility_peak, "peak"))
+    result.violations.push_back(std::move(*violation));
   done.push_back(std::move(stages));
   return result;
 }
@@ -133,6 +134,7 @@ Stages stages_of(const Scenario& scenario, const TrainingScenario& job) {
   Stages stages{.graph = job.graph ? *job.graph : build_training_graph(*job.job, job.plan, scenario.software)};
   const TrainingCoster coster(scenario.cluster, scenario.software, load_calibration(), scenario.power.device_cap);
   stages.costs = coster.cost(stages.graph);
+  stages.power = coster.power();
   return stages;
 }
 

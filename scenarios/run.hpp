@@ -2,6 +2,7 @@
 #pragma once
 
 #include "models/cost.hpp"
+#include "models/power.hpp"
 #include "scenarios/result.hpp"
 #include "scenarios/scenario.hpp"
 
@@ -19,6 +20,7 @@ Scenario load_scenario(const std::string& file, const std::vector<std::string>& 
 struct Stages {
   OpGraph graph;
   CostedGraph costs;
+  PowerModel power; ///< of its devices
 };
 
 struct RunOptions {

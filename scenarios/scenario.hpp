@@ -54,7 +54,6 @@ struct Scenario {
   Expectations expect;
   std::optional<SearchOptions> search;     ///< of `orrery plan`
   std::optional<CapacityOptions> capacity; ///< of `orrery capacity`
-  std::vector<std::string> overrides;      ///< "path=value", over what the file says
 };
 
 [[nodiscard]] int job_ranks(const TrainingScenario& job);

@@ -163,7 +163,6 @@ Scenario load_scenario(const std::string& file, const std::vector<std::string>& 
   for (const std::string& assignment : overrides)
     set_path(root, assignment, scenario_table(), diagnostics);
   Scenario scenario = scenario_table().read(root, diagnostics);
-  scenario.overrides = overrides;
   diagnostics.throw_if_any();
   return scenario;
 }

@@ -88,7 +88,7 @@ std::vector<RecordedSpan> timeline_rows(const StepTimeline& timeline, const Scen
   std::stable_sort(spans.begin(), spans.end(), [](const TimelineSpan& a, const TimelineSpan& b) {
     return std::tuple(a.begin.si(), a.replica, a.stage, a.end.si()) < std::tuple(b.begin.si(), b.replica, b.stage, b.end.si());
   });
-  const Watts waiting = waiting_power(power_model(scenario.cluster.node.device, JoulesPerByte{}, JoulesPerByte{}));
+  const Watts waiting = waiting_power(stages.power);
   const std::vector<MemoryFootprint> footprint = memory_footprint(stages.graph, scenario.software);
   std::map<std::pair<int, int>, StageMemory> memory;
   std::vector<RecordedSpan> rows;

@@ -1,6 +1,6 @@
 #include "scenarios/training_metrics.hpp"
 
-#include "models/power.hpp"
+#include "models/device_power.hpp"
 #include "models/step_energy.hpp"
 #include "workloads/schedule.hpp"
 
@@ -140,14 +140,14 @@ std::vector<FlopRate> flop_rates(const Scenario& scenario, const OpGraph& graph,
 
 StepPower step_power(const Scenario& scenario, const Stages& stages, const StepEstimate& times) {
   StepPower power;
-  const PowerModel model = power_model(scenario.cluster.node.device, JoulesPerByte{}, JoulesPerByte{});
   const auto count = static_cast<double>(times.stages.size());
   for (std::size_t s = 0; s < times.stages.size(); ++s) {
-    const DeviceStep device = device_step(stages.costs.stages[s], stages.graph.micro_batches_of(s), times.step, model);
+    const DeviceStep device = device_step(stages.costs.stages[s], stages.graph.micro_batches_of(s), times.step, stages.power);
     power.device_mean += device.energy / times.step / count;
     power.device_peak = std::max(power.device_peak, device.peak);
     power.clock = std::min(power.clock, device.clock);
   }
+  power.above_cap = above_cap(power.device_peak, stages.power.cap);
   // All devices at once: the job's share of the cluster.
   const double share = static_cast<double>(stages.graph.ranks()) / scenario.cluster.devices();
   power.facility_mean = facility_power(scenario.cluster, power.device_mean) * share;

@@ -3,7 +3,9 @@
 #include "scenarios/training_metrics.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <string_view>
 
 namespace orrery {
 
@@ -36,8 +38,7 @@ Budget budget_of(const Scenario& scenario, const TrainingScenario& job, const Tr
   const Goodput goodput = result.goodput.value_or(Goodput{});
   budget.time = wall_time(budget.steps * result.step_time, goodput);
   const Cluster share = share_of(scenario.cluster, result.devices);
-  const PowerModel device = power_model(share.node.device, JoulesPerByte{}, JoulesPerByte{});
-  const Watts waiting = facility_power(share, waiting_power(device));
+  const Watts waiting = facility_power(share, waiting_power(stages.power));
   const RunCost cost = run_cost(share, budget.time, mean_power(result.power.facility_mean, waiting, goodput));
   budget.energy = cost.energy;
   budget.capital = cost.capital;
@@ -48,9 +49,12 @@ Budget budget_of(const Scenario& scenario, const TrainingScenario& job, const Tr
   return budget;
 }
 
+/// Figures that a description has for its reader: no result rests on them.
+constexpr std::array<std::string_view, 3> unread = {"max_clock", "max_power", "year"};
+
 void add_assumed(std::vector<Assumption>& list, const std::string& subject, const std::vector<Provenance>& sources) {
   for (const Provenance& source : sources)
-    if (source.kind == SourceKind::assumed)
+    if (source.kind == SourceKind::assumed && std::ranges::find(unread, source.figure) == unread.end())
       list.push_back({subject, source.figure, source.reference});
 }
 
@@ -99,9 +103,6 @@ void fill_run_metrics(TrainingResult& result, const Scenario& scenario, const Tr
 
 std::vector<Assumption> assumptions_of(const Scenario& scenario, const std::vector<Stages>& stages) {
   std::vector<Assumption> list;
-  // A figure that was set over a catalogue entry no longer has that entry's source.
-  for (const std::string& override : scenario.overrides)
-    list.push_back({"the command line", override, "set by the user"});
   const NodeType& node = scenario.cluster.node;
   add_assumed(list, "device " + node.device.name, node.device.sources);
   add_assumed(list, "node " + node.name, node.sources);

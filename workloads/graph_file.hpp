@@ -83,7 +83,13 @@ struct GraphFile {
   std::optional<double> sequences;
 };
 
+const Table<OperatorFile>& operator_table();
 const Table<GraphFile>& graph_file_table();
+
+// Figures of a graph.
+NumberOptions positive(std::string help, bool required = true);
+QuantityOptions<Bytes> size_in_bytes(std::string help);
+QuantityOptions<Flops> flop_count(std::string help);
 
 /// The class that an operator of this shape has unless it says otherwise.
 OpClass standard_class(const OperatorFile& op);

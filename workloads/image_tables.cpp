@@ -64,6 +64,7 @@ const Table<ImageModel>& image_model_table() {
           .count("text_tokens", &M::text_tokens, {.max = widest, .help = "that blocks attend to beside the image"})
           .count("text_width", &M::text_width, {.max = widest, .help = "of them"})
           .list("sources", &M::sources, provenance_table(), {.help = "where the figures come from"})
+          .overlaid(override_sources)
           .check(check_image_model);
   return table;
 }

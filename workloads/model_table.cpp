@@ -187,6 +187,7 @@ const Table<TransformerModel>& model_table() {
           .count("prediction_layers", &M::prediction_layers,
                  part_of(100, "layers with a head of their own behind the last, for tokens further on"))
           .list("sources", &M::sources, provenance_table(), {.help = "where the figures come from"})
+          .overlaid(override_sources)
           .check(check_model);
   return table;
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 
 namespace orrery {
@@ -118,17 +119,34 @@ double busiest_node(const std::vector<double>& shares, int groups, int nodes) {
   return place_experts(loads, nodes).busiest;
 }
 
-/// The same as a mean over orders: popular experts lie anywhere, in each layer elsewhere.
-double mean_busiest_node(std::vector<double> shares, int groups, int nodes) {
-  constexpr int orders = 100;
+/// Orders of so many experts, each drawn once.
+const std::vector<std::vector<std::size_t>>& drawn_orders(std::size_t experts) {
+  constexpr std::size_t orders = 100;
+  static std::map<std::size_t, std::vector<std::vector<std::size_t>>> drawn;
+  std::vector<std::vector<std::size_t>>& kept = drawn[experts];
+  if (!kept.empty())
+    return kept;
   RandomStream random(1, "orders of experts");
-  double sum = 0;
-  for (int i = 0; i < orders; ++i) {
-    for (std::size_t left = shares.size(); left > 1; --left)
-      std::swap(shares[left - 1], shares[random.below(left)]);
-    sum += busiest_node(shares, groups, nodes);
+  std::vector<std::size_t> order(experts);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  while (kept.size() < orders) {
+    for (std::size_t left = experts; left > 1; --left)
+      std::swap(order[left - 1], order[random.below(left)]);
+    kept.push_back(order);
   }
-  return sum / orders;
+  return kept;
+}
+
+/// The same as a mean over orders: popular experts lie anywhere, in each layer elsewhere.
+double mean_busiest_node(const std::vector<double>& shares, int groups, int nodes) {
+  const std::vector<std::vector<std::size_t>>& orders = drawn_orders(shares.size());
+  std::vector<double> laid(shares.size());
+  double sum = 0;
+  for (const std::vector<std::size_t>& order : orders) {
+    std::ranges::transform(order, laid.begin(), [&](std::size_t expert) { return shares[expert]; });
+    sum += busiest_node(laid, groups, nodes);
+  }
+  return sum / static_cast<double>(orders.size());
 }
 
 double node_load(const Routing& routing, double tokens, int experts, int top_k, int groups) {
@@ -158,14 +176,16 @@ Routing laid_out(const Routing& routing, double tokens, int experts, int top_k, 
 }
 
 RoutingLoad routing_load(const Routing& routing, double tokens, int experts, int top_k, int ranks, int groups) {
-  const Routing placed = laid_out(routing, tokens, experts, top_k, ranks);
+  const bool placed = routing.balanced && routing.kind != RoutingKind::uniform;
+  const Routing layout = placed ? laid_out(routing, tokens, experts, top_k, ranks) : Routing{};
+  const Routing& lying = placed ? layout : routing;
   const bool even = routing.kind == RoutingKind::uniform || (routing.kind != RoutingKind::measured && routing.exponent == 0);
   RoutingLoad load;
   std::vector<double> shares(1, 1.0 / experts); // all are alike
-  if (placed.kind == RoutingKind::measured) {
-    load = measured_load(placed.shares, ranks);
-    const double sum = std::accumulate(placed.shares.begin(), placed.shares.end(), 0.0);
-    shares = placed.shares;
+  if (lying.kind == RoutingKind::measured) {
+    load = measured_load(lying.shares, ranks);
+    const double sum = std::accumulate(lying.shares.begin(), lying.shares.end(), 0.0);
+    shares = lying.shares;
     for (double& share : shares)
       share /= sum;
   } else {
@@ -177,7 +197,7 @@ RoutingLoad routing_load(const Routing& routing, double tokens, int experts, int
       load.largest = std::max(load.largest, skewed.largest);
     }
   }
-  if (routing.balanced && routing.kind != RoutingKind::uniform)
+  if (placed)
     load.rank *= node_load(routing, tokens, experts, top_k, groups);
   const auto touched = routing.kind == RoutingKind::power_law && !even ? dealt_share : drawn_share;
   load.any = touched(shares, tokens, top_k);

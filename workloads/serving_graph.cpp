@@ -1,21 +1,16 @@
 #include "workloads/serving_graph.hpp"
 
-#include "workloads/expert_tiles.hpp"
 #include "workloads/layer.hpp"
 #include "workloads/recurrent.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 namespace orrery {
 
 namespace {
 
-constexpr int serving_routing_kernels = 2; // choice of experts and the order of the rows
-constexpr int sampling_kernels = 4;        // logits to fp32, temperature, maximum or threshold, draw
-constexpr double dispatched_bytes = 1;     // of an element on its way to the experts (DeepEP dispatches FP8)
-constexpr double mixed_multiple = 256; // of an expert's sizes, for kernels of FP4 weights beside wider rows (vLLM, quantization/mxfp4.py)
+constexpr int sampling_kernels = 4; // logits to fp32, temperature, maximum or threshold, draw
 
 TrainingJob shapes_of(const ServingJob& job) { return {.model = job.model, .sequence = 1, .precision = job.precision}; }
 
@@ -25,13 +20,6 @@ Plan layout_of(const ServingPlan& plan) {
           .dp = plan.attention_dp,
           .ep = plan.ep,
           .etp = std::max(1, plan.tp * plan.attention_dp / std::max(1, plan.ep))};
-}
-
-/// What starts at `first` runs on a second stream beside the rest: its kernels start while others run and share memory and multiprocessors
-/// with them. Its launches count with the product before it.
-void second_stream(std::vector<Operator>& list, std::size_t first) {
-  for (std::size_t i = first; i < list.size(); ++i)
-    list[first - 1].kernels += std::exchange(list[i].kernels, 0);
 }
 
 } // namespace
@@ -180,93 +168,6 @@ void ServingGraph::feed_forward(const BlockBuilder& b, List& list) const {
   if (b.model.post_norms)
     norm(b, list, "ffn_post_norm", true);
   sum(b, list, "ffn_sum");
-}
-
-/// Tokens to the experts' ranks, or `back`. The busiest, with `load` times the mean rank's rows, is the last to have them.
-void ServingGraph::exchange(const BlockBuilder& b, List& list, double all, double load, bool back) const {
-  const Sizes& s = b.size;
-  const int ranks = plan_.tp * plan_.attention_dp;
-  if (plan_.attention_dp == 1)
-    return back ? sum(b, list, "expert_sum") : void();
-  const ExpertExchange kind = software_.serving.expert_exchange;
-  if (kind == ExpertExchange::dispatch && plan_.ep > 1) {
-    const double copies = ranks_reached(b.model.experts.count, b.model.experts.top_k, plan_.ep);
-    const double rows = std::min(all, s.tokens / plan_.tp * copies * load);
-    const double row = s.hidden * (back || !job_.weights.casts ? s.element : dispatched_bytes);
-    return b.collective_over(list, back ? "combine" : "dispatch", CollectiveKind::all_to_all, Group::expert, ranks, rows * row);
-  }
-  const bool narrow = !back && kind == ExpertExchange::gather_quantised && job_.weights.casts;
-  b.collective_over(list, back ? "expert_scatter" : "expert_gather", back ? CollectiveKind::reduce_scatter : CollectiveKind::all_gather,
-                    Group::expert, ranks, all * s.hidden * (narrow ? element_bytes(job_.weights.operand) : s.element));
-}
-
-void ServingGraph::experts(const BlockBuilder& b, List& list, double all) const {
-  const Sizes& s = b.size;
-  const Experts& e = b.model.experts;
-  const double held = static_cast<double>(e.count + job_.routing.redundant) / plan_.ep;
-  const RoutingLoad load = routing_load(job_.routing, all, e.count, e.top_k, plan_.ep, e.groups);
-  const double rows = all * e.top_k / plan_.ep * load.rank;
-  const double touched = held * load.touched;
-  // Triton's kernels go over the rows of other ranks' experts too, where their tokens are here.
-  const bool gathered = plan_.attention_dp == 1 || software_.serving.expert_exchange != ExpertExchange::dispatch || plan_.ep == 1;
-  const bool four_bits = job_.weights.operand == Precision::fp4 || job_.weights.mixed;
-  const bool triton = software_.experts == ExpertKernel::fused_moe && !four_bits;
-  const double slots = triton && gathered ? std::max(rows, all * e.top_k) : rows;
-  const double shared = static_cast<double>(e.shared_hidden) / b.plan.tp;
-  const double scores = s.tokens * e.count * fp32_bytes;
-  const auto padded = [&](double size) { return job_.weights.mixed ? std::ceil(size / mixed_multiple) * mixed_multiple : size; };
-  const double inner = padded(static_cast<double>(e.hidden) / b.plan.expert_tensor());
-  const double outer = padded(s.hidden);
-  norm(b, list, "ffn_norm", true);
-  b.plain_matmul(list, "router", OpClass::gemm, {.m = s.tokens, .n = static_cast<double>(e.count), .k = s.hidden});
-  if (shared > 0) {
-    const std::size_t first = list.size();
-    linear(b, list, "shared_up", s.hidden, b.gates() * shared, false);
-    b.streaming(list, "shared_act", OpClass::elementwise, b.gates() * s.tokens * shared * s.element, s.tokens * shared * s.element);
-    linear(b, list, "shared_down", shared, s.hidden, false);
-    if (software_.overlap_shared_experts)
-      second_stream(list, first);
-  }
-  b.streaming(list, "routing", OpClass::elementwise, scores, scores, serving_routing_kernels);
-  const bool early = plan_.attention_dp > 1 && software_.serving.expert_exchange != ExpertExchange::gather; // quantised before they travel
-  if (early)
-    quantise(b, list, "expert_cast", s.tokens * s.hidden, true);
-  exchange(b, list, all, load.rank, false);
-  // Rows that arrive are put in the order of the experts for kernels that do not look for them (DeepGEMM, CUTLASS), and the rows of a token
-  // are summed up before they go back, once for each token that arrived.
-  const double arriving = gathered ? all : rows / e.top_k * ranks_reached(e.count, e.top_k, plan_.ep);
-  if (software_.experts == ExpertKernel::tuned_moe && !four_bits) {
-    const double operand = element_bytes(job_.weights.casts ? job_.weights.operand : job_.precision);
-    b.streaming(list, "expert_sort", OpClass::elementwise, std::min(arriving, rows) * s.hidden * operand, rows * s.hidden * operand);
-  }
-  const bool widened = job_.weights.weight_bytes < element_bytes(job_.weights.operand);
-  const ExpertTile tile =
-      triton && !widened && plan_.ep > 1 ? default_tile(software_.expert_tiles, job_.weights.block_scaled(), arriving, held) : ExpertTile{};
-  const double others = e.count * load.any - touched;
-  const auto product = [&](const char* name, double in, double out) {
-    list.push_back({.name = name,
-                    .op_class = OpClass::gemm,
-                    .precision = job_.weights.operand,
-                    .shape = GroupedMatmul{.groups = std::max(1.0, touched),
-                                           .rows = rows,
-                                           .busiest = std::min(rows, rows / std::max(1.0, touched) * std::max(2.0, load.largest)),
-                                           .n = out,
-                                           .k = in,
-                                           .weight_bytes = job_.weights.weight_bytes,
-                                           .mixed = job_.weights.mixed,
-                                           .block_scaled = job_.weights.block_scaled(),
-                                           .tile = tile,
-                                           .idle = idle_tiles(tile, arriving, others, slots - rows, out)}});
-  };
-  if (!early)
-    quantise(b, list, "expert_cast", std::min(all, rows) * outer, true);
-  product("expert_up", outer, b.gates() * inner);
-  b.streaming(list, "expert_act", OpClass::elementwise, b.gates() * slots * inner * s.element, slots * inner * s.element);
-  quantise(b, list, "expert_act_cast", slots * inner, true);
-  product("expert_down", inner, outer);
-  b.streaming(list, "expert_join", OpClass::elementwise, (slots + (shared > 0 ? s.tokens : 0)) * s.hidden * s.element,
-              arriving * s.hidden * s.element);
-  exchange(b, list, all, load.rank, true);
 }
 
 FusedAttention ServingGraph::attention(const BlockBuilder& b) const {

@@ -9,8 +9,8 @@
 //          it reads are absorbed then. Prompts of a recurrent layer are scanned in chunks; decoding reads and writes its state.
 // Formula: sizes of workloads/block_builder.hpp with T tokens. Experts: T top_k / ep rows on a rank, times what the busiest gets
 //          (workloads/routing.hpp); of its g experts, g (1 - (1 - top_k / E)^T) are read. Without attention-DP all ranks have all tokens
-//          and sum up at the end. With it, tokens travel to the ranks of their experts, FP8 there and half precision back (DeepEP), or all
-//          are gathered everywhere and summed up.
+//          and sum up at the end. With it, tokens travel to the ranks of their experts, FP8 there and half precision back (DeepEP), as many
+//          as the busiest rank gets, or all are gathered everywhere and summed up.
 //          Where the cache keeps inputs of layers, attention first widens them and multiplies them by the rank's key and value weights,
 //          over all keys of a prompt behind others and of every decoding sequence.
 // Source:  vLLM 0.6 to 0.11 (model_executor/layers), TensorRT-LLM 1.0 (tensorrt_llm/_torch), DeepSeek-V3 (arXiv 2412.19437).
@@ -85,7 +85,17 @@ private:
   void absorbed(const BlockBuilder& b, List& list, FusedAttention shape) const;
   void feed_forward(const BlockBuilder& b, List& list) const;
   void experts(const BlockBuilder& b, List& list, double all) const;
-  void exchange(const BlockBuilder& b, List& list, double all, double load, bool back) const;
+  /// What the busiest of the experts' ranks gets of `all` tokens.
+  struct Arrivals {
+    double all = 0;
+    RoutingLoad load;
+    bool gathered = false; ///< every rank has all of them
+    double tokens = 0;
+  };
+  [[nodiscard]] Arrivals arrivals(double all) const;
+  void shared_experts(const BlockBuilder& b, List& list) const;
+  void expert_products(const BlockBuilder& b, List& list, const Arrivals& arrivals, bool cast) const;
+  void exchange(const BlockBuilder& b, List& list, const Arrivals& arrivals, bool back) const;
   void sum(const BlockBuilder& b, List& list, const char* name) const;
   [[nodiscard]] FusedAttention attention(const BlockBuilder& b) const;
   void rematerialise(const BlockBuilder& b, List& list, double sequences, double tokens) const;

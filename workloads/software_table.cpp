@@ -190,6 +190,7 @@ const Table<SoftwareProfile>& software_table() {
                     {.max = Bytes{1e15}, .unit_hint = "GB", .help = "device context, libraries and communicator buffers"})
           .number("fragmentation", &S::fragmentation, {.max = 1, .help = "allocator slack as a share of dynamic memory"})
           .list("sources", &S::sources, provenance_table(), {.help = "where the figures come from"})
+          .overlaid(override_sources)
           .check(check_software);
   return table;
 }

@@ -7,7 +7,7 @@ namespace orrery {
 
 namespace {
 
-constexpr std::array serving_columns = {
+constexpr std::array required_columns = {
     "id",           "source",       "source_ref",  "accelerator",  "devices",        "tp",
     "pp",           "ep",           "dp",          "engine",       "engine_version", "model",
     "w_prec",       "a_prec",       "kv_prec",     "kind",         "input_len",      "output_len",
@@ -106,9 +106,11 @@ bool scored(const Cells& row, ServingKind kind, ServingMetric metric) {
 
 } // namespace
 
+std::span<const char* const> serving_columns() { return required_columns; }
+
 std::vector<ServingRow> serving_rows(const CsvTable& table, const std::string& file_name) {
   std::vector<ServingRow> rows;
-  read_rows(table, file_name, serving_columns, [&](const Cells& cells) {
+  read_rows(table, file_name, required_columns, [&](const Cells& cells) {
     ServingRow row{.id = cells.text("id"),
                    .origin = cells.text("source_ref"),
                    .accelerator = cells.text("accelerator"),

@@ -8,6 +8,7 @@
 #include "workloads/serving_job.hpp"
 #include "workloads/software.hpp"
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,9 @@ struct ServingRow {
   std::vector<std::vector<ReplicaPool>> layouts; ///< one where the row says all, else every plausible way to fill its blanks
   Traffic traffic;
 };
+
+/// Columns that a table of rows has to have.
+std::span<const char* const> serving_columns();
 
 /// Throws UserError where a column is missing or a number is none. Rows without a figure that is scored are left out.
 std::vector<ServingRow> serving_rows(const CsvTable& table, const std::string& file_name);

@@ -3,10 +3,10 @@
 #include "hardware/words.hpp"
 #include "models/money.hpp"
 #include "scenarios/data_files.hpp"
+#include "scenarios/power_limits.hpp"
 #include "scenarios/run.hpp"
 #include "scenarios/search/plan_pareto.hpp"
 #include "sim/base/diagnostics.hpp"
-#include "sim/base/quantity_text.hpp"
 
 #include <fmt/format.h>
 
@@ -19,8 +19,8 @@ namespace {
 
 const TrainingScenario& only_job(const Scenario& scenario) {
   if (scenario.jobs.size() != 1 || !scenario.jobs.front().job)
-    throw UserError("jobs: a plan search needs exactly one job with 'training', here are " + std::to_string(scenario.jobs.size()) +
-                    (scenario.jobs.size() == 1 ? " with a graph" : ""));
+    throw UserError("jobs: a plan search needs exactly one job with 'training', here " +
+                    (scenario.jobs.size() == 1 ? "is one without" : fmt::format("are {}", scenario.jobs.size())));
   return scenario.jobs.front();
 }
 
@@ -124,6 +124,8 @@ PlanScorer::PlanScorer(const Scenario& scenario, const SearchOptions& options)
   if (!supports(scenario.cluster.node.device, precision))
     unsupported_ =
         fmt::format("{} has no unit that computes in {}", scenario.cluster.node.device.name, choice_name(precision_words(), precision));
+  else if (std::optional<std::string> above = above_device_cap(scenario, scenario.cluster.node.device))
+    unsupported_ = std::move(*above);
   if (options.objective == Objective::cost && !priced_)
     throw UserError("search.objective: cost, but the cluster does not state what it needs; allowed: a price of the node or the device, "
                     "'depreciation' and 'electricity_price' under 'cluster'");
@@ -172,10 +174,8 @@ PlanScorer::Score PlanScorer::score(const Plan& plan) {
     score.violation = cost.shortage;
     return score;
   }
-  if (scenario_.power.feed && facility_power(scenario_.cluster, cost.device_peak) > *scenario_.power.feed) {
-    score.violation =
-        fmt::format("peak power of the facility: {} > {} of the feed",
-                    format_quantity(facility_power(scenario_.cluster, cost.device_peak), 4), format_quantity(*scenario_.power.feed, 4));
+  if (std::optional<std::string> above = above_feed(scenario_, facility_power(scenario_.cluster, cost.device_peak), "peak")) {
+    score.violation = std::move(*above);
     return score;
   }
   score.costed = {.plan = plan, .step = cost.step, .memory = cost.memory.total()};

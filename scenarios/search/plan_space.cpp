@@ -60,8 +60,14 @@ bool splits_experts(const SpaceInput& in, const Plan& plan) { return has_experts
 bool splits_tensors(const SpaceInput&, const Plan& plan) { return plan.tp > 1; }
 bool splits_context(const SpaceInput&, const Plan& plan) { return plan.cp > 1; }
 bool splits_layers(const SpaceInput&, const Plan& plan) { return plan.pp > 1; }
+/// A lone micro-batch has nothing that its messages could run beside.
+bool streams_layers(const SpaceInput& in, const Plan& plan) { return plan.pp > 1 && plan.dp * plan.micro_batch < in.job.global_batch; }
 bool splits_batch(const SpaceInput&, const Plan& plan) { return plan.dp * plan.cp > 1; }
 bool shards(const SpaceInput& in, const Plan& plan) { return splits_batch(in, plan) && plan.zero > 0; }
+/// Gradients that are sharded over all replicas are reduced inside the passes, whatever is said of the end of the step.
+bool reduces_at_end(const SpaceInput& in, const Plan& plan) { return splits_batch(in, plan) && (plan.zero < 2 || plan.shard > 0); }
+/// The same of parameters, which are gathered there.
+bool gathers_at_end(const SpaceInput& in, const Plan& plan) { return shards(in, plan) && plan.zero < 3; }
 bool recomputes(const SpaceInput&, const Plan& plan) { return plan.recompute != Recompute::none; }
 bool recomputes_selectively(const SpaceInput&, const Plan& plan) { return plan.recompute == Recompute::selective; }
 bool shards_parameters(const SpaceInput& in, const Plan& plan) { return splits_batch(in, plan) && plan.zero >= 3; }
@@ -86,6 +92,14 @@ std::vector<int> rank_orders(const SpaceInput&, const Plan& plan) {
   Plan inner = plan;
   inner.order = {RankAxis::tensor, RankAxis::pipeline, RankAxis::context, RankAxis::data};
   return {get_order(Plan{}), get_order(inner)};
+}
+/// Of a fused attention kernel nothing is left to compute again: selective recomputation is none.
+std::vector<int> recomputations(const SpaceInput& in, const Plan&) {
+  std::vector<int> found{static_cast<int>(Recompute::none)};
+  if (!is_fused(in.software.attention))
+    found.push_back(static_cast<int>(Recompute::selective));
+  found.push_back(static_cast<int>(Recompute::full));
+  return found;
 }
 /// All replicas, all layers, the attention core, nothing quantised: anything else is the user's to list.
 std::vector<int> the_usual(const SpaceInput&, const Plan&) { return {0}; }
@@ -147,20 +161,20 @@ const std::vector<SearchDimension>& search_dimensions() {
         {"order", get_order, set_order, orders, rank_orders},
         row<&Plan::context>("context", splits_context),
         row<&Plan::micro_batch>("micro_batch", always, micro_batches),
-        row<&Plan::recompute>("recompute", always),
+        row<&Plan::recompute>("recompute", always, recomputations),
         row<&Plan::recompute_layers>("recompute_layers", recomputes, the_usual),
         {"recompute_modules", get_modules, set_modules, recomputes_selectively, the_usual},
         switch_row<&Plan::sequence_parallel, &SoftwareAbilities::sequence_parallel>("sequence_parallel", splits_tensors),
         row<&Plan::schedule>("schedule", splits_layers, nullptr, false, has_schedule),
         row<&Plan::virtual_stages>("virtual_stages", interleaves, chunk_counts),
-        switch_row<&Plan::overlap_p2p, &SoftwareAbilities::overlap_p2p>("overlap_p2p", splits_layers),
+        switch_row<&Plan::overlap_p2p, &SoftwareAbilities::overlap_p2p>("overlap_p2p", streams_layers),
         row<&Plan::zero>("zero", splits_batch),
         row<&Plan::shard>("shard", shards, the_usual),
         row<&Plan::secondary_shard>("secondary_shard", shards_parameters, the_usual),
         row<&Plan::quantize_weights>("quantize_weights", shards_parameters, the_usual),
         row<&Plan::quantize_gradients>("quantize_gradients", shards_gradients, the_usual),
-        switch_row<&Plan::overlap_grad_reduce, &SoftwareAbilities::overlap_grad_reduce>("overlap_grad_reduce", splits_batch),
-        switch_row<&Plan::overlap_param_gather, &SoftwareAbilities::overlap_param_gather>("overlap_param_gather", shards),
+        switch_row<&Plan::overlap_grad_reduce, &SoftwareAbilities::overlap_grad_reduce>("overlap_grad_reduce", reduces_at_end),
+        switch_row<&Plan::overlap_param_gather, &SoftwareAbilities::overlap_param_gather>("overlap_param_gather", gathers_at_end),
     };
     std::erase_if(all, [](const SearchDimension& dimension) { return plan_table().find(dimension.key) == nullptr; });
     return all;
@@ -187,7 +201,7 @@ std::string value_text(const SearchDimension& dimension, int value) {
 }
 
 PlanSpace::PlanSpace(const TrainingJob& job, const SoftwareProfile& software, int devices, SearchBounds bounds)
-    : job_(job), abilities_(software.abilities), devices_(devices), bounds_(std::move(bounds)) {
+    : job_(job), software_(software), devices_(devices), bounds_(std::move(bounds)) {
   for (const SearchDimension& dimension : search_dimensions()) {
     const std::string key(dimension.key);
     Level level{.dimension = &dimension, .low = std::numeric_limits<int>::min(), .high = std::numeric_limits<int>::max()};
@@ -205,7 +219,7 @@ PlanSpace::PlanSpace(const TrainingJob& job, const SoftwareProfile& software, in
 
 void PlanSpace::fill_values(const Level& level, const Plan& plan, std::vector<int>& values) const {
   const SearchDimension& dimension = *level.dimension;
-  const SpaceInput input{job_, devices_};
+  const SpaceInput input{job_, software_, devices_};
   values.clear();
   if (!dimension.applies(input, plan)) {
     static const Plan standard;
@@ -218,7 +232,7 @@ void PlanSpace::fill_values(const Level& level, const Plan& plan, std::vector<in
     values = dimension.standard != nullptr ? dimension.standard(input, plan) : level.every;
   std::erase_if(values, [&](int value) {
     const bool selected = level.given == nullptr || std::ranges::find(*level.given, value) != level.given->end();
-    const bool able = level.given != nullptr || dimension.able == nullptr || dimension.able(abilities_, value);
+    const bool able = level.given != nullptr || dimension.able == nullptr || dimension.able(software_.abilities, value);
     return value < level.low || value > level.high || !selected || !able;
   });
 }

@@ -25,6 +25,7 @@ struct SearchBounds {
 /// What the standard values of a dimension may depend on.
 struct SpaceInput {
   const TrainingJob& job;
+  const SoftwareProfile& software;
   int devices = 1;
 };
 
@@ -32,7 +33,7 @@ struct SearchDimension {
   std::string_view key; ///< of the plan table
   int (*get)(const Plan&) = nullptr;
   void (*set)(Plan&, int) = nullptr;
-  /// Whether the dimension means anything, given those before it; otherwise the plan's default stands and no bound counts.
+  /// Whether the dimension makes a difference, given those before it; otherwise the plan's default stands and no bound counts.
   bool (*applies)(const SpaceInput&, const Plan&) = nullptr;
   /// Ascending values; none = every word or flag of the plan table.
   std::vector<int> (*standard)(const SpaceInput&, const Plan&) = nullptr;
@@ -52,7 +53,7 @@ std::string value_text(const SearchDimension& dimension, int value);
 
 class PlanSpace {
 public:
-  /// `job` outlives this.
+  /// `job` and `software` outlive this.
   PlanSpace(const TrainingJob& job, const SoftwareProfile& software, int devices, SearchBounds bounds);
   PlanSpace(const PlanSpace&) = delete;
   PlanSpace& operator=(const PlanSpace&) = delete;
@@ -79,7 +80,7 @@ private:
   bool descend(std::size_t depth, Plan& plan, std::vector<std::vector<int>>& values, const std::function<bool(const Plan&)>& visit) const;
 
   const TrainingJob& job_;
-  SoftwareAbilities abilities_;
+  const SoftwareProfile& software_;
   int devices_ = 1;
   SearchBounds bounds_;
   std::vector<Level> levels_;

@@ -5,6 +5,7 @@
 #include "models/device_part.hpp"
 #include "models/memory.hpp"
 #include "scenarios/data_files.hpp"
+#include "scenarios/power_limits.hpp"
 #include "scenarios/serving/serving_tiers.hpp"
 #include "sim/engine/kv_transfer.hpp"
 
@@ -242,6 +243,8 @@ void check_deployments(ServingResult& result, const Scenario& scenario, const Se
     if (!supports(device, pool.job.precision))
       result.violations.push_back(
           fmt::format("{}{} has no unit that computes in {}", prefix, device.name, choice_name(precision_words(), pool.job.precision)));
+    if (std::optional<std::string> above = above_device_cap(scenario, device))
+      result.violations.push_back(prefix + *above);
     if (pool.image) {
       for (const Violation& violation : check_patches(*pool.image))
         result.violations.push_back(prefix + violation.constraint);
@@ -284,7 +287,7 @@ void deploy(ServingResult& result, const Scenario& scenario, const ServingScenar
                             .weights = pool.memory.weights,
                             .workspace = pool.memory.workspace,
                             .framework = pool.memory.framework,
-                            .kv_room = pool.memory.room,
+                            .kv_room = std::max(Bytes{}, pool.memory.room),
                             .kv_tokens = pool.memory.kv_tokens});
     if (pool.image)
       result.pools.back().patches = pool.image->patches;

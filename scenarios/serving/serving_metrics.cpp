@@ -304,6 +304,7 @@ void fill_device_metrics(ServingResult& result, const std::vector<PoolMachine>& 
   Bytes memory;
   Bytes most_memory;
   Joules energy;
+  IterationCost iterated;
   Seconds device_time;
   Dollars cost;
   std::uint64_t iterations = 0;
@@ -316,6 +317,7 @@ void fill_device_metrics(ServingResult& result, const std::vector<PoolMachine>& 
     Joules of_pool = idle_power(device) * ((1 - pool.busy) * there); // between iterations a device draws its idle power
     for (std::size_t r = machines[p].first; r < machines[p].first + static_cast<std::size_t>(pool.plan.replicas); ++r) {
       of_pool += run.replicas[r].cost.energy;
+      iterated += run.replicas[r].cost;
       flops += run.replicas[r].cost.flops;
       memory += run.replicas[r].cost.memory;
       iterations += run.replicas[r].iterations;
@@ -340,6 +342,8 @@ void fill_device_metrics(ServingResult& result, const std::vector<PoolMachine>& 
   result.method.iterations = iterations;
   result.mean_devices = device_time / result.time;
   result.device_power = energy / device_time;
+  constexpr double crumb = 1e-3; // curves over contexts are straight between few points
+  result.above_cap = iterated.excess > crumb * iterated.energy;
   const double output = result.output_tokens_per_second * result.time.si();
   const auto served = static_cast<double>(std::max<std::uint64_t>(1, result.tasks ? result.tasks->served : result.served));
   result.energy_per_request = result.facility_power * result.time / served;

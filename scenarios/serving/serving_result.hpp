@@ -117,6 +117,9 @@ struct Saturation {
 struct RequestRow {
   Request request;
   RequestRecord record;
+
+  /// It went to a service that runs tools, which takes no tokens: no replica saw it.
+  [[nodiscard]] bool ran_tool() const { return request.input == 0 && request.output == 0; }
 };
 
 struct ServingMethod {
@@ -167,6 +170,7 @@ struct ServingResult {
   double mbu = 0;          ///< memory traffic over the devices' bandwidth
   double mean_devices = 0; ///< that are there: fewer than all where replicas are started and stopped
   Watts device_power;      ///< mean
+  bool above_cap = false;  ///< as StepPower::above_cap, in iterations
   Watts facility_power;
   Joules energy_per_output_token; ///< at the feed; 0 where no tokens come out
   Joules energy_per_request;      ///< the same, of one served, or of a task

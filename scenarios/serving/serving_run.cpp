@@ -1,8 +1,8 @@
 #include "scenarios/serving/serving_run.hpp"
 
+#include "scenarios/power_limits.hpp"
 #include "scenarios/serving/serving_deployment.hpp"
 #include "scenarios/serving/serving_metrics.hpp"
-#include "sim/base/quantity_text.hpp"
 
 #include <fmt/format.h>
 
@@ -121,9 +121,8 @@ void fill_metrics(ServingResult& result, const Scenario& scenario, const Serving
   }
   fill_tools(result, serving, run);
   fill_device_metrics(result, machines, run);
-  if (scenario.power.feed && result.facility_power > *scenario.power.feed)
-    result.violations.push_back(fmt::format("mean power of the facility {} > feed {}", format_quantity(result.facility_power, 4),
-                                            format_quantity(*scenario.power.feed, 4)));
+  if (std::optional<std::string> violation = above_feed(scenario, result.facility_power, "mean"))
+    result.violations.push_back(std::move(*violation));
 }
 
 RolloutResult rollouts_of(const RequestStream& stream, const ServingSystem& system, const RolloutOptions& options) {

@@ -121,6 +121,12 @@ public:
     return *this;
   }
 
+  /// What else changes in an entry of a catalogue when values are laid over it.
+  Table& overlaid(std::function<void(const TableInfo&, yaml::Node& entry, const yaml::Node& before)> change) {
+    overlaid_ = std::move(change);
+    return *this;
+  }
+
   /// Reads a map. After mistakes the result is incomplete: look at the diagnostics.
   [[nodiscard]] T read(const yaml::Node& node, Diagnostics& diagnostics, const std::string& path = {}) const {
     T value{};

@@ -20,7 +20,10 @@ void lay_over(yaml::Node& base, const yaml::Node& over, const TableInfo& table) 
     const bool object = field != nullptr && field->shape.kind == ShapeKind::object;
     const bool starts_anew = !entry.value.is_map() || (reference && entry.value.find("base") != nullptr);
     if (below != nullptr && !starts_anew && below->is_map() && (reference || object)) {
+      const yaml::Node before = *below;
       lay_over(*below, entry.value, *field->shape.table);
+      if (reference)
+        field->shape.table->overlay(*below, before);
     } else if (below != nullptr && !starts_anew && below->is_scalar() && reference) {
       yaml::Node value = entry.value;
       value.entries.insert(value.entries.begin(), yaml::Entry{"base", below->location, *below});
@@ -67,7 +70,9 @@ std::optional<yaml::Node> expand(const yaml::Node& node, const TableInfo& table,
     return result;
   yaml::Node own = node;
   std::erase_if(own.entries, [](const yaml::Entry& entry) { return entry.key == "base"; });
+  const yaml::Node before = *result;
   lay_over(*result, own, table);
+  table.overlay(*result, before);
   result->location = node.location;
   return result;
 }
@@ -119,8 +124,9 @@ private:
       std::optional<yaml::Node> expanded = expand_reference(node, *shape.table, *shape.catalogue, Site{diagnostics_, path_});
       if (!expanded)
         return;
-      node = std::move(*expanded);
-      return into_table(node, rest, *shape.table);
+      node = *expanded;
+      into_table(node, rest, *shape.table);
+      return shape.table->overlay(node, *expanded);
     }
     case ShapeKind::list:
       return into_list(node, rest, *shape.item);

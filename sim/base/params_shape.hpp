@@ -65,9 +65,15 @@ public:
   [[nodiscard]] std::vector<std::string> keys() const;
   /// JSON Schema 2020-12 of a document that this table reads.
   [[nodiscard]] nlohmann::json schema() const;
+  /// Tells an entry of a catalogue that values were laid over it: `before` is what it was.
+  void overlay(yaml::Node& entry, const yaml::Node& before) const {
+    if (overlaid_)
+      overlaid_(*this, entry, before);
+  }
 
 protected:
   std::vector<FieldInfo> fields_;
+  std::function<void(const TableInfo&, yaml::Node& entry, const yaml::Node& before)> overlaid_;
 
 private:
   std::string name_;

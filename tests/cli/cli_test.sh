@@ -128,6 +128,8 @@ holds 'an ablation as JSON' is_json out
 expect 0 'gpt3-175b,overlap-p2p,' "$orrery" estimate "$quickstart" --ablation --format csv
 expect 0 'zero-bubble: already off' "$orrery" estimate "$quickstart" --without zero-bubble --quiet
 expect 2 "did you mean 'overlap-p2p'" "$orrery" estimate "$quickstart" --without overlap-p2
+expect 0 'power cap +500 W +assumed: given without a source' "$orrery" estimate "$quickstart" --why power --set 'cluster.node.device.power_cap=500 W'
+expect 0 'active +62.8 W +share of' "$orrery" estimate "$quickstart" --why power
 expect 2 '--ablation with --why' "$orrery" estimate "$quickstart" --ablation --why step_time
 expect 3 'is not divisible by pp' "$orrery" estimate "$quickstart" --ablation --set jobs.0.plan.micro_batch=16
 
@@ -231,6 +233,9 @@ expect 0 'accepts' "$orrery" explain
 expect 0 'default \[tp, cp, dp, pp\]' "$orrery" explain jobs.0.plan.order
 expect 0 'default { fixed: {$' "$orrery" explain jobs.0.serving.traffic.input
 expect 2 'no key' "$orrery" explain jobs.0.plan.pt
+expect 0 'cluster.node.device.power_cap' "$orrery" explain cluster.node.device
+expect 0 'cluster.fabric.oversubscription' "$orrery" explain cluster.fabric
+expect 2 "did you mean 'cluster.fabric.kind'" "$orrery" explain cluster.fabric.kinds
 expect 0 '"cluster"' "$orrery" schema
 holds 'scenario schema is JSON' is_json out
 expect 0 '"schema_version"' "$orrery" schema result

@@ -24,16 +24,15 @@ double total(const Goodput& g) { return g.goodput + g.checkpoint_share + g.lost_
 
 } // namespace
 
-TEST_CASE("goodput at Young's interval: exact and first-order figures", "[reliability]") {
+TEST_CASE("goodput at Young's interval", "[reliability]") {
   struct Row {
-    double stall, restart, exact, first_order;
+    double stall, restart, exact;
   };
   // Young 1974 and Daly 2006 evaluated at M = 3.09 h (54 d / 419).
-  const auto row = GENERATE(Row{0.5, 10, 0.8797, 0.8833}, Row{2, 10, 0.8150, 0.8220}, Row{5, 15, 0.7240, 0.7385});
+  const auto row = GENERATE(Row{0.5, 10, 0.8797}, Row{2, 10, 0.8150}, Row{5, 15, 0.7240});
   const Seconds stall{row.stall * minute};
   const RestartModel model = one_class(run_mtbf, stall, Seconds{row.restart * minute}, young_interval(run_mtbf, stall));
   CHECK(goodput(model, Seconds{86400}).goodput == Approx(row.exact).margin(5e-5));
-  CHECK(first_order_goodput(model) == Approx(row.first_order).margin(5e-5));
 }
 
 TEST_CASE("Daly's expectation: one class", "[reliability]") {

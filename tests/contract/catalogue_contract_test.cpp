@@ -3,6 +3,7 @@
 #include "hardware/provenance.hpp"
 #include "hardware/tables.hpp"
 #include "hardware/topology.hpp"
+#include "tests/support/routes.hpp"
 #include "tests/support/yaml_text.hpp"
 
 #include <catch2/catch.hpp>
@@ -103,7 +104,7 @@ TEST_CASE("catalogue: clusters") {
       const Route route = topology.route(0, device);
       CHECK_FALSE(route.links.empty());
       CHECK(route.latency > Seconds{});
-      CHECK(topology.bottleneck(route) > BytesPerSecond{});
+      CHECK(bottleneck(topology, route) > BytesPerSecond{});
     }
   });
 }

@@ -75,6 +75,43 @@ TEST_CASE("plans costed together cost what each costs alone", "[plan]") {
   SECTION("neighbours in the walk") { compare(scenario, some_plans(scenario, 1, 200)); }
 }
 
+TEST_CASE("switches that a search leaves out make no difference", "[plan]") {
+  const Scenario scenario = quickstart({"cluster.nodes=4", "jobs.0.training.global_batch=32", "jobs.0.training.model=gpt-1.7b"});
+  PlanCoster coster(*scenario.jobs.front().job, scenario.cluster, scenario.software, load_calibration());
+  const PlanSpace space(*scenario.jobs.front().job, scenario.software, scenario.cluster.devices(), {});
+  int flipped = 0;
+  const auto same = [&](const Plan& plan, std::string_view key, int other) {
+    const SearchDimension& dimension = *find_dimension(key);
+    if (space.values(dimension, plan).size() > 1 && key != "recompute")
+      return true;
+    Plan changed = plan;
+    dimension.set(changed, other);
+    ++flipped;
+    const PlanCost a = coster.cost(plan);
+    const PlanCost b = coster.cost(changed);
+    return a.step == b.step && a.memory.total() == b.memory.total() && a.device_mean == b.device_mean;
+  };
+  int astray = 0;
+  for (const Plan& plan : some_plans(scenario, 211, 400)) {
+    if (plan.dp * plan.cp > 1)
+      astray += same(plan, "overlap_grad_reduce", 1) ? 0 : 1;
+    if (plan.dp * plan.cp > 1 && plan.zero > 0)
+      astray += same(plan, "overlap_param_gather", 1) ? 0 : 1;
+    if (plan.pp > 1)
+      astray += same(plan, "overlap_p2p", 1) ? 0 : 1;
+    if (plan.recompute == Recompute::none)
+      astray += same(plan, "recompute", static_cast<int>(Recompute::selective)) ? 0 : 1;
+  }
+  CHECK(astray == 0);
+  CHECK(flipped > 100);
+}
+
+TEST_CASE("an unfused attention core is worth computing again", "[plan]") {
+  const Scenario scenario = quickstart({"software={ base: megatron-core-2024, attention: unfused }"});
+  const PlanSpace space(*scenario.jobs.front().job, scenario.software, scenario.cluster.devices(), {});
+  CHECK(space.values(*find_dimension("recompute"), {}).size() == 3);
+}
+
 TEST_CASE("a plan that does not fit is not timed", "[plan]") {
   const Scenario scenario = quickstart();
   PlanCoster coster(*scenario.jobs.front().job, scenario.cluster, scenario.software, load_calibration());

@@ -9,6 +9,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <map>
 #include <string>
 
@@ -125,6 +126,42 @@ TEST_CASE("a device with a lower cap than that of its kernels is slower", "[cont
   CHECK(lower.power.device_peak <= Watts{500.001});
   const TrainingResult own = estimated(quickstart({"cluster.node.device.power_cap=500 W"}));
   CHECK(own.step_time > same.step_time);
+}
+
+TEST_CASE("a lower cap is the same whoever states it", "[contract][training]") {
+  const TrainingResult asked = estimated(quickstart({"power.device_cap=500 W"}));
+  for (const char* assignment : {"cluster.node.device.power_cap=500 W", "cluster.node.device={ base: h100-sxm-80gb, power_cap: 500 W }"}) {
+    CAPTURE(assignment);
+    const TrainingResult described = estimated(quickstart({assignment}));
+    CHECK(described.step_time.si() == Approx(asked.step_time.si()).epsilon(1e-12));
+    CHECK(described.power.energy_per_step.si() == Approx(asked.power.energy_per_step.si()).epsilon(1e-12));
+    CHECK(described.power.clock == Approx(asked.power.clock).epsilon(1e-12));
+  }
+}
+
+TEST_CASE("a result rests on the assumed figures that something reads, the user's among them", "[contract][training]") {
+  const Result result = run_scenario(quickstart({"cluster.node.device.memory.hbm.bandwidth=4 TB/s"}), {.fidelity = Fidelity::estimate});
+  const auto rests_on = [&](const char* figure) {
+    return std::ranges::any_of(result.assumptions, [&](const Assumption& a) { return a.figure == figure; });
+  };
+  CHECK_FALSE(rests_on("max_clock"));
+  CHECK(rests_on("units.vector.energy"));
+  CHECK(rests_on("price"));
+  CHECK(rests_on("memory.hbm.bandwidth"));
+}
+
+TEST_CASE("a cap that memory alone exceeds is said", "[contract][training]") {
+  const TrainingResult above = estimated(quickstart({"power.device_cap=150 W"}));
+  CHECK(above.violations.empty());
+  CHECK(above.power.above_cap);
+  CHECK(above.power.device_peak > Watts{150});
+  CHECK_FALSE(estimated(quickstart({"power.device_cap=500 W"})).power.above_cap);
+}
+
+TEST_CASE("devices that wait draw no more than their cap either", "[contract][training]") {
+  const TrainingResult job = estimated(quickstart({"power.device_cap=120 W", "cluster.node.device.active_power=300 W"}));
+  CHECK(job.power.device_mean <= job.power.device_peak);
+  CHECK(job.power.clock < 1);
 }
 
 TEST_CASE("a degraded link slows what crosses it, in the estimate and in the simulation", "[contract][training]") {

@@ -62,6 +62,8 @@ TEST_CASE("plans that the machine or the model cannot carry are results with the
       {{"jobs.0.training.sequence=4096"}, "sequence 4096 > 2048 learned positions"},
       {{"jobs.0.plan.micro_batch=12"}, "> 80.0 GB of h100-sxm-80gb"},
       {{"power.feed=10 kW"}, "MW > feed 10 kW"},
+      {{"power.device_cap=50 W"}, "W > cap 50 W"},
+      {{"power.device_cap=73 W"}, "power of a device that waits at its lowest clock"},
       {{"cluster.node.device=tpu-v5p", "cluster.node.scale_up.kind=switched", "jobs.0.training.precision=fp16"},
        "has no unit that computes in fp16"},
   };

@@ -120,6 +120,7 @@ TEST_CASE("deployments that the machine or the model cannot carry are results wi
        "KV blocks go to ddr, to which a dgx-h100 has no link"},
       {{"jobs.0.serving.traffic.duration=1 ns"}, "no request comes"},
       {{"power.feed=1 kW"}, "mean power of the facility"},
+      {{"power.device_cap=50 W"}, "power of a device that waits at its lowest clock"},
       {{"jobs.0.serving.traffic.input={ fixed: { tokens: 9000000 } }"}, "no request fits: the longest has"},
   };
   for (const auto& [overrides, words] : cases) {
@@ -128,6 +129,17 @@ TEST_CASE("deployments that the machine or the model cannot carry are results wi
     CAPTURE(found);
     CHECK(std::any_of(found.begin(), found.end(), [&](const std::string& text) { return text.find(words) != std::string::npos; }));
   }
+}
+
+TEST_CASE("a cap that memory alone exceeds is said; a model without room has none left", "[diagnostics][serving]") {
+  const ServingResult above = run_scenario(chat({"power.device_cap=150 W", "jobs.0.serving.traffic.requests=50"})).serving.front();
+  CHECK(above.violations.empty());
+  CHECK(above.above_cap);
+  const ServingResult slow = run_scenario(chat({"power.device_cap=400 W", "jobs.0.serving.traffic.requests=50"})).serving.front();
+  CHECK_FALSE(slow.above_cap);
+  const ServingResult none = run_scenario(chat({"jobs.0.serving.plan.tp=1", "jobs.0.serving.weights=bf16"})).serving.front();
+  REQUIRE(none.pools.size() == 1);
+  CHECK(none.pools.front().kv_room == Bytes{});
 }
 
 TEST_CASE("traces without requests are mistakes, lines without one are counted", "[diagnostics][serving]") {

@@ -11,7 +11,7 @@ namespace orrery {
 namespace {
 
 Exit find_deployment(const Scenario& scenario, const Arguments& arguments, Console& console) {
-  SearchLine line(console.error, "deployments", console.progress);
+  SearchLine line(console.error, "deployments", true, console.progress);
   const ServingCapacity result =
       find_serving_capacity(scenario, [&line](const SearchProgress& progress) { line.show(progress.done, progress.total); });
   line.end(static_cast<double>(result.points.size()));
@@ -29,7 +29,7 @@ Exit run_capacity(const Arguments& arguments, Console& console) {
   const Scenario scenario = load_scenario(arguments.text("FILE"), arguments.all("--set"));
   if (scenario.jobs.front().serving)
     return find_deployment(scenario, arguments, console);
-  SearchLine line(console.error, "clusters", console.progress);
+  SearchLine line(console.error, "clusters", true, console.progress);
   const CapacityResult result =
       find_capacity(scenario, [&line](const SearchProgress& progress) { line.show(progress.done, progress.total); });
   line.end(static_cast<double>(result.points.size()));

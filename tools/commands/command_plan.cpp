@@ -45,10 +45,9 @@ void write_best(const std::string& path, Scenario scenario, const PlanSearch& se
 }
 
 PlanSearch run_search(const Scenario& scenario, const SearchOptions& options, const Arguments& arguments, Console& console) {
-  SearchLine line(console.error, "plans", console.progress);
+  SearchLine line(console.error, "plans", true, console.progress);
   SearchCallbacks callbacks;
-  if (console.progress)
-    callbacks.progress = [&line](const SearchProgress& progress) { line.show(progress.done, progress.total); };
+  callbacks.progress = [&line](const SearchProgress& progress) { line.show(progress.done, progress.total); };
   PlanSearch search;
   if (arguments.has("--all")) {
     write_file(arguments.text("--all"), [&](std::ostream& out) {

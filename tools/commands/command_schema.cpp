@@ -41,23 +41,36 @@ std::string general(const std::string& path) {
   return out;
 }
 
+std::string row_text(const HelpRow& row, const Style& style) {
+  const std::string help = row.help.empty() ? "" : "  " + row.help;
+  const bool fits = row.path.size() + help.size() <= page_width;
+  std::string accepts = "    accepts " + row.accepts;
+  if (!row.standard.empty())
+    accepts += row.standard == "required" ? "; required" : "; default " + row.standard;
+  return style.heading(row.path) + (fits ? help : "\n    " + wrap(row.help, page_width - 4, 4)) + "\n" + wrap(accepts, page_width, 6) +
+         "\n";
+}
+
+/// Rows at and below `wanted`, those of a description that it lies in or names included. `known` = all that were looked at.
+std::string rows_below(const TableInfo& table, const std::string& prefix, const std::string& wanted, const Style& style,
+                       std::vector<std::string>& known) {
+  std::string out;
+  for (HelpRow& row : help_rows(table)) {
+    const Shape* shape = shape_at(table, row.path);
+    row.path = prefix + row.path;
+    known.push_back(row.path);
+    if (wanted.empty() || row.path == wanted || row.path.starts_with(wanted + "."))
+      out += row_text(row, style);
+    if (shape != nullptr && shape->kind == ShapeKind::reference && (wanted + ".").starts_with(row.path + "."))
+      out += rows_below(*shape->table, row.path + ".", wanted, style, known);
+  }
+  return out;
+}
+
 Exit explain(const Arguments& arguments, Console& console) {
-  const Style style{.colour = console.colour};
   const std::string wanted = general(arguments.text("PATH"));
   std::vector<std::string> known;
-  std::string out;
-  for (const HelpRow& row : help_rows(scenario_table())) {
-    known.push_back(row.path);
-    if (!wanted.empty() && row.path != wanted && !row.path.starts_with(wanted + "."))
-      continue;
-    const std::string help = row.help.empty() ? "" : "  " + row.help;
-    const bool fits = row.path.size() + help.size() <= page_width;
-    out += style.heading(row.path) + (fits ? help : "\n    " + wrap(row.help, page_width - 4, 4)) + "\n";
-    std::string accepts = "    accepts " + row.accepts;
-    if (!row.standard.empty())
-      accepts += row.standard == "required" ? "; required" : "; default " + row.standard;
-    out += wrap(accepts, page_width, 6) + "\n";
-  }
+  const std::string out = rows_below(scenario_table(), {}, wanted, Style{.colour = console.colour}, known);
   if (out.empty())
     throw UserError("PATH: " + shown(arguments.text("PATH")) + " is no key of a scenario" + or_did_you_mean(wanted, known) +
                     "\n'orrery explain' lists all keys.");
@@ -83,7 +96,10 @@ Command explain_command_row() {
   return {.name = "explain",
           .summary = "explains the keys of a scenario file",
           .details = {},
-          .options = {{.name = "PATH", .kind = OptionKind::positional, .value = {}, .help = "a key, or the start of several: jobs.*.plan"}},
+          .options = {{.name = "PATH",
+                       .kind = OptionKind::positional,
+                       .value = {},
+                       .help = "a key, or the start of several: jobs.*.plan, cluster.node.device"}},
           .run = explain};
 }
 

@@ -119,7 +119,10 @@ std::vector<Claim> wanted_claims(const std::vector<std::string>& files, const st
   }
   for (const std::string& id : ids)
     if (diagnostics.empty() && std::ranges::find(known, id) == known.end())
-      diagnostics.add({.path = "--claim", .message = shown(id), .allowed = "a claim", .suggestion = did_you_mean(id, known)});
+      diagnostics.add({.path = "--claim",
+                       .message = shown(id),
+                       .allowed = fmt::format("{}", fmt::join(known, ", ")),
+                       .suggestion = did_you_mean(id, known)});
   diagnostics.throw_if_any();
   if (!ids.empty())
     std::erase_if(claims, [&](const Claim& claim) { return std::ranges::find(ids, claim.id) == ids.end(); });

@@ -14,7 +14,7 @@ namespace {
 std::string cost_text(const Budget& budget) { return budget.priced ? money(budget.cost) : "-"; }
 
 std::string degrees(const Plan& plan) {
-  return fmt::format("{}tp {} pp {} dp {} mb {}", plan.cp > 1 ? fmt::format("cp {} ", plan.cp) : "", plan.tp, plan.pp, plan.dp,
+  return fmt::format("tp {} pp {} dp {}{} mb {}", plan.tp, plan.pp, plan.dp, plan.cp > 1 ? fmt::format(" cp {}", plan.cp) : "",
                      plan.micro_batch);
 }
 

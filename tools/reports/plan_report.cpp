@@ -121,7 +121,7 @@ std::string finalists_text(const PlanSearch& search, const Style& style) {
       style.section("Finalists", fmt::format("simulated; the closed form is off by {} at most", percent(search.largest_difference))) +
       columns.str();
   if (!differing.common().empty())
-    out += "  " + style.faint(wrap("all: " + differing.common(), page_width, 2)) + "\n";
+    out += style.faint(wrap("  all: " + differing.common(), page_width, 2)) + "\n";
   return out;
 }
 
@@ -158,7 +158,7 @@ std::string changes_text(const PlanSearch& search, const Style& style) {
     const std::string effect = !change.violation.empty()          ? style.bad("no")
                                : std::abs(change.relative) < 5e-5 ? "="
                                                                   : signed_percent(change.relative);
-    columns.row({change.key, what, effect, clip(why, 54)});
+    columns.row({change.key, what, effect, clip(why, 40)});
   }
   return style.section("One change at a time", "in closed form, against the best plan") + columns.str();
 }
@@ -188,7 +188,7 @@ std::string pareto_text(const PlanSearch& search, const Style& style) {
                                        by_cost ? "cost" : "energy", count < search.pareto.size() ? fmt::format("; {} shown", count) : "");
   std::string out = style.section("Trade-offs", note) + columns.str();
   if (!differing.common().empty())
-    out += "  " + style.faint(wrap("all: " + differing.common(), page_width, 2)) + "\n";
+    out += style.faint(wrap("  all: " + differing.common(), page_width, 2)) + "\n";
   return out;
 }
 

@@ -9,7 +9,7 @@
 
 namespace orrery {
 
-/// At most page_width columns; ends in a newline.
+/// At most page_width columns, but for tables of plans: one for each decision that differs. Ends in a newline.
 std::string plan_search_text(const PlanSearch& search, const Style& style = {});
 
 OrderedJson plan_search_json(const PlanSearch& search);

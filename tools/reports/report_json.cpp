@@ -88,7 +88,9 @@ const JsonObject<StepPower>& power_object() {
           .value("facility_peak_w", "", [](const P& p) { return p.facility_peak.si(); })
           .value("energy_per_step_j", "at the facility's feed", [](const P& p) { return p.energy_per_step.si(); })
           .value("energy_per_token_j", "at the facility's feed", [](const P& p) { return p.energy_per_token.si(); })
-          .value("clock", "lowest relative clock that a cap forced", [](const P& p) { return p.clock; });
+          .value("clock", "lowest relative clock that a cap forced", [](const P& p) { return p.clock; })
+          .value("above_cap", "even that draws more at times: memory keeps its rate, which a device that keeps its cap would not",
+                 [](const P& p) { return p.above_cap; });
   return object;
 }
 

@@ -75,7 +75,7 @@ std::string throughput(const TrainingResult& job, const Style& style) {
   columns.row({"tokens/s", scaled(job.tokens_per_second), scaled(job.tokens_per_second_per_device) + " per device"});
   std::string out = columns.str();
   if (!job.error_band.basis.empty())
-    out += "  " + style.faint(wrap("error band: " + job.error_band.basis, page_width, 2)) + "\n";
+    out += style.faint(wrap("  error band: " + job.error_band.basis, page_width, 2)) + "\n";
   if (job.flop_rates.empty())
     return out;
   const SameUnit rate_text(job.flop_rates.front().per_device);
@@ -159,7 +159,7 @@ std::string power(const TrainingResult& job, const Style& style) {
   columns.row({"energy", fixed(p.energy_per_step), "per step", fixed(p.energy_per_token), "per token"});
   if (p.clock < 1)
     columns.row({"clock", percent(p.clock), "lowest, held down by the power cap", "", ""});
-  return style.section("Power") + columns.str();
+  return style.section("Power") + columns.str() + cap_text(p.above_cap, style);
 }
 
 std::string goodput_text(const TrainingResult& job, const Style& style) {
@@ -278,6 +278,13 @@ std::string infeasible_text(const std::vector<std::string>& violations, const St
   for (const std::string& violation : violations)
     out += paragraph(violation);
   return out;
+}
+
+std::string cap_text(bool above_cap, const Style& style) {
+  constexpr std::string_view text =
+      "  the power cap is exceeded at times even at the lowest clock: memory keeps its rate here, and a device that "
+      "keeps its cap is slower";
+  return above_cap ? style.bad(wrap(text, page_width, 2)) + "\n" : "";
 }
 
 std::string range_text(const TrainingResult& job) {

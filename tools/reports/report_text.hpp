@@ -14,6 +14,9 @@ std::string report_text(const Result& result, const Style& style = {});
 /// The inequalities that keep a job from running.
 std::string infeasible_text(const std::vector<std::string>& violations, const Style& style);
 
+/// That devices exceed their cap at their lowest clock; empty where they keep it.
+std::string cap_text(bool above_cap, const Style& style);
+
 /// "8.1 s to 9.0 s": the step time with its error band; empty where there is none.
 std::string range_text(const TrainingResult& job);
 

@@ -264,6 +264,8 @@ const JsonObject<ServingResult>& serving_object() {
           .value("mbu_utilisation", "memory traffic over the devices' bandwidth", if_ran([](const S& s) { return s.mbu; }))
           .value("mean_devices", "that are there, over the time", if_ran([](const S& s) { return s.mean_devices; }))
           .value("device_mean_w", "", if_ran([](const S& s) { return s.device_power.si(); }))
+          .value("above_cap", "the lowest clock draws more than a device's cap in some iterations: memory keeps its rate",
+                 if_ran([](const S& s) { return s.above_cap; }))
           .value("facility_mean_w", "of the job's share of the cluster", if_ran([](const S& s) { return s.facility_power.si(); }))
           .value("energy_per_output_token_j", "at the feed; 0 where no tokens come out",
                  if_ran([](const S& s) { return s.energy_per_output_token.si(); }))
@@ -293,8 +295,9 @@ void write_requests(std::ostream& out, const Result& result) {
         out << fmt::format(",,{},,,,,,\n", record.outcome == Outcome::refused ? fmt::format("{:.9f}", record.arrival.si()) : "");
         continue;
       }
-      out << fmt::format("{},{},{:.9f},{:.9f},{:.9f},{:.9f},{:.9f},", record.replica, record.preemptions, record.arrival.si(),
-                         record.scheduled.si(), record.first_token.si(), record.end.si(), (record.first_token - record.arrival).si());
+      out << fmt::format("{},{},{:.9f},{:.9f},{:.9f},{:.9f},{:.9f},", job.rows[i].ran_tool() ? "" : std::to_string(record.replica),
+                         record.preemptions, record.arrival.si(), record.scheduled.si(), record.first_token.si(), record.end.si(),
+                         (record.first_token - record.arrival).si());
       if (request.output > 1)
         out << fmt::format("{:.9f}", (record.end - record.first_token).si() / (request.output - 1));
       const bool bounded = job.classes[request.service_class].bounds.itl > Seconds{};

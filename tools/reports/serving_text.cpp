@@ -52,7 +52,7 @@ std::string trace_text(const RequestTraceReport& trace, const Style& style) {
     return out;
   out += "  " + style.bad(fmt::format("{} refused", count(trace.refused))) + "\n";
   for (const RefusedLine& line : trace.first_refused)
-    out += "    " + wrap(fmt::format("line {}: {}", line.line, line.reason), page_width, 6) + "\n";
+    out += wrap(fmt::format("    line {}: {}", line.line, line.reason), page_width, 6) + "\n";
   if (trace.refused > trace.first_refused.size())
     out += fmt::format("    and {} more\n", count(trace.refused - trace.first_refused.size()));
   return out;
@@ -77,11 +77,11 @@ std::string throughput(const ServingResult& job, const Style& style) {
     out += "  " + style.bad(fmt::format("{} requests never came: they follow refused ones", count(job.unfinished))) + "\n";
   const Saturation& s = job.saturation;
   if (s.saturated)
-    out += "  " +
-           style.bad(wrap(fmt::format("saturated: {} requests/s come, {} are served while they do; {} wait at the end, and more with time",
-                                      scaled(s.offered), scaled(s.served), scaled(s.queue)),
-                          page_width, 2)) +
-           "\n";
+    out +=
+        style.bad(wrap(fmt::format("  saturated: {} requests/s come, {} are served while they do; {} wait at the end, and more with time",
+                                   scaled(s.offered), scaled(s.served), scaled(s.queue)),
+                       page_width, 2)) +
+        "\n";
   return out;
 }
 
@@ -179,10 +179,10 @@ std::string replicas(const ServingResult& job, const Style& style) {
     }
     columns.row({"busy", percent(pool.busy),
                  fmt::format("{} iterations, {:.1f} decoding sequences each", count(pool.iterations), pool.mean_batch)});
-    columns.row(
-        {"KV cache, peak", percent(pool.peak_kv),
-         fmt::format("of {} tokens{}; {} sequences at most, {} preemptions", grouped(static_cast<double>(pool.kv_tokens)),
-                     pool.cached_tokens > 0 ? ", cached ones included" : "", grouped(pool.peak_sequences), count(pool.preemptions))});
+    columns.row({"KV cache, peak", percent(pool.peak_kv),
+                 fmt::format("of {} tokens{}", grouped(static_cast<double>(pool.kv_tokens)),
+                             pool.cached_tokens > 0 ? ", cached ones included" : "")});
+    columns.row({"sequences", grouped(pool.peak_sequences), fmt::format("at once at most; {} preemptions", count(pool.preemptions))});
     if (pool.cached_tokens > 0)
       columns.row({"prefix cache",
                    percent(static_cast<double>(pool.cached_tokens) / static_cast<double>(pool.cached_tokens + pool.prefill_tokens)),
@@ -192,7 +192,7 @@ std::string replicas(const ServingResult& job, const Style& style) {
         columns.row({"from " + tier.name, percent(static_cast<double>(tier.tokens) / static_cast<double>(pool.cached_tokens)), "of these"});
     if (pool.swapped_in > 0)
       columns.row({"swapped blocks", count(pool.swapped_in),
-                   fmt::format("came back, {} written, {} still there; iterations waited {} of the time", count(pool.swapped_out),
+                   fmt::format("came back, {} written, {} still there; {} of the time waited for", count(pool.swapped_out),
                                count(pool.reused), percent(pool.moving))});
     columns.row({"weights", fixed(pool.weights), "per device, the fullest; " + fixed(pool.kv_room) + " for its KV cache"});
     out += style.section(name, serving_plan_text(pool.plan) + " on " + pool.node) + columns.str();
@@ -273,7 +273,7 @@ std::string devices(const ServingResult& job, const Style& style) {
                                                           : job.tasks ? "tasks"
                                                                       : "requests")
                           : std::string("the cluster states no prices")});
-  return style.section("Devices") + columns.str();
+  return style.section("Devices") + columns.str() + cap_text(job.above_cap, style);
 }
 
 std::string how_made(const ServingResult& job, const Style& style) {

@@ -93,7 +93,7 @@ std::string wrap(std::string_view text, std::size_t width, std::size_t indent) {
   return out;
 }
 
-std::string paragraph(std::string_view text) { return "  " + wrap(text, page_width, 2) + "\n"; }
+std::string paragraph(std::string_view text) { return wrap("  " + std::string(text), page_width, 2) + "\n"; }
 
 std::string bar(double share, std::size_t width) {
   static constexpr std::array<const char*, 8> eighths = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};

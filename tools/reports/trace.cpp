@@ -28,13 +28,15 @@ class TraceWriter {
 public:
   explicit TraceWriter(std::ostream& out) : out_(out) { out_ << "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n"; }
   /// A process per replica: its iterations, a row for each batch in flight; its state as counters; its requests as rows of waiting, prefill
-  /// and decode.
+  /// and decode. Images pass through their network, once or many times.
   void serving(const ServingResult& job, const std::string& prefix) {
     const int first = last_process_ + 1;
+    images_.clear();
     for (const PoolResult& pool : job.pools)
       for (int i = 0; i < pool.plan.replicas; ++i) {
         const std::string kind = pool.pool == Pool::both ? "" : pool_word(pool.pool) + " ";
         const std::string service = pool.service.empty() ? "" : " of " + pool.service;
+        images_.push_back(pool.patches > 0);
         new_process(fmt::format("{}{}replica {}{}", prefix, kind, last_process_ + 1 - first, service));
       }
     std::set<std::pair<int, std::uint32_t>> rows;
@@ -43,7 +45,10 @@ public:
       if (rows.emplace(process, span.slot).second)
         event(fmt::format(R"({{"ph":"M","name":"thread_name","pid":{},"tid":{},"args":{{"name":"batch {}"}}}})", process, span.slot + 1,
                           span.slot));
-      iterations(process, span);
+      if (images_[span.replica])
+        passes(process, span);
+      else
+        iterations(process, span);
     }
     for (const ServingSample& sample : job.samples) {
       const int process = first + static_cast<int>(sample.replica);
@@ -52,8 +57,8 @@ public:
       counter(process, "KV cache", "blocks", sample.time, static_cast<double>(sample.blocks));
     }
     for (std::size_t i = 0; i < job.rows.size(); ++i)
-      if (const RequestRecord& record = job.rows[i].record; record.outcome == Outcome::served)
-        request(first + static_cast<int>(record.replica), i, job.rows[i]);
+      if (const RequestRecord& record = job.rows[i].record; record.outcome == Outcome::served && !job.rows[i].ran_tool())
+        request(first + static_cast<int>(record.replica), i, job.rows[i], images_[record.replica]);
   }
 
   void finish() { out_ << "\n]}\n"; }
@@ -109,7 +114,14 @@ private:
         span.iterations, span.prompt_tokens, span.sequences));
   }
 
-  void request(int process, std::size_t index, const RequestRow& row) {
+  void passes(int process, const ServingSpan& span) {
+    event(
+        fmt::format(R"({{"ph":"X","name":"pass","cat":"iteration","pid":{},"tid":{},"ts":{},"dur":{},"args":{{"passes":{},"images":{}}}}})",
+                    process, span.slot + 1, micros(picoseconds(span.begin)), micros(picoseconds(span.end) - picoseconds(span.begin)),
+                    span.iterations, span.prompt_tokens + span.sequences));
+  }
+
+  void request(int process, std::size_t index, const RequestRow& row, bool image) {
     const auto span = [&](const std::string& name, Seconds begin, Seconds end, const std::string& arguments) {
       event(fmt::format(R"({{"ph":"b","cat":"request","id":{},"name":{},"pid":{},"tid":0,"ts":{}{}}})", index, quoted(name), process,
                         micros(picoseconds(begin)), arguments));
@@ -117,11 +129,12 @@ private:
                         micros(picoseconds(end))));
     };
     const RequestRecord& r = row.record;
-    span("request", r.arrival, r.end,
+    span(image ? "image" : "request", r.arrival, r.end,
          fmt::format(R"(,"args":{{"input":{},"output":{},"preemptions":{}}})", row.request.input, row.request.output, r.preemptions));
     span("waiting", r.arrival, r.scheduled, "");
-    span("prefill", r.scheduled, r.first_token, "");
-    span("decode", r.first_token, r.end, "");
+    span(image ? "first pass" : "prefill", r.scheduled, r.first_token, "");
+    if (!image || r.end > r.first_token)
+      span(image ? "further passes" : "decode", r.first_token, r.end, "");
   }
 
   void event(const std::string& text) {
@@ -189,7 +202,8 @@ private:
   bool first_ = true;
   int last_process_ = 0;
   std::optional<Watts> waiting_;
-  bool replayed_ = false; ///< a trace: it says nothing of power and memory
+  std::vector<bool> images_; ///< by replica: it serves a network over images
+  bool replayed_ = false;    ///< a trace: it says nothing of power and memory
   std::map<std::pair<std::int32_t, std::int32_t>, Process> processes_;
 };
 

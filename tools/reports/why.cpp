@@ -241,7 +241,9 @@ WhyRow power(const Subject& s) {
           "device: (idle + active) x time + energy per FLOP x FLOPs x voltage^2 + energy per byte x bytes, at the highest clock that the "
           "cap leaves; node: (devices + host) / (1 - fans) / supply efficiency; facility: nodes x PUE",
       .inputs = {device_input(s, "idle", "idle_power", device.idle_power),
-                 device_input(s, "active", "active_power", device.active_power),
+                 {"active", format_quantity(s.stages.power.active),
+                  device.active_power ? source_text(device.sources, "active_power")
+                                      : "share of (rated cap - idle) of its architecture: models/power.hpp"},
                  device_input(s, "power cap", "power_cap", device.power_cap),
                  {"energy per FLOP", format_quantity(unit.energy), source_text(device.sources, "units." + unit.name + ".energy")},
                  {"energy per byte", format_quantity(tier.energy), source_text(device.sources, "memory." + tier.name + ".energy")},

@@ -26,14 +26,6 @@ const std::vector<std::string>& length_law_names() {
 
 bool is_open(const ArrivalLaw& law) { return !std::holds_alternative<ClosedLoop>(law) && !std::holds_alternative<AtOnce>(law); }
 
-Hertz mean_rate(const ArrivalLaw& law) {
-  return std::visit(Overload{[](const PoissonArrivals& l) { return l.rate; }, [](const GammaArrivals& l) { return l.rate; },
-                             [](const BurstArrivals& l) { return (l.rate * l.on.si() + l.quiet * l.off.si()) / (l.on + l.off).si(); },
-                             [](const DiurnalArrivals& l) { return l.rate; }, [](const ClosedLoop&) { return Hertz{}; },
-                             [](const AtOnce&) { return Hertz{}; }},
-                    law);
-}
-
 ArrivalLaw faster(ArrivalLaw law, double factor) {
   std::visit(Overload{[&](PoissonArrivals& l) { l.rate *= factor; }, [&](GammaArrivals& l) { l.rate *= factor; },
                       [&](BurstArrivals& l) {

@@ -54,8 +54,6 @@ const std::vector<std::string>& arrival_law_names();
 
 /// Whether requests arrive at times of their own, whatever the system does.
 [[nodiscard]] bool is_open(const ArrivalLaw& law);
-/// Mean rate of an open law.
-[[nodiscard]] Hertz mean_rate(const ArrivalLaw& law);
 /// The same law with times compressed: `factor` times the rate, whatever its shape.
 [[nodiscard]] ArrivalLaw faster(ArrivalLaw law, double factor);
 

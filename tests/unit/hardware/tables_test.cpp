@@ -26,8 +26,9 @@ TEST_CASE("well-known machines by name") {
   CHECK(load_node("gb200-nvl72").scale_up.domain == 72);
   CHECK(load_node("jean-zay-a100").nics.count == 4);
   CHECK(load_node("dgx-h100").scale_up.in_switch_reduction);
-  CHECK(load_link("infiniband-ndr").bandwidth == BytesPerSecond{50e9});
-  CHECK(load_tier("bloom-gpfs").bandwidth == BytesPerSecond{57.5e9});
+  Diagnostics diagnostics;
+  CHECK(read_reference(yaml::scalar("infiniband-ndr"), link_table(), link_catalogue(), diagnostics).bandwidth == BytesPerSecond{50e9});
+  CHECK(read_reference(yaml::scalar("bloom-gpfs"), tier_table(), tier_catalogue(), diagnostics).bandwidth == BytesPerSecond{57.5e9});
   CHECK(load_cluster("bloom-jean-zay").devices() == 384);
 }
 
@@ -73,7 +74,40 @@ TEST_CASE("sources: the most particular one answers") {
   CHECK(source_of({{"cache", SourceKind::paper, "c"}}, "year") == nullptr);
   const Device h100 = load_device("h100-sxm-80gb");
   CHECK(source_of(h100.sources, "units.tensor.peak.bf16")->kind == SourceKind::datasheet);
-  CHECK(source_of(h100.sources, "max_clock")->kind == SourceKind::assumed);
+  CHECK(source_of(h100.sources, "units.vector.energy")->kind == SourceKind::assumed);
+}
+
+TEST_CASE("sources: a figure laid over an entry has its own, or is assumed") {
+  const auto cluster_of = [](const std::string& node, const std::string& assignment = {}) {
+    Diagnostics diagnostics;
+    yaml::Node root = yaml::parse_yaml("node: " + node + "\n", "t.yaml", diagnostics);
+    if (!assignment.empty())
+      set_path(root, assignment, cluster_table(), diagnostics);
+    const Cluster cluster = cluster_table().read(root, diagnostics);
+    CHECK(diagnostics.render().empty());
+    return cluster;
+  };
+  const std::string paper = "sources: [{ figure: price, kind: paper, reference: a quote }]";
+  const Cluster cluster = cluster_of("{ base: dgx-h100, price: 300000 USD, power_supply_efficiency: 0.9, " + paper +
+                                     ", device: { power_cap: 500 W, idle_power: 72 W, memory: [{ name: hbm, capacity: 96 GB, bandwidth: "
+                                     "3350 GB/s, energy: 11.7 pJ/bit }] } }");
+  const NodeType& node = cluster.node;
+  CHECK(source_of(node.sources, "price")->reference == "a quote");
+  CHECK(source_of(node.sources, "power_supply_efficiency")->reference == "given without a source");
+  CHECK(source_of(node.sources, "fan_share")->reference == source_of(load_node("dgx-h100").sources, "fan_share")->reference);
+  CHECK(source_of(node.device.sources, "power_cap")->kind == SourceKind::assumed);
+  CHECK(source_of(node.device.sources, "memory.hbm.capacity")->reference == "given without a source");
+  CHECK(source_of(node.device.sources, "kernel_cap")->kind == SourceKind::derived);
+  for (const char* same : {"idle_power", "memory.hbm.energy", "units.tensor.energy"})
+    CHECK(source_of(node.device.sources, same)->reference == source_of(load_device("h100-sxm-80gb").sources, same)->reference);
+  const Cluster all = cluster_of("{ base: dgx-h100, price: 300000 USD, sources: [{ figure: '*', kind: paper, reference: a quote }] }");
+  CHECK(source_of(all.node.sources, "price")->reference == "a quote");
+  CHECK(source_of(all.node.sources, "fan_share")->reference != "a quote");
+  const Cluster set = cluster_of("dgx-h100", "node.device.memory.hbm.bandwidth=4 TB/s");
+  CHECK(source_of(set.node.device.sources, "memory.hbm.bandwidth")->kind == SourceKind::assumed);
+  CHECK(source_of(set.node.device.sources, "memory.hbm.capacity")->kind == SourceKind::datasheet);
+  CHECK_THAT(mistakes(cluster_table(), "node: { base: dgx-h100, sources: [{ figure: prise, kind: paper, reference: x }] }\n"),
+             Catch::Contains("node.sources.0.figure") && Catch::Contains("is no value of this node"));
 }
 
 TEST_CASE("islands lie inside a mesh") {

@@ -131,7 +131,19 @@ TEST_CASE("attention-DP: tokens are gathered as the experts multiply them, or go
   CHECK(bytes(operator_named(layer(), "expert_gather")) == Approx(128 * hidden * 2));
   software.serving.expert_exchange = ExpertExchange::dispatch;
   CHECK(operator_named(layer(), "expert_gather") == nullptr);
-  CHECK(bytes(operator_named(layer(), "dispatch")) == Approx(16 * ranks_reached(128, 4, 8) * hidden));
+  // What the busiest rank gets and sends back, each token once.
+  const double busiest = routing_load({}, 128, 128, 4, 8).rank;
+  const double arriving = 16 * busiest * ranks_reached(128, 4, 8 / busiest);
+  CHECK(arriving > 16 * ranks_reached(128, 4, 8));
+  CHECK(bytes(operator_named(layer(), "dispatch")) == Approx(arriving * hidden));
+  CHECK(bytes(operator_named(layer(), "combine")) == Approx(arriving * hidden * 2));
+  // No rank gets a token twice, however popular its experts are.
+  ServingJob skewed = gpt_oss(cluster.node.device);
+  skewed.routing = {.kind = RoutingKind::zipf, .exponent = 3};
+  const ServingGraph graph(skewed, plan, software);
+  const double most = bytes(operator_named(graph.layer(graph.kinds().front(), 16, 128), "dispatch"));
+  CHECK(most > 0.9 * 128 * hidden);
+  CHECK(most <= 128 * hidden);
 }
 
 TEST_CASE("one prompt costs padded groups what a prompt in each would", "[models][serving]") {
@@ -238,7 +250,7 @@ TEST_CASE("experts' rows: quantised before they travel, sorted on arrival, padde
   // Sent to their ranks alone, fewer tokens arrive, each once for a rank.
   software.serving.expert_exchange = ExpertExchange::dispatch;
   const std::vector<Operator> sent = layer(narrow);
-  const double arriving = rows(sent) / 4 * ranks_reached(128, 4, 8);
+  const double arriving = rows(sent) / 4 * ranks_reached(128, 4, 8 / routing_load({}, 128, 128, 4, 8).rank);
   CHECK(moved(operator_named(sent, "expert_cast")) == Approx(16 * 2880 * (2 + 1)));
   CHECK(moved(operator_named(sent, "expert_join")) == Approx(2 * 2880 * (rows(sent) + arriving)));
   // Gathered in half precision, they are quantised where the experts are.

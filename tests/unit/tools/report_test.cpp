@@ -133,6 +133,8 @@ TEST_CASE("CSV has one row per job and a cell per column") {
 
 TEST_CASE("the report fits its page and carries no colour of its own accord") {
   Result many = sample::result();
+  many.cluster = "a cluster whose description breaks two columns beside the page's end, where what stands before it counts";
+  many.jobs[0].error_band.basis = "of published steps whose number and groups need more than one line of the page, so that the words break";
   for (int i = 0; i < 60; ++i)
     many.assumptions.push_back({"subject " + std::to_string(i), "a.figure.of.some.length", "reason"});
   for (const Result& result : {sample::result(), infeasible(), many}) {
@@ -202,7 +204,31 @@ TEST_CASE("a trace of serving names the replicas of every pool in their order") 
   CHECK(processes == std::vector<int>{3, 1});
 }
 
+TEST_CASE("a trace of images has passes, not prefill and decode") {
+  ServingResult job;
+  job.pools = {{.plan = {.replicas = 1}, .patches = 2}};
+  job.spans = {{.end = Seconds{1}, .prompt_tokens = 3}, {.begin = Seconds{1}, .end = Seconds{5}, .iterations = 4, .sequences = 3}};
+  job.rows = {{.request = {.input = 1, .output = 5}, .record = {.first_token = Seconds{1}, .end = Seconds{5}, .outcome = Outcome::served}}};
+  Result result;
+  result.serving = {job};
+  std::ostringstream out;
+  write_trace(out, result);
+  CHECK(out.str().find("fill") == std::string::npos);
+  CHECK(out.str().find("decode") == std::string::npos);
+  CHECK(out.str().find("\"passes\":4,\"images\":3") != std::string::npos);
+  CHECK(out.str().find("\"further passes\"") != std::string::npos);
+  job.rows.front().request = {.input = 0, .output = 0}; // a tool's: no replica saw it
+  result.serving = {job};
+  std::ostringstream without;
+  write_trace(without, result);
+  CHECK(without.str().find("\"ph\":\"b\"") == std::string::npos);
+}
+
 TEST_CASE("words are counted as they show") {
+  for (std::size_t words = 1; words < 30; ++words)
+    for (const std::string& line :
+         lines_of(paragraph(std::string(3 * words, 'x') + " xxx xx x xxxx xxxxxxx xxxxxxxxx xx xxxxxxxxxxx xxx xx xxxxx")))
+      CHECK(display_width(line) <= page_width);
   CHECK(display_width("\x1b[1mTP 8 · PP\x1b[0m") == 9);
   CHECK(wrap("  one two three", 9, 4) == "  one two\n    three");
   CHECK(clip("abcdef", 4) == "abc…");

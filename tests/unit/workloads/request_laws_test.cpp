@@ -67,9 +67,8 @@ TEST_CASE("gaps between arrivals have the rate and the variation that was asked 
 
 TEST_CASE("bursts have the mean rate of their phases and vary more than their parts", "[traffic]") {
   const BurstArrivals law{.rate = Hertz{40}, .quiet = Hertz{2}, .on = Seconds{3}, .off = Seconds{12}};
-  CHECK(mean_rate(law).si() == Approx((40 * 3 + 2 * 12) / 15.0));
   const Gaps gaps = gaps_of(law);
-  CHECK(1 / gaps.mean == Approx(mean_rate(law).si()).epsilon(0.15));
+  CHECK(1 / gaps.mean == Approx((40 * 3 + 2 * 12) / 15.0).epsilon(0.15));
   CHECK(gaps.cv > 1.5);
   BurstArrivals silent{.rate = Hertz{10}, .quiet = Hertz{}, .on = Seconds{1}, .off = Seconds{9}, .random = false};
   ArrivalClock clock(silent, 1);
@@ -99,7 +98,6 @@ TEST_CASE("a law played faster has its rate multiplied", "[traffic]") {
   const std::vector<ArrivalLaw> laws{PoissonArrivals{Hertz{3}}, GammaArrivals{Hertz{3}, 2},
                                      BurstArrivals{Hertz{9}, Hertz{1}, Seconds{1}, Seconds{4}}, DiurnalArrivals{.rate = Hertz{3}}};
   for (const ArrivalLaw& law : laws) {
-    CHECK(mean_rate(faster(law, 2.5)).si() == Approx(2.5 * mean_rate(law).si()));
     ArrivalClock slow(law, 9);
     ArrivalClock fast(faster(law, 2.5), 9);
     for (int i = 0; i < 100; ++i)

@@ -84,7 +84,7 @@ TEST_CASE("mistakes in a model are named", "[workloads][tables]") {
   CHECK_THAT(
       mistakes(training_table(),
                "{ model: { base: gpt3-175b, sources: [{ figure: layer, kind: paper, reference: x }] }, sequence: 1, global_batch: 1 }"),
-      Catch::Contains("no source for layers, hidden") && Catch::Contains("did you mean 'layers'?"));
+      Catch::Contains("model.sources.0.figure: 'layer' is no value of this model") && Catch::Contains("did you mean 'layers'?"));
   for (const char* size : {"0", "-1", "1e300", "2.5", "nan", "12k"}) {
     for (const char* key : {"layers", "hidden", "heads", "kv_heads", "head_dim", "ffn_hidden", "vocabulary"})
       CHECK_THAT(mistakes(model_table(), model_text(key, size)), Catch::Contains(std::string(key) + ": "));
