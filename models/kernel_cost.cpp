@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <optional>
 #include <string_view>
 
 namespace orrery {
@@ -271,26 +270,30 @@ KernelModel::KernelModel(const Device& device, const Calibration& calibration, c
 }
 
 template <class Time> OpCost KernelModel::quickest(std::size_t precision, Time time, bool streams) const {
-  std::optional<OpCost> best;
-  for (std::size_t u = 0; u < units_.size(); ++u) {
-    const Unit& unit = units_[u];
-    const Lane& lane = unit.lanes[precision];
-    if (streams ? !unit.streams : !lane.usable)
-      continue;
-    OpCost cost = time(unit, lane);
-    if (best && cost.time >= best->time)
-      continue;
-    cost.unit = static_cast<int>(u);
-    best = cost;
-  }
-  return best.value_or(OpCost{});
+  std::size_t u = 0;
+  const auto find = [&] {
+    while (u < units_.size() && !(streams ? units_[u].streams : units_[u].lanes[precision].usable))
+      ++u;
+    return u < units_.size();
+  };
+  const auto cost = [&] {
+    OpCost own = time(units_[u], units_[u].lanes[precision]);
+    own.unit = static_cast<int>(u);
+    return own;
+  };
+  OpCost best = find() ? cost() : OpCost{};
+  for (++u; find(); ++u)
+    if (const OpCost other = cost(); !(other.time >= best.time))
+      best = other;
+  return best;
 }
 
 OpCost KernelModel::matmul_cost(const Matmul& shape, std::size_t precision) const {
   return quickest(precision, [&](const Unit&, const Lane& lane) {
-    OpCost cost = from_parts(matmul_time(shape, lane.rates, lane.matmul));
+    const TimeParts parts = matmul_time(shape, lane.rates, lane.matmul);
+    OpCost cost = from_parts(parts);
     // Without what a product loses to its length.
-    cost.unlimited = cost.stretchable / length_loss(limit_.measured, cost.flops.si());
+    cost.unlimited = cost.stretchable / (1 + limit_.measured * parts.tenfolds);
     cost.assumed = lane.matmul.assumed;
     cost.extrapolated = cost.flops.si() > lane.matmul.largest_flops;
     return cost;
@@ -353,6 +356,8 @@ OpCost KernelModel::streaming_cost(const Streaming& shape, const Operator& op) c
 
 OpCost KernelModel::cost(const Operator& op) const {
   OpCost cost = alone(op);
+  if (op.kernels == 0 && std::holds_alternative<Matmul>(op.shape)) // it starts while others run
+    cost.time -= units_[static_cast<std::size_t>(cost.unit)].lanes[static_cast<std::size_t>(op.precision)].matmul.floor;
   if (stream_ == KernelStream::continuous && cost.bound == Bound::compute) {
     const Seconds longer = std::max(Seconds{}, cost.unlimited * limit_.steady - cost.stretchable);
     cost.time += longer;
@@ -363,12 +368,8 @@ OpCost KernelModel::cost(const Operator& op) const {
 
 OpCost KernelModel::alone(const Operator& op) const {
   const auto precision = static_cast<std::size_t>(op.precision);
-  if (const auto* matmul = std::get_if<Matmul>(&op.shape)) {
-    OpCost cost = matmul_cost(*matmul, precision);
-    if (op.kernels == 0) // it starts while others run
-      cost.time -= units_[static_cast<std::size_t>(cost.unit)].lanes[precision].matmul.floor;
-    return cost;
-  }
+  if (const auto* matmul = std::get_if<Matmul>(&op.shape))
+    return matmul_cost(*matmul, precision);
   if (const auto* grouped = std::get_if<GroupedMatmul>(&op.shape))
     return grouped_cost(*grouped, precision);
   if (const auto* attention = std::get_if<FusedAttention>(&op.shape))

@@ -89,11 +89,12 @@ double tiled_flops(const Matmul& shape, double multiprocessors, const MatmulCurv
   const double share = 1 / multiprocessors;
   constexpr double rounding = 1e-7; // far below the share of one multiprocessor
   const double deepest = std::max(1.0, shape.k * (1 / smallest_split));
-  const double ideal = shape.batch * shape.m * shape.n * shape.k * share; // of no waste at all
-  for (const Tile tile : library_tiles) {
+  // Of tiles that fill the matrix and leave no multiprocessor idle, whatever their shape.
+  const double ideal = shape.batch * shape.m * shape.n * (shape.k + curve.tile_overhead) * share * (1 - 2 * rounding);
+  for (const Tile& tile : library_tiles) {
     const double slowdown = slowdown_of(tile, curve);
-    if (ideal * slowdown >= best)
-      continue;
+    if (ideal * slowdown >= best) // smaller tiles are slower still
+      break;
     const double count = shape.batch * ceiling(shape.m * tile.per_row) * ceiling(shape.n * tile.per_column);
     double waves = 1;
     double depth = shape.k;
@@ -142,21 +143,21 @@ double widening_time(double elements, double rows, double weight_bytes, bool mix
 }
 
 /// What the main loop of a product runs at.
-double product_rate(const UnitRates& unit, const MatmulCurve& curve, bool slow, double flops) {
-  return (slow && unit.unaligned_peak > 0 ? unit.unaligned_peak : unit.peak) * curve.rate / length_loss(curve.sustained, flops);
+double product_rate(const UnitRates& unit, const MatmulCurve& curve, bool slow, double tenfolds) {
+  return (slow && unit.unaligned_peak > 0 ? unit.unaligned_peak : unit.peak) * curve.rate / (1 + curve.sustained * tenfolds);
 }
 
 /// Fills in the times of a product of known FLOPs, bytes and widening (as TimeParts::compute); `computed` = FLOPs with what its tiles
 /// waste.
-TimeParts product_time(TimeParts parts, double computed, bool slow, const UnitRates& unit, const MatmulCurve& curve) {
+void time_product(TimeParts& parts, double computed, bool slow, const UnitRates& unit, const MatmulCurve& curve) {
   const double widening = parts.compute;
-  parts.compute = computed / product_rate(unit, curve, slow, parts.flops);
+  parts.tenfolds = tenfolds_of(parts.flops);
+  parts.compute = computed / product_rate(unit, curve, slow, parts.tenfolds);
   if (widening > 0)
     parts.compute = overlapped(parts.compute, widening, 1);
   parts.memory = parts.bytes / (unit.bandwidth * curve.memory);
   parts.floor = curve.floor.si();
   parts.time = parts.floor + overlapped(parts.compute, parts.memory, curve.exposed);
-  return parts;
 }
 
 /// Keys that a query sees, on average over the queries.
@@ -176,9 +177,7 @@ double filling(double steady, Seconds fill) { return fill > Seconds{} ? steady *
 
 } // namespace
 
-double length_loss(double sustained, double flops) {
-  return flops > sustained_from ? 1 + sustained * std::log10(flops / sustained_from) : 1;
-}
+double tenfolds_of(double flops) { return flops > sustained_from ? std::log10(flops / sustained_from) : 0; }
 
 double reached_keys(const FusedAttention& shape) { return shape.window > 0 ? std::min(shape.window, shape.keys) : shape.keys; }
 
@@ -193,7 +192,8 @@ TimeParts matmul_time(const Matmul& shape, const UnitRates& unit, const MatmulCu
   MatmulCurve tiled = curve;
   if (slow && unit.unaligned_peak > 0)
     tiled.edge = 0; // what the vector lanes compute, small tiles bring in soon enough
-  return product_time(parts, unit.multiprocessors > 1 ? tiled_flops(shape, unit.multiprocessors, tiled) : parts.flops, slow, unit, curve);
+  time_product(parts, unit.multiprocessors > 1 ? tiled_flops(shape, unit.multiprocessors, tiled) : parts.flops, slow, unit, curve);
+  return parts;
 }
 
 TimeParts grouped_matmul_time(const GroupedMatmul& shape, const UnitRates& unit, const MatmulCurve& curve, const IdleTileCurve& idle) {
@@ -204,8 +204,8 @@ TimeParts grouped_matmul_time(const GroupedMatmul& shape, const UnitRates& unit,
   const double groups = std::min(shape.groups, shape.rows);
   parts.bytes = shape.rows * (unit.element * shape.k + std::max(half_bytes, unit.element) * shape.n) + weight * groups * shape.n * shape.k;
   parts.compute = widening_time(groups * shape.k * shape.n, shape.rows / groups, shape.weight_bytes, shape.mixed, unit);
-  parts = product_time(parts, unit.multiprocessors > 1 ? grouped_flops(shape, widened, unit.multiprocessors, curve) : parts.flops, false,
-                       unit, curve);
+  time_product(parts, unit.multiprocessors > 1 ? grouped_flops(shape, widened, unit.multiprocessors, curve) : parts.flops, false, unit,
+               curve);
   if (shape.idle.count > 0) {
     const double zeros = half_bytes * shape.idle.rows * shape.n;
     const double start = (shape.idle.tile_rows < tensor_memory_rows ? idle.small : idle.large).si();

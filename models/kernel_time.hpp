@@ -47,6 +47,8 @@ namespace orrery {
 
 /// FLOPs beyond which a product lasts long enough to be slowed by power.
 inline constexpr double sustained_from = 3e11;
+/// How many times tenfold of that a product is.
+double tenfolds_of(double flops);
 
 /// What a compute unit offers an operator of one precision.
 struct UnitRates {
@@ -61,13 +63,12 @@ struct TimeParts {
   double compute = 0; ///< seconds
   double memory = 0;
   double floor = 0;
-  double time = 0;  ///< of the whole operator
-  double flops = 0; ///< useful FLOPs
-  double bytes = 0; ///< memory traffic
+  double time = 0;     ///< of the whole operator
+  double flops = 0;    ///< useful FLOPs
+  double bytes = 0;    ///< memory traffic
+  double tenfolds = 0; ///< of a product, tenfolds_of(flops)
 };
 
-/// Time of one product of `flops` over that of a short one, by MatmulCurve::sustained.
-double length_loss(double sustained, double flops);
 /// Keys that a query reaches at most.
 double reached_keys(const FusedAttention& shape);
 

@@ -24,8 +24,9 @@ void replay(const std::vector<PassProgram::Step>& steps, const std::vector<PassC
     const PassCost& cost = costs[static_cast<std::size_t>(step.cost)];
     double& clock = clocks[step.stage];
     const double end = std::max(clock, arrivals[step.input]) + cost.time;
-    *++arrival = end + cost.message;
-    clock = held ? end + cost.held : end;
+    const double sent = end + cost.message;
+    *++arrival = sent;
+    clock = held ? sent : end;
   }
 }
 
@@ -119,8 +120,8 @@ std::vector<PassCost> pass_costs_on_paths(const CostedGraph& graph) {
 std::vector<PassCost> pass_costs(const CostedGraph& graph) {
   if (graph.schedule == ScheduleKind::skip_pipe)
     return pass_costs_on_paths(graph);
-  std::vector<PassCost> costs;
-  costs.reserve(graph.stages.size() * static_cast<std::size_t>(graph.virtual_stages * step_kinds));
+  std::vector<PassCost> costs(graph.stages.size() * static_cast<std::size_t>(graph.virtual_stages * step_kinds));
+  auto cost = costs.begin();
   double forward = 0;
   double backward = 0;
   for (int s = 0; s < static_cast<int>(graph.stages.size()); ++s)
@@ -130,9 +131,9 @@ std::vector<PassCost> pass_costs(const CostedGraph& graph) {
         forward = message_time(graph, {s, v}, false).si();
         backward = message_time(graph, {s, v}, true).si();
       }
-      costs.push_back({chunk.forward.total().si(), forward, graph.overlap_p2p ? 0 : forward});
-      costs.push_back({chunk.backward.total().si(), backward, graph.overlap_p2p ? 0 : backward});
-      costs.push_back({chunk.weight.total().si(), 0, 0});
+      *cost++ = {chunk.forward.total().si(), forward, graph.overlap_p2p ? 0 : forward};
+      *cost++ = {chunk.backward.total().si(), backward, graph.overlap_p2p ? 0 : backward};
+      *cost++ = {chunk.weight.total().si(), 0, 0};
     }
   return costs;
 }

@@ -92,6 +92,7 @@ double replay_steadily(const CostedGraph& graph, const std::vector<PassCost>& co
 std::vector<double> reduce_gradients(const CostedGraph& graph, const std::vector<ReplayedStage>& ends, double rest,
                                      std::vector<StageTimes>& stages) {
   std::vector<double> clocks;
+  clocks.reserve(ends.size());
   std::size_t most = 0;
   for (std::size_t s = 0; s < ends.size(); ++s) {
     clocks.push_back(ends[s].end + rest);

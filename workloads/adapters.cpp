@@ -30,8 +30,10 @@ std::array<AdaptedLayer, 4> adapted_layers(const BlockBuilder& b) {
 
 bool has_adapter(const TrainingJob& job, std::string_view name) {
   const FineTuning& tuning = job.tuning;
+  if (tuning.adapter_rank == 0 || !tuning.adapts)
+    return false;
   const std::optional<Module> module = module_of(name);
-  if (tuning.adapter_rank == 0 || !tuning.adapts || !module)
+  if (!module)
     return false;
   return tuning.adapters.empty() || std::ranges::find(tuning.adapters, *module) != tuning.adapters.end();
 }

@@ -32,22 +32,16 @@ Sizes::Sizes(const TrainingJob& job, const Plan& plan)
       ffn(static_cast<double>(job.model.ffn_hidden) / plan.tp), shard(plan.sequence_parallel ? tokens / plan.tp : tokens) {}
 
 void BlockBuilder::streaming(List& list, std::string name, OpClass op_class, double read, double written, int kernels) const {
-  list.push_back({.name = std::move(name),
-                  .op_class = op_class,
-                  .precision = job.precision,
-                  .shape = Streaming{.read = Bytes{read}, .written = Bytes{written}, .flops = Flops{read / size.element}},
-                  .kernels = kernels});
+  list.emplace_back(std::move(name), op_class, job.precision,
+                    Streaming{.read = Bytes{read}, .written = Bytes{written}, .flops = Flops{read / size.element}}, kernels);
 }
 
 void BlockBuilder::matmul(List& list, std::string name, OpClass op_class, Matmul shape) const {
-  list.push_back({.name = std::move(name),
-                  .op_class = op_class,
-                  .precision = low_precision(op_class) ? recipe_traits(job.recipe).operand : job.precision,
-                  .shape = shape});
+  list.emplace_back(std::move(name), op_class, low_precision(op_class) ? recipe_traits(job.recipe).operand : job.precision, shape);
 }
 
 void BlockBuilder::plain_matmul(List& list, std::string name, OpClass op_class, Matmul shape) const {
-  list.push_back({.name = std::move(name), .op_class = op_class, .precision = job.precision, .shape = shape});
+  list.emplace_back(std::move(name), op_class, job.precision, shape);
 }
 
 void BlockBuilder::grouped_matmul(List& list, std::string name, GroupedMatmul shape) const {
@@ -63,20 +57,19 @@ void BlockBuilder::collective_over(List& list, std::string name, CollectiveKind 
                                    Overlap overlap) const {
   if (ranks == 1)
     return;
-  list.push_back({.name = std::move(name),
-                  .op_class = OpClass::communication,
-                  .precision = job.precision,
-                  .shape = Collective{.kind = collective_kind, .group = group, .bytes = Bytes{bytes}, .overlap = overlap}});
+  list.emplace_back(std::move(name), OpClass::communication, job.precision,
+                    Collective{.kind = collective_kind, .group = group, .bytes = Bytes{bytes}, .overlap = overlap});
 }
 
 void BlockBuilder::collective(List& list, std::string name, CollectiveKind collective_kind, double bytes, Overlap overlap) const {
   // Pieces that feed a product as they arrive need no order.
   const bool ordered = software.copy_sequence_shards && plan.sequence_parallel && plan.tp > 1 && overlap == Overlap::none;
+  const std::string order = ordered ? name + "_order" : std::string{};
   if (ordered && collective_kind == CollectiveKind::reduce_scatter)
-    streaming(list, name + "_order", OpClass::elementwise, bytes, bytes);
-  collective_over(list, name, collective_kind, Group::tensor, plan.tp, bytes, overlap);
+    streaming(list, order, OpClass::elementwise, bytes, bytes);
+  collective_over(list, std::move(name), collective_kind, Group::tensor, plan.tp, bytes, overlap);
   if (ordered && collective_kind == CollectiveKind::all_gather)
-    streaming(list, name + "_order", OpClass::elementwise, bytes, bytes);
+    streaming(list, order, OpClass::elementwise, bytes, bytes);
 }
 
 void BlockBuilder::context_collective(List& list, const char* name, CollectiveKind collective_kind, double bytes, Overlap overlap) const {

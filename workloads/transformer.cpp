@@ -118,7 +118,7 @@ void clear_frozen(OpGraph& graph) {
 }
 
 /// Finds an equal chunk or adds one: most chunks of a pipeline are alike, and each kind is costed once.
-int intern(std::vector<Chunk>& chunks, const Chunk& chunk) {
+int intern(std::vector<Chunk>& chunks, Chunk chunk) {
   const auto same = [&](const Chunk& other) {
     return std::equal(chunk.blocks.begin(), chunk.blocks.end(), other.blocks.begin(), other.blocks.end(),
                       [](BlockUse a, BlockUse b) { return a.block == b.block && a.count == b.count; });
@@ -126,12 +126,13 @@ int intern(std::vector<Chunk>& chunks, const Chunk& chunk) {
   const auto found = std::find_if(chunks.begin(), chunks.end(), same);
   if (found != chunks.end())
     return static_cast<int>(found - chunks.begin());
-  chunks.push_back(chunk);
+  chunks.push_back(std::move(chunk));
   return static_cast<int>(chunks.size()) - 1;
 }
 
 Chunk chunk_of(const TrainingJob& job, const BlockPlaces& places, int first, int layers, bool begins, bool last) {
   Chunk chunk;
+  chunk.blocks.reserve(3 + places.kinds.size());
   chunk.blocks.push_back({begins ? places.embedding : places.receive, 1});
   const int frozen = std::clamp(job.tuning.frozen_layers - first, 0, layers);
   Chunk untrained;
@@ -265,10 +266,9 @@ std::vector<PlacedChunk> place_chunks(OpGraph& graph, const BlockPlaces& places,
       keep_later_layers(chunk, places, plan.recompute_layers);
     first += count;
     HeldElements part;
-    for (const BlockUse& use : chunk.blocks) {
+    for (const BlockUse& use : chunk.blocks)
       part.add(graph.blocks[static_cast<std::size_t>(use.block)], use.count);
-    }
-    placed.push_back({intern(graph.chunks, chunk), part});
+    placed.push_back({intern(graph.chunks, std::move(chunk)), part});
   }
   return placed;
 }
@@ -279,7 +279,9 @@ void fill_stages(OpGraph& graph, const std::vector<PlacedChunk>& placed, const T
   const int last_chunk = static_cast<int>(placed.size()) - 1;
   const double table = static_cast<double>(job.model.vocabulary) * job.model.hidden / plan.tp;
   graph.stages.resize(static_cast<std::size_t>(plan.pp));
+  graph.steps.reserve(4); // few differ
   held.clear();
+  held.reserve(graph.stages.size());
   for (int s = 0; s < plan.pp; ++s) {
     Stage& stage = graph.stages[static_cast<std::size_t>(s)];
     HeldElements own;
@@ -301,15 +303,10 @@ void fill_stages(OpGraph& graph, const std::vector<PlacedChunk>& placed, const T
       own.frozen -= trained_table ? 0 : table;
     }
     own.tied_embedding = job.model.tied_embedding && trained_table && first != last ? table : 0;
-    if (!held.empty() && held.back() == own) { // as the stage before
-      std::vector<int> chunks = std::move(stage.chunks);
-      stage = graph.stages[static_cast<std::size_t>(s) - 1];
-      stage.chunks = std::move(chunks);
-    } else {
-      stage.step = static_cast<int>(graph.steps.size());
+    if (held.empty() || held.back() != own) // else as the stage before
       graph.steps.push_back(step_operators(job, plan, software, own));
-      fill_states(stage, job, plan, software, own);
-    }
+    stage.step = static_cast<int>(graph.steps.size()) - 1;
+    fill_states(stage, job, plan, software, own);
     held.push_back(own);
   }
 }

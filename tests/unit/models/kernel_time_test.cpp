@@ -87,15 +87,15 @@ TEST_CASE("chains of a scan fill the multiprocessors in waves, and a chain is as
 }
 
 TEST_CASE("a long product loses rate to its length, a short one nothing", "[models][kernels]") {
-  CHECK(length_loss(0.05, sustained_from) == 1);
-  CHECK(length_loss(0.05, 100 * sustained_from) == Approx(1.1));
+  CHECK(tenfolds_of(sustained_from) == 0);
+  CHECK(tenfolds_of(100 * sustained_from) == Approx(2));
   const UnitRates unit{.peak = 1e15, .bandwidth = 1e18};
   const Matmul shape{.m = 32768, .n = 32768, .k = 32768};
   MatmulCurve curve;
   curve.sustained = 0;
   const double steady = matmul_time(shape, unit, curve).compute;
   curve.sustained = 0.05;
-  CHECK(matmul_time(shape, unit, curve).compute == Approx(steady * length_loss(0.05, 2 * 32768.0 * 32768 * 32768)));
+  CHECK(matmul_time(shape, unit, curve).compute == Approx(steady * (1 + 0.05 * tenfolds_of(2 * 32768.0 * 32768 * 32768))));
 }
 
 TEST_CASE("uneven blocks leave multiprocessors idle at the end of a kernel", "[models][kernels][attention]") {
