@@ -98,6 +98,20 @@ TEST_CASE("a long product loses rate to its length, a short one nothing", "[mode
   CHECK(matmul_time(shape, unit, curve).compute == Approx(steady * (1 + 0.05 * tenfolds_of(2 * 32768.0 * 32768 * 32768))));
 }
 
+TEST_CASE("heads that share keys beyond one tile read some of them again, up to where larger tiles take over",
+          "[models][kernels][attention]") {
+  const UnitRates unit{.peak = 1e18, .bandwidth = 1e12, .multiprocessors = 100};
+  AttentionCurve curve{.memory = 1, .decode_floor = {}};
+  curve.cache = {.memory = 1, .start = {}, .repeated = 0.5};
+  const auto seconds = [&](double heads) {
+    const FusedAttention shape{
+        .batch = 64, .heads = heads, .kv_heads = 1, .head_dim = 576, .queries = 1, .keys = 1e6, .shared_values = true};
+    return attention_time(shape, unit, curve).memory;
+  };
+  CHECK(seconds(32) == Approx(1.5 * seconds(16)).epsilon(1e-3));
+  CHECK(seconds(64) == Approx(seconds(16)).epsilon(1e-3));
+}
+
 TEST_CASE("uneven blocks leave multiprocessors idle at the end of a kernel", "[models][kernels][attention]") {
   const UnitRates unit{.peak = 1e15, .bandwidth = 1e18, .multiprocessors = 100};
   AttentionCurve curve{.rate = 1, .softmax = 0, .block_overhead = 0};

@@ -142,7 +142,7 @@ TEST_CASE("attention-DP: tokens are gathered as the experts multiply them, or go
   skewed.routing = {.kind = RoutingKind::zipf, .exponent = 3};
   const ServingGraph graph(skewed, plan, software);
   const double most = bytes(operator_named(graph.layer(graph.kinds().front(), 16, 128), "dispatch"));
-  CHECK(most > 0.9 * 128 * hidden);
+  CHECK(most > 0.8 * 128 * hidden);
   CHECK(most <= 128 * hidden);
 }
 
