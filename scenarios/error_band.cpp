@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 namespace orrery {
 
@@ -47,6 +48,14 @@ ErrorBands read_bands() {
 }
 
 bool counts(const ScoredRow& row) { return !row.fitted && row.refusal.empty(); }
+
+/// Between which another value of their kind falls with a chance of band_share at least: each place among the n sorted ones, before and
+/// after them is as likely (conformal prediction).
+std::pair<double, double> held_between(const std::vector<double>& sorted) {
+  const auto outside = static_cast<std::size_t>((1 - band_share) / 2 * static_cast<double>(sorted.size() + 1));
+  const std::size_t first = std::max<std::size_t>(outside, 1) - 1;
+  return {sorted[first], sorted[sorted.size() - 1 - first]};
+}
 
 } // namespace
 
@@ -87,8 +96,9 @@ ErrorBands derive_error_bands(const TrainingValidation& validation, const std::s
   ErrorBands bands;
   for (auto& [kind, values] : ratios) {
     std::sort(values.begin(), values.end());
-    bands[kind] = {.low = percentile(values, (1 - band_share) / 2),
-                   .high = percentile(values, (1 + band_share) / 2),
+    const auto [low, high] = held_between(values);
+    bands[kind] = {.low = low,
+                   .high = high,
                    .basis = fmt::format("{:.0f}% of {} published steps in {} groups, none fitted on", 100 * band_share, values.size(),
                                         groups[kind].size())};
   }

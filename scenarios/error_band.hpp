@@ -1,9 +1,9 @@
 // How far published step times lie from predictions, by kind of run.
 //
-// What:    the interval around a predicted step time that held 88% of the published ones of its kind.
-// Formula: 6th to 94th percentile of measured / predicted - 1 over the validation rows of a kind. Kinds are what the model knows
-//          differently well: half precision with whole parameters, with sharded ones, fewer bits, experts, and devices whose kernels were
-//          not measured.
+// What:    the interval around a predicted step time that another published one of its kind falls into with a chance of 88%.
+// Formula: conformal prediction over measured / predicted - 1 of the n validation rows of a kind: from the 0.06 (n + 1)-th smallest to the
+//          0.06 (n + 1)-th largest, rounded outwards. Kinds are what the model knows differently well: half precision with whole
+//          parameters, with sharded ones, fewer bits, experts, and devices whose kernels were not measured.
 // Source:  scenarios/validation/training.csv; nothing of the model was fitted to these rows. scenarios/validation/error_band.yaml keeps it.
 // Error:   `orrery validate training` prints what the band holds when it is derived without the row's own group.
 #pragma once

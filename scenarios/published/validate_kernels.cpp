@@ -5,6 +5,7 @@
 #include "models/kernel_cost.hpp"
 #include "scenarios/data_files.hpp"
 #include "sim/base/catalogue.hpp"
+#include "sim/base/percentile.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -122,23 +123,19 @@ void predict(ScoredKernel& scored, Machines& machines, bool& assumed) {
   scored.error = scored.predicted / row.measured - 1;
 }
 
-double quantile(const std::vector<double>& sorted, double share) {
-  return sorted[std::min(sorted.size() - 1, static_cast<std::size_t>(share * static_cast<double>(sorted.size())))];
-}
-
 KernelScore score(KernelScore group, std::vector<double> errors) {
   group.rows = static_cast<int>(errors.size());
   if (errors.empty())
     return group;
   std::ranges::sort(errors);
-  group.bias = quantile(errors, 0.5);
+  group.bias = percentile(errors, 0.5);
   for (double& error : errors) {
     error = std::abs(error);
     group.mean += error / static_cast<double>(errors.size());
   }
   std::ranges::sort(errors);
-  group.median = quantile(errors, 0.5);
-  group.p90 = quantile(errors, 0.9);
+  group.median = percentile(errors, 0.5);
+  group.p90 = percentile(errors, 0.9);
   return group;
 }
 

@@ -8,10 +8,13 @@
 
 namespace orrery {
 
-/// Nearest-rank percentile of sorted values. Precondition: at least one value.
+/// Percentile of sorted values, between the two nearest in proportion: of two values the median is their mean. Precondition: at least one
+/// value.
 inline double percentile(const std::vector<double>& sorted, double share) {
-  const auto rank = static_cast<std::size_t>(std::ceil(share * static_cast<double>(sorted.size())));
-  return sorted[std::min(sorted.size(), std::max<std::size_t>(rank, 1)) - 1];
+  const double at = share * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(at);
+  const double above = sorted[std::min(below + 1, sorted.size() - 1)];
+  return std::lerp(sorted[below], above, at - static_cast<double>(below));
 }
 
 } // namespace orrery

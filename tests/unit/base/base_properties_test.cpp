@@ -1,4 +1,5 @@
 // Laws that hold for every input, on random ones.
+#include "sim/base/percentile.hpp"
 #include "sim/base/quantity_text.hpp"
 #include "sim/base/yaml.hpp"
 
@@ -125,6 +126,14 @@ TEST_CASE("any text is read or refused, and what is read can be written") {
     RC_ASSERT(again.empty());
     RC_ASSERT(yaml::to_yaml(back) == yaml::to_yaml(node));
   }));
+}
+
+TEST_CASE("a percentile lies between its neighbours: of two values the median is the mean") {
+  CHECK(percentile({3}, 0.9) == 3);
+  CHECK(percentile({1, 3}, 0.5) == 2);
+  CHECK(percentile({1, 2, 4}, 0.5) == 2);
+  CHECK(percentile({0, 10}, 0.94) == Approx(9.4));
+  CHECK(percentile({0, 10}, 1) == 10);
 }
 
 } // namespace orrery::base_properties_test
