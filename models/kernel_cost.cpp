@@ -281,7 +281,7 @@ template <class Time> OpCost KernelModel::quickest(std::size_t precision, Time t
     own.unit = static_cast<int>(u);
     return own;
   };
-  OpCost best = find() ? cost() : OpCost{};
+  OpCost best = find() ? cost() : OpCost{}; // in place: mostly one unit can, and copies of what was just written stall
   for (++u; find(); ++u)
     if (const OpCost other = cost(); !(other.time >= best.time))
       best = other;
