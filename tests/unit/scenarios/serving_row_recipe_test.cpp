@@ -84,6 +84,10 @@ TEST_CASE("experts are loaded unevenly where no deployment balances them", "[sce
   CHECK(row_of(own).job.routing.redundant == 0);
   CHECK(row_of(own).job.routing.kind == RoutingKind::uniform);
   CHECK(row_of(own).stand_in);
+  own["notes"] = "profile: 16 nodes";
+  CHECK(row_of(own).job.routing.kind == RoutingKind::uniform);
+  own["notes"] = "24 h production average";
+  CHECK(row_of(own).job.routing.kind == RoutingKind::power_law);
 }
 
 TEST_CASE("DeepSeek's models run on TensorRT-LLM's PyTorch back-end", "[scenarios][serving]") {
