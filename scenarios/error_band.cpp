@@ -124,7 +124,6 @@ BandScore score_error_bands(const TrainingValidation& validation) {
     held += ratio >= band->second.low && ratio <= band->second.high ? 1 : 0;
     widths.push_back((band->second.high - band->second.low) / 2);
   }
-  std::sort(widths.begin(), widths.end());
   return {.holds = rows > 0 ? held / rows : 0, .half_width = widths.empty() ? 0 : percentile(widths, 0.5)};
 }
 

@@ -102,7 +102,6 @@ GroupScore score_errors(const std::string& group, int rows, const std::vector<do
     score.mean += sizes.back();
     score.bias += error;
   }
-  std::sort(sizes.begin(), sizes.end());
   score.mean /= static_cast<double>(errors.size());
   score.bias /= static_cast<double>(errors.size());
   score.median = percentile(sizes, 0.5);

@@ -127,13 +127,11 @@ KernelScore score(KernelScore group, std::vector<double> errors) {
   group.rows = static_cast<int>(errors.size());
   if (errors.empty())
     return group;
-  std::ranges::sort(errors);
   group.bias = percentile(errors, 0.5);
   for (double& error : errors) {
     error = std::abs(error);
     group.mean += error / static_cast<double>(errors.size());
   }
-  std::ranges::sort(errors);
   group.median = percentile(errors, 0.5);
   group.p90 = percentile(errors, 0.9);
   return group;

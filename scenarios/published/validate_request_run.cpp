@@ -24,8 +24,6 @@ LatencyScore score(const std::string& metric, Latencies latencies) {
   std::vector<double> errors;
   for (std::size_t i = 0; i < latencies.measured.size(); ++i)
     errors.push_back(std::abs(latencies.predicted[i] / latencies.measured[i] - 1));
-  for (std::vector<double>* each : {&errors, &latencies.measured, &latencies.predicted})
-    std::ranges::sort(*each);
   return {.metric = metric,
           .measured_median = percentile(latencies.measured, 0.5),
           .predicted_median = percentile(latencies.predicted, 0.5),

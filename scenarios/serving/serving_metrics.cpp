@@ -3,6 +3,7 @@
 #include "models/money.hpp"
 #include "models/power.hpp"
 #include "scenarios/scenario.hpp"
+#include "sim/base/percentile.hpp"
 
 #include <algorithm>
 #include <array>
@@ -21,10 +22,10 @@ LatencySummary summary_of(std::vector<double> values) {
   for (const double value : values)
     sum += value;
   summary.mean = Seconds{sum / static_cast<double>(values.size())};
-  summary.p50 = Seconds{interpolated_percentile(values, 0.50)};
-  summary.p90 = Seconds{interpolated_percentile(values, 0.90)};
-  summary.p95 = Seconds{interpolated_percentile(values, 0.95)};
-  summary.p99 = Seconds{interpolated_percentile(values, 0.99)};
+  summary.p50 = Seconds{percentile(values, 0.50)};
+  summary.p90 = Seconds{percentile(values, 0.90)};
+  summary.p95 = Seconds{percentile(values, 0.95)};
+  summary.p99 = Seconds{percentile(values, 0.99)};
   summary.max = Seconds{*std::ranges::max_element(values)};
   return summary;
 }
@@ -222,18 +223,6 @@ Watts idle_power(const Device& device) { return power_model(device, JoulesPerByt
 
 bool gives_tokens(const RequestStream& stream, const Request& request) {
   return request.output > 0 && !stream.classes[request.service_class].images;
-}
-
-double interpolated_percentile(std::vector<double>& values, double share) {
-  const double at = share * static_cast<double>(values.size() - 1);
-  const auto below = static_cast<std::size_t>(at);
-  const auto place = values.begin() + static_cast<std::ptrdiff_t>(below);
-  std::ranges::nth_element(values, place);
-  const double low = *place;
-  if (below + 1 == values.size())
-    return low;
-  const double high = *std::min_element(place + 1, values.end());
-  return low + (at - static_cast<double>(below)) * (high - low);
 }
 
 void fill_request_metrics(ServingResult& result, const RequestStream& stream, const ServingRun& run) {

@@ -11,9 +11,6 @@ namespace orrery {
 /// Whether a request asks a language model: tools give no tokens, and passes over an image are none.
 bool gives_tokens(const RequestStream& stream, const Request& request);
 
-/// The value below which `share` of them lie, interpolated linearly. Reorders the values; there is at least one.
-[[nodiscard]] double interpolated_percentile(std::vector<double>& values, double share);
-
 /// Requests, latencies, classes, rates and saturation.
 void fill_request_metrics(ServingResult& result, const RequestStream& stream, const ServingRun& run);
 

@@ -2,19 +2,23 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <vector>
 
 namespace orrery {
 
-/// Percentile of sorted values, between the two nearest in proportion: of two values the median is their mean. Precondition: at least one
-/// value.
-inline double percentile(const std::vector<double>& sorted, double share) {
-  const double at = share * static_cast<double>(sorted.size() - 1);
+/// The value below which `share` of them lie, interpolated linearly: of two values the median is their mean. Reorders the values; there is
+/// at least one.
+inline double percentile(std::vector<double>& values, double share) {
+  const double at = share * static_cast<double>(values.size() - 1);
   const auto below = static_cast<std::size_t>(at);
-  const double above = sorted[std::min(below + 1, sorted.size() - 1)];
-  return std::lerp(sorted[below], above, at - static_cast<double>(below));
+  const auto place = values.begin() + static_cast<std::ptrdiff_t>(below);
+  std::ranges::nth_element(values, place);
+  const double low = *place;
+  if (below + 1 == values.size())
+    return low;
+  const double high = *std::min_element(place + 1, values.end());
+  return low + (at - static_cast<double>(below)) * (high - low);
 }
 
 } // namespace orrery

@@ -129,11 +129,17 @@ TEST_CASE("any text is read or refused, and what is read can be written") {
 }
 
 TEST_CASE("a percentile lies between its neighbours: of two values the median is the mean") {
-  CHECK(percentile({3}, 0.9) == 3);
-  CHECK(percentile({1, 3}, 0.5) == 2);
-  CHECK(percentile({1, 2, 4}, 0.5) == 2);
-  CHECK(percentile({0, 10}, 0.94) == Approx(9.4));
-  CHECK(percentile({0, 10}, 1) == 10);
+  const auto of = [](std::vector<double> values, double share) { return percentile(values, share); };
+  CHECK(of({3}, 0.9) == 3);
+  CHECK(of({1, 3}, 0.5) == 2);
+  CHECK(of({1, 2, 4}, 0.5) == 2);
+  CHECK(of({0, 10}, 0.94) == Approx(9.4));
+  CHECK(of({0, 10}, 1) == 10);
+  CHECK(of({4, 1, 3, 2}, 0) == 1);
+  CHECK(of({4, 1, 3, 2}, 1) == 4);
+  CHECK(of({4, 1, 3, 2}, 0.5) == 2.5);
+  CHECK(of({4, 1, 3, 2}, 0.9) == Approx(3.7));
+  CHECK(of({7}, 0.99) == 7);
 }
 
 } // namespace orrery::base_properties_test

@@ -90,14 +90,4 @@ TEST_CASE("a request's gaps keep their bound where enough of them do", "[serving
   CHECK(result.classes[0].itl_met == Approx(0.2));
 }
 
-TEST_CASE("percentiles are interpolated between neighbours", "[serving]") {
-  std::vector<double> values{4, 1, 3, 2};
-  CHECK(interpolated_percentile(values, 0) == 1);
-  CHECK(interpolated_percentile(values, 1) == 4);
-  CHECK(interpolated_percentile(values, 0.5) == 2.5);
-  CHECK(interpolated_percentile(values, 0.9) == Approx(3.7));
-  std::vector<double> one{7};
-  CHECK(interpolated_percentile(one, 0.99) == 7);
-}
-
 } // namespace orrery::serving_metrics_test
