@@ -7,7 +7,6 @@
 #include "sim/base/percentile.hpp"
 #include "workloads/tables.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 
